@@ -1,0 +1,258 @@
+//! A running edge.
+
+mod config;
+
+use std::{fs, net::SocketAddr, path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    Artefacts, Origin, Process, Signal, Upstream,
+    artefacts::must_exist,
+    eventually,
+    http::{Request, Response, send},
+};
+
+const READY_WITHIN: Duration = Duration::from_secs(30);
+
+/// How to start an edge.
+#[derive(Clone, Debug)]
+pub struct EdgeConfig {
+    /// How many isolates, each with a port of its own; they share one hub. Several hubs: several edges.
+    pub isolates: usize,
+    /// Where they listen, one for each isolate; free ports when empty.
+    pub listen: Vec<SocketAddr>,
+    /// Variables as in `wrangler.toml`, beside and over those that stand there.
+    pub vars: Vec<(String, String)>,
+    /// Variables that never stand in a file.
+    pub secrets: Vec<(String, String)>,
+}
+
+impl EdgeConfig {
+    /// One isolate in front of `upstream`, following `origin`.
+    ///
+    /// # Errors
+    /// When the origin hasn't written its keys.
+    pub fn new(origin: &Origin, upstream: &Upstream) -> Result<Self> {
+        Self::between(&origin.url(), &upstream.url(), origin)
+    }
+
+    /// As [`EdgeConfig::new`], with the URLs at which the edge is to reach both: those of a [`crate::Relay`], say.
+    ///
+    /// # Errors
+    /// When the origin hasn't written its keys.
+    pub fn between(origin_url: &str, upstream_url: &str, origin: &Origin) -> Result<Self> {
+        let vars = [
+            ("KEYWARD_ORIGIN", origin_url),
+            ("KEYWARD_UPSTREAM", upstream_url),
+            ("KEYWARD_ROOTS", &origin.root()?),
+            ("KEYWARD_ENV", "live"),
+        ];
+        Ok(Self {
+            isolates: 1,
+            listen: Vec::new(),
+            vars: vars
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .to_vec(),
+            secrets: vec![("KEYWARD_SYNC_KEY".to_owned(), origin.edge_key()?)],
+        })
+    }
+
+    /// The same with so many isolates.
+    #[must_use]
+    pub fn isolates(mut self, isolates: usize) -> Self {
+        self.isolates = isolates;
+        self
+    }
+
+    /// The same with this variable, in the place of an earlier one of its name.
+    #[must_use]
+    pub fn var(mut self, name: &str, value: &str) -> Self {
+        self.vars.retain(|(other, _)| other != name);
+        self.vars.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// The built worker in a workerd process of its own.
+#[derive(Debug)]
+pub struct Edge {
+    workerd: Option<Process>,
+    config: EdgeConfig,
+    artefacts: Artefacts,
+    addresses: Vec<SocketAddr>,
+    home: TempDir,
+}
+
+impl Edge {
+    /// Starts one and waits until its ports are open. What it knows by then is another matter: ask
+    /// [`Edge::health`], or send it a request.
+    ///
+    /// # Errors
+    /// When it isn't built, or workerd doesn't start; the message holds its last words.
+    pub async fn start(config: EdgeConfig) -> Result<Self> {
+        let artefacts = Artefacts::locate()?;
+        Self::start_modules(config, artefacts).await
+    }
+
+    /// As [`Edge::start`], with the modules of another folder (a bench's peers).
+    ///
+    /// # Errors
+    /// As [`Edge::start`].
+    pub async fn start_modules(config: EdgeConfig, artefacts: Artefacts) -> Result<Self> {
+        ensure!(config.isolates > 0, "an edge has at least one isolate");
+        ensure!(
+            config.listen.is_empty() || config.listen.len() == config.isolates,
+            "an address for each isolate"
+        );
+        let home = tempfile::Builder::new().prefix("keyward-edge-").tempdir()?;
+        let addresses = config.listen.clone();
+        let mut edge = Self {
+            workerd: None,
+            config,
+            artefacts,
+            addresses,
+            home,
+        };
+        edge.restart().await?;
+        Ok(edge)
+    }
+
+    /// Starts it again, at the same addresses and with nothing in its memory.
+    ///
+    /// # Errors
+    /// As [`Edge::start`].
+    pub async fn restart(&mut self) -> Result<()> {
+        self.kill()?;
+        must_exist(&self.artefacts.edge.join("index.js"))?;
+        let text = config::write(&self.config, &self.addresses, &self.artefacts.edge)?;
+        let path = self.home.path().join("edge.capnp");
+        fs::write(&path, text)?;
+        let mut command = Command::new(must_exist(&self.artefacts.workerd)?);
+        // Descriptor 1 then tells which port each socket got, as soon as it is open.
+        command
+            .args(["serve", "--control-fd=1"])
+            .arg(path)
+            .arg("-I")
+            .arg(&self.artefacts.edge);
+        command.envs(
+            self.config
+                .secrets
+                .iter()
+                .map(|(name, value)| (name, value)),
+        );
+        let log = self.log_path();
+        let before = self.log().len();
+        let mut workerd = Process::start("workerd", command, &log)?;
+        let isolates = self.config.isolates;
+        let started = eventually("workerd listens", READY_WITHIN, || {
+            let answer = match workerd.must_be_running() {
+                Err(error) => Some(Err(error)),
+                Ok(()) => {
+                    ports(workerd.output().get(before..).unwrap_or_default(), isolates).map(Ok)
+                }
+            };
+            std::future::ready(answer)
+        })
+        .await;
+        self.addresses = started.with_context(|| workerd.last_words())??;
+        self.workerd = Some(workerd);
+        Ok(())
+    }
+
+    /// The addresses of its isolates.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Sends a request to the isolate with this number (from 0), on a connection of its own.
+    ///
+    /// # Errors
+    /// When there is no such isolate, or as [`send`].
+    pub async fn send(&self, isolate: usize, request: &Request) -> Result<Response> {
+        send(
+            *self.addresses.get(isolate).context("no such isolate")?,
+            request,
+        )
+        .await
+    }
+
+    /// What the isolate says about itself.
+    ///
+    /// # Errors
+    /// As [`Edge::send`], or when that isn't JSON.
+    pub async fn health(&self, isolate: usize) -> Result<Value> {
+        self.send(isolate, &Request::get("/.keyward/health"))
+            .await?
+            .json()
+    }
+
+    /// Sends `signal` to the workerd process.
+    ///
+    /// # Errors
+    /// When it isn't running.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.workerd
+            .as_ref()
+            .context("the edge isn't running")?
+            .signal(signal)
+    }
+
+    /// Kills the workerd process.
+    ///
+    /// # Errors
+    /// When the system doesn't know the child.
+    pub fn kill(&mut self) -> Result<()> {
+        self.workerd
+            .take()
+            .map_or(Ok(()), |mut workerd| workerd.kill())
+    }
+
+    /// Fails, with its last words, when workerd has ended.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn must_be_running(&mut self) -> Result<()> {
+        self.workerd
+            .as_mut()
+            .context("the edge isn't running")?
+            .must_be_running()
+    }
+
+    /// What workerd and the worker have written so far, over all their starts.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.home.path().join("workerd.log")
+    }
+}
+
+/// The addresses that workerd has reported, once it has reported one for each isolate.
+fn ports(output: &str, isolates: usize) -> Option<Vec<SocketAddr>> {
+    let mut ports = vec![None; isolates];
+    for message in output
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+    {
+        let (Some(socket), Some(port)) = (message["socket"].as_str(), message["port"].as_u64())
+        else {
+            continue;
+        };
+        if let Some(index) = socket
+            .strip_prefix('s')
+            .and_then(|index| index.parse::<usize>().ok())
+        {
+            *ports.get_mut(index)? = u16::try_from(port).ok();
+        }
+    }
+    ports
+        .into_iter()
+        .map(|port| port.map(|port| SocketAddr::from(([127, 0, 0, 1], port))))
+        .collect()
+}
