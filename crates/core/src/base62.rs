@@ -1,0 +1,83 @@
+//! Base62 in groups: 32 bytes as a big-endian number in 43 digits of `0-9A-Za-z`, most significant digit first.
+
+/// Digits of a group: the fewest that hold 32 bytes (62^43 > 2^256).
+pub const GROUP_DIGITS: usize = 43;
+
+/// Digits taken together in one step: 62^10 is the highest power of 62 below 2^60, so that a step fits in 128 bits.
+const STEP: usize = 10;
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The value of each byte as a digit; 255 where it is none.
+const VALUES: [u8; 256] = {
+    let mut values = [255; 256];
+    let mut digit = 0;
+    while digit < 62 {
+        values[ALPHABET[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+};
+
+/// The value of one digit.
+pub(crate) fn digit(byte: u8) -> Option<u8> {
+    match VALUES[byte as usize] {
+        255 => None,
+        value => Some(value),
+    }
+}
+
+/// The 32 bytes that 43 digits stand for; `None` for a foreign character or a value of 2^256 and more.
+pub fn decode_group(digits: &[u8; GROUP_DIGITS]) -> Option<[u8; 32]> {
+    let mut limbs = [0u64; 4]; // least significant first
+    for chunk in digits.chunks(STEP) {
+        let (mut value, mut scale) = (0u64, 1u64);
+        for &byte in chunk {
+            value = value * 62 + u64::from(digit(byte)?);
+            scale *= 62;
+        }
+        let mut carry = u128::from(value);
+        for limb in &mut limbs {
+            let wide = u128::from(*limb) * u128::from(scale) + carry;
+            *limb = wide as u64;
+            carry = wide >> 64;
+        }
+        if carry != 0 {
+            return None;
+        }
+    }
+    let mut bytes = [0; 32];
+    for (out, limb) in bytes.chunks_exact_mut(8).zip(limbs.iter().rev()) {
+        out.copy_from_slice(&limb.to_be_bytes());
+    }
+    Some(bytes)
+}
+
+/// The 43 digits that stand for 32 bytes.
+pub fn encode_group(bytes: &[u8; 32]) -> [u8; GROUP_DIGITS] {
+    let mut limbs = [0u32; 8]; // most significant first
+    for (limb, chunk) in limbs.iter_mut().zip(bytes.chunks_exact(4)) {
+        *limb = chunk.iter().fold(0, |value, byte| value << 8 | u32::from(*byte));
+    }
+    let mut digits = [0; GROUP_DIGITS];
+    for out in digits.iter_mut().rev() {
+        let mut rest = 0u64;
+        for limb in &mut limbs {
+            let wide = rest << 32 | u64::from(*limb);
+            *limb = (wide / 62) as u32;
+            rest = wide % 62;
+        }
+        *out = ALPHABET[rest as usize];
+    }
+    digits
+}
+
+/// Six digits of a 32-bit number (62^6 > 2^32).
+pub(crate) fn encode_u32(mut value: u32) -> [u8; 6] {
+    let mut digits = [0; 6];
+    for out in digits.iter_mut().rev() {
+        *out = ALPHABET[(value % 62) as usize];
+        value /= 62;
+    }
+    digits
+}

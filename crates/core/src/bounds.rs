@@ -1,0 +1,64 @@
+//! The largest sizes that are read from outside. Whatever is larger is refused before it is looked at.
+
+/// Length in characters of an API key's body: three groups of 43 base62 digits and six of checksum.
+pub const KEY_BODY_LEN: usize = 135;
+/// Length in characters of the longest API key: a prefix of 12, `_`, `live`, `_`, the body.
+pub const MAX_KEY_LEN: usize = 12 + 1 + 4 + 1 + KEY_BODY_LEN;
+/// Keys in a manifest.
+pub const MAX_MANIFEST_KEYS: usize = 256;
+/// Bytes of a manifest as text.
+pub const MAX_MANIFEST_LEN: usize = 64 * 1024;
+/// Bytes of a heartbeat as text.
+pub const MAX_HEARTBEAT_LEN: usize = 1024;
+/// Bytes of a delta as text.
+pub const MAX_DELTA_LEN: usize = 1024 * 1024;
+/// Bytes of a snapshot's index as text.
+pub const MAX_SNAPSHOT_LEN: usize = 1024 * 1024;
+/// Bytes of a status list token as text.
+pub const MAX_STATUS_LIST_LEN: usize = 512 * 1024;
+/// Bytes of a policy as text.
+pub const MAX_POLICY_LEN: usize = 64 * 1024;
+/// Bytes of a capability token as text.
+pub const MAX_TOKEN_LEN: usize = 8 * 1024;
+/// Bytes of a page of amendments.
+pub const MAX_AMENDMENT_PAGE_LEN: usize = 512 * 1024;
+/// Entries in a page of amendments.
+pub const MAX_AMENDMENT_PAGE: usize = 8192;
+/// Pages of amendments in a snapshot.
+pub const MAX_AMENDMENT_PAGES: usize = 8192;
+/// Entries of each kind in one delta. A longer range is a gap: take a snapshot.
+pub const MAX_DELTA_ENTRIES: usize = 20_000;
+/// Shards in a snapshot: all that 32 bits of index allow.
+pub const MAX_SHARDS: usize = 4096;
+/// Supersessions in force at one time.
+pub const MAX_SUPERSESSIONS: usize = 4096;
+/// Bits of a status index that count within a shard.
+pub const SHARD_BITS: u32 = 20;
+/// Keys in a shard.
+pub const SHARD_LEN: usize = 1 << SHARD_BITS;
+/// Bytes of an inflated shard at two bits a key.
+pub const SHARD_BYTES: usize = SHARD_LEN / 4;
+/// Bytes that any status list may inflate to (a foreign one may have 8 bits a key).
+pub const MAX_STATUS_BYTES: usize = SHARD_LEN;
+/// Changes that a replica lays over its snapshot before it wants a new one.
+pub const MAX_OVERLAY: usize = 200_000;
+/// Shards that a replica holds inflated, 256 KiB each.
+pub const DEFAULT_SHARD_BUDGET: usize = 64;
+/// Pages of amendments that a replica holds.
+pub const DEFAULT_PAGE_BUDGET: usize = 256;
+/// Compiled policies that a cache holds unless told otherwise.
+pub const DEFAULT_POLICY_BUDGET: usize = 4096;
+/// Entries in any one list of a policy.
+pub const MAX_POLICY_LIST: usize = 256;
+/// Constraints in a policy.
+pub const MAX_CONSTRAINTS: usize = 64;
+/// Bytes of a string in a policy: a pattern, a network, a domain, a capability.
+pub const MAX_POLICY_STRING: usize = 512;
+/// Bytes of a request's path.
+pub const MAX_PATH_LEN: usize = 4096;
+/// Segments of a path or of a pattern.
+pub const MAX_SEGMENTS: usize = 64;
+/// Routes in a route table.
+pub const MAX_ROUTES: usize = 1024;
+/// Milliseconds that an `iat` may be ahead of the reader's clock.
+pub const MAX_CLOCK_SKEW_MS: u64 = 60_000;

@@ -1,0 +1,114 @@
+use super::{AnyOr, Decision, Grant, PolicyClaims, Request};
+use crate::{
+    ConstraintError, ConstraintKind, KeySet, OpenError, PolicyNumber, Reason, Requirement, Timestamp, VerifiedKey,
+    bounds::{MAX_CONSTRAINTS, MAX_POLICY_LIST},
+};
+
+/// A policy that has been checked once and can decide.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    claims: PolicyClaims,
+    /// Whether all of its constraints are known: where one isn't, nothing is permitted.
+    constraints_known: bool,
+}
+
+/// Why a policy is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// Not a signed policy.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It has another number than was asked for.
+    #[error("another policy than the one asked for")]
+    Number,
+    /// Of an epoch to come, or of an older one with a number that this epoch has given anew.
+    #[error("a policy of another epoch")]
+    Epoch,
+    /// A list longer than allowed.
+    #[error("a list of the policy is too long")]
+    TooLong,
+    /// A constraint of another type than its name has.
+    #[error("a constraint of another type than its name has")]
+    Constraint,
+}
+
+impl Policy {
+    /// Reads the signed policy of that number.
+    pub fn open(text: &str, number: PolicyNumber, keys: &KeySet, now: Timestamp) -> Result<Self, PolicyError> {
+        let claims: PolicyClaims = keys.open(text, now)?;
+        if claims.number != number {
+            return Err(PolicyError::Number);
+        }
+        let manifest = keys.manifest();
+        if claims.epoch > manifest.epoch || (claims.epoch < manifest.epoch && number.0 >= manifest.first_policy) {
+            return Err(PolicyError::Epoch);
+        }
+        Self::compile(claims)
+    }
+
+    /// Checks claims that are trusted already: the origin's own.
+    pub fn compile(claims: PolicyClaims) -> Result<Self, PolicyError> {
+        let lists = [
+            claims.capabilities.len(),
+            claims.blocked_endpoints.len(),
+            claims.endpoints.only().map_or(0, <[_]>::len),
+            claims.ips.only().map_or(0, <[_]>::len),
+            claims.domains.only().map_or(0, <[_]>::len),
+        ];
+        if lists.into_iter().any(|len| len > MAX_POLICY_LIST) || claims.constraints.len() > MAX_CONSTRAINTS {
+            return Err(PolicyError::TooLong);
+        }
+        let mut constraints_known = true;
+        for (name, value) in &claims.constraints {
+            match ConstraintKind::check(name, value) {
+                Ok(_) => {}
+                Err(ConstraintError::Unknown) => constraints_known = false,
+                Err(ConstraintError::Type) => return Err(PolicyError::Constraint),
+            }
+        }
+        Ok(Self { claims, constraints_known })
+    }
+
+    /// What it was made from.
+    pub const fn claims(&self) -> &PolicyClaims {
+        &self.claims
+    }
+
+    /// Whether a verified key with this policy may make a request. Pure and total.
+    ///
+    /// The order of the checks is the order in which reasons are given: route, endpoint, address, domain, TLS,
+    /// capability. A policy with another number than the key's permits nothing.
+    pub fn decide(&self, key: &VerifiedKey, request: &Request<'_>) -> Decision<'_> {
+        match self.refusal(key, request) {
+            Some(reason) => Decision::Deny(reason),
+            None => Decision::Permit(Grant { key: *key, policy: &self.claims }),
+        }
+    }
+
+    fn refusal(&self, key: &VerifiedKey, request: &Request<'_>) -> Option<Reason> {
+        let claims = &self.claims;
+        let endpoint = |pattern: &crate::EndpointPattern| pattern.matches(request.method, request.path);
+        let checks: [(Reason, &dyn Fn() -> bool); 10] = [
+            (Reason::PolicyUnavailable, &|| key.policy() == claims.number),
+            (Reason::ScopeExceeded, &|| claims.scope <= key.scope()),
+            (Reason::ConstraintUnknown, &|| self.constraints_known),
+            (Reason::NoRoute, &|| request.requirement.is_some()),
+            (Reason::EndpointNotAllowed, &|| claims.endpoints.admits(endpoint)),
+            (Reason::EndpointBlocked, &|| !claims.blocked_endpoints.iter().any(endpoint)),
+            (Reason::AddressNotAllowed, &|| match &claims.ips {
+                AnyOr::Any => true,
+                AnyOr::Only(list) => request.address.is_some_and(|address| list.iter().any(|network| network.contains(address))),
+            }),
+            (Reason::DomainNotAllowed, &|| match &claims.domains {
+                AnyOr::Any => true,
+                AnyOr::Only(list) => request.domain.is_some_and(|domain| list.iter().any(|pattern| pattern.matches(domain))),
+            }),
+            (Reason::TlsRequired, &|| request.tls || !claims.require_tls),
+            (Reason::CapabilityMissing, &|| match request.requirement {
+                Some(Requirement::Capability(wanted)) => claims.capabilities.iter().any(|held| held.covers(wanted)),
+                _ => true,
+            }),
+        ];
+        checks.into_iter().find(|(_, holds)| !holds()).map(|(reason, _)| reason)
+    }
+}

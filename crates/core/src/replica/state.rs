@@ -1,0 +1,244 @@
+//! The state at one position: a snapshot, the parts of it that have been needed, and the changes since.
+
+use super::{FeedError, Position};
+use crate::{
+    Amendment, AmendmentPage, Delta, Digest, Missing, PageRef, PolicyNumber, Snapshot, Standing, Status, StatusIndex, StatusList, Timestamp,
+    bounds::{MAX_AMENDMENT_PAGES, MAX_DELTA_ENTRIES, MAX_OVERLAY, MAX_SHARDS, MAX_SUPERSESSIONS, SHARD_BITS},
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::{cell::Cell, ops::RangeInclusive};
+
+/// Supersessions that may follow on one another.
+const MAX_CHAIN: usize = 64;
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) position: Position,
+    pub(super) as_of: Timestamp,
+    /// Every shard there is; without a digest where it was opened by a delta, so that all of it is in the overlay.
+    shards: BTreeMap<u32, Option<Digest>>,
+    pages: Vec<PageRef>,
+    supersessions: BTreeMap<PolicyNumber, PolicyNumber>,
+    /// Changes since the snapshot. Kept for loaded shards too: one that is dropped for room is loaded again from the
+    /// snapshot's part.
+    overlay: BTreeMap<StatusIndex, Status>,
+    amendments: BTreeMap<StatusIndex, Amendment>,
+    loaded_shards: BTreeMap<u32, Loaded<StatusList>>,
+    loaded_pages: BTreeMap<StatusIndex, Loaded<AmendmentPage>>,
+    uses: Cell<u64>,
+}
+
+#[derive(Debug)]
+struct Loaded<T> {
+    part: T,
+    used: Cell<u64>,
+}
+
+impl State {
+    pub(super) fn new(snapshot: Snapshot, position: Position, now: Timestamp) -> Result<Self, FeedError> {
+        let ascending = snapshot.shards.is_sorted_by(|a, b| a.0 < b.0) && snapshot.amendments.is_sorted_by(|a, b| a.0 < b.0);
+        let bounded = snapshot.shards.len() <= MAX_SHARDS
+            && snapshot.shards.iter().all(|(shard, _)| (*shard as usize) < MAX_SHARDS)
+            && snapshot.amendments.len() <= MAX_AMENDMENT_PAGES;
+        if !ascending || !bounded {
+            return Err(FeedError::Malformed);
+        }
+        let mut state = Self {
+            position,
+            as_of: Timestamp::default(),
+            shards: snapshot.shards.into_iter().map(|(shard, digest)| (shard, Some(digest))).collect(),
+            pages: snapshot.amendments,
+            supersessions: BTreeMap::new(),
+            overlay: BTreeMap::new(),
+            amendments: BTreeMap::new(),
+            loaded_shards: BTreeMap::new(),
+            loaded_pages: BTreeMap::new(),
+            uses: Cell::new(0),
+        };
+        state.supersede(&snapshot.supersessions)?;
+        state.seen(snapshot.iat_ms, now);
+        Ok(state)
+    }
+
+    /// Keeps the parts of an older state of the same epoch that are the same in this one.
+    pub(super) fn inherit(&mut self, old: Self) {
+        // Newer changes are newer knowledge: what was current at a moment then is not less so now.
+        self.as_of = self.as_of.max(old.as_of);
+        for (shard, loaded) in old.loaded_shards {
+            let same = self.shards.get(&shard) == old.shards.get(&shard);
+            // A shard with changes laid over it is no longer the part whose digest it has.
+            if same && old.overlay.range(range_of(shard)).next().is_none() {
+                self.loaded_shards.insert(shard, loaded);
+            }
+        }
+        for (first, loaded) in old.loaded_pages {
+            let digest = |pages: &[PageRef]| pages.iter().find(|page| page.0 == first).map(|page| page.1);
+            if digest(&self.pages).is_some_and(|now| digest(&old.pages) == Some(now)) {
+                self.loaded_pages.insert(first, loaded);
+            }
+        }
+    }
+
+    /// The state was the origin's at `iat_ms`. A clock ahead of ours can't make it fresher than now.
+    pub(super) fn seen(&mut self, iat_ms: u64, now: Timestamp) {
+        self.as_of = self.as_of.max(Timestamp::from_millis(iat_ms.min(now.millis())));
+    }
+
+    /// Applies a delta that fits. Checks all before it changes anything.
+    pub(super) fn apply(&mut self, delta: Delta, now: Timestamp) -> Result<(), FeedError> {
+        let known = |index: &StatusIndex| self.shards.contains_key(&index.shard()) || delta.opened.contains(&index.shard());
+        let sound = delta.opened.len() <= MAX_SHARDS
+            && delta.opened.iter().all(|shard| (*shard as usize) < MAX_SHARDS)
+            && [delta.changes.len(), delta.amendments.len(), delta.policies.len()].into_iter().all(|len| len <= MAX_DELTA_ENTRIES)
+            && delta.changes.iter().all(|(index, _)| known(index))
+            && delta.amendments.iter().all(|amendment| known(&amendment.index));
+        if !sound {
+            return Err(FeedError::Malformed);
+        }
+        if self.overlay.len() + delta.changes.len() > MAX_OVERLAY || self.amendments.len() + delta.amendments.len() > MAX_OVERLAY {
+            return Err(FeedError::Gap);
+        }
+        self.supersede(&delta.supersessions)?;
+        for shard in delta.opened {
+            self.shards.entry(shard).or_insert(None);
+        }
+        for (index, status) in delta.changes {
+            self.change(index, status);
+        }
+        self.amendments.extend(delta.amendments.into_iter().map(|amendment| (amendment.index, amendment)));
+        self.position.seq = delta.to;
+        self.seen(delta.iat_ms, now);
+        Ok(())
+    }
+
+    fn change(&mut self, index: StatusIndex, status: Status) {
+        let loaded = self.loaded_shards.get_mut(&index.shard());
+        let held = self.overlay.get(&index).copied().or_else(|| loaded.as_ref()?.part.status(index.offset()));
+        // Revoked is for ever.
+        if held == Some(Status::Invalid) {
+            return;
+        }
+        self.overlay.insert(index, status);
+        if let Some(loaded) = loaded {
+            let _in_range = loaded.part.set(index.offset(), status.value());
+        }
+    }
+
+    /// Adds supersessions, all or none: none that would lead in a circle, or in too long a chain.
+    fn supersede(&mut self, pairs: &[(PolicyNumber, PolicyNumber)]) -> Result<(), FeedError> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let before = self.supersessions.clone();
+        self.supersessions.extend(pairs.iter().copied());
+        let sound = self.supersessions.len() <= MAX_SUPERSESSIONS && pairs.iter().all(|(old, _)| self.follow(*old).is_some());
+        if sound {
+            Ok(())
+        } else {
+            self.supersessions = before;
+            Err(FeedError::Malformed)
+        }
+    }
+
+    /// The end of the chain of supersessions; `None` where there is none within [`MAX_CHAIN`] steps.
+    fn follow(&self, policy: PolicyNumber) -> Option<PolicyNumber> {
+        let mut policy = policy;
+        for _ in 0..MAX_CHAIN {
+            match self.supersessions.get(&policy) {
+                Some(next) => policy = *next,
+                None => return Some(policy),
+            }
+        }
+        None
+    }
+
+    pub(super) fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {
+        // A chain that grew too long from its other end has no policy in force: one that exists nowhere denies.
+        self.follow(policy).unwrap_or(PolicyNumber(u32::MAX))
+    }
+
+    pub(super) fn standing(&self, index: StatusIndex) -> Result<Standing, Missing> {
+        Ok(match self.status(index)? {
+            Status::Valid => Standing::Valid,
+            Status::Invalid => Standing::Invalid,
+            Status::Suspended => Standing::Suspended,
+            Status::Amended => Standing::Amended(self.amendment(index)?),
+        })
+    }
+
+    fn status(&self, index: StatusIndex) -> Result<Status, Missing> {
+        let shard = index.shard();
+        if let Some(loaded) = self.loaded_shards.get(&shard) {
+            loaded.used.set(self.tick());
+            return loaded.part.status(index.offset()).ok_or(Missing::Shard(shard));
+        }
+        let digest = self.shards.get(&shard).ok_or(Missing::UnknownShard(shard))?;
+        match (self.overlay.get(&index), digest) {
+            (Some(status), _) => Ok(*status),
+            (None, None) => Ok(Status::Valid),
+            (None, Some(_)) => Err(Missing::Shard(shard)),
+        }
+    }
+
+    fn amendment(&self, index: StatusIndex) -> Result<Amendment, Missing> {
+        if let Some(amendment) = self.amendments.get(&index) {
+            return Ok(*amendment);
+        }
+        let before = self.pages.partition_point(|(first, _)| *first <= index);
+        let (first, _) = before.checked_sub(1).and_then(|at| self.pages.get(at)).ok_or(Missing::Amendment(index))?;
+        let loaded = self.loaded_pages.get(first).ok_or(Missing::AmendmentPage(*first))?;
+        loaded.used.set(self.tick());
+        let list = &loaded.part.amendments;
+        let at = list.binary_search_by_key(&index, |amendment| amendment.index).map_err(|_| Missing::Amendment(index))?;
+        Ok(list[at])
+    }
+
+    pub(super) fn part_digest(&self, missing: Missing) -> Option<Digest> {
+        match missing {
+            Missing::Shard(shard) => self.shards.get(&shard).copied().flatten(),
+            Missing::AmendmentPage(first) => self.pages.iter().find(|page| page.0 == first).map(|page| page.1),
+            _ => None,
+        }
+    }
+
+    pub(super) fn install_shard(&mut self, shard: u32, mut list: StatusList, budget: usize) {
+        for (index, status) in self.overlay.range(range_of(shard)) {
+            if list.status(index.offset()) != Some(Status::Invalid) {
+                let _in_range = list.set(index.offset(), status.value());
+            }
+        }
+        install(&mut self.loaded_shards, shard, list, budget, self.uses.get());
+        self.tick();
+    }
+
+    pub(super) fn install_page(&mut self, first: StatusIndex, page: AmendmentPage, budget: usize) {
+        install(&mut self.loaded_pages, first, page, budget, self.uses.get());
+        self.tick();
+    }
+
+    /// The changes and the loaded shards, for what has to outlive this state.
+    pub(super) fn into_statuses(self) -> (BTreeMap<StatusIndex, Status>, BTreeMap<u32, StatusList>) {
+        (self.overlay, self.loaded_shards.into_iter().map(|(shard, loaded)| (shard, loaded.part)).collect())
+    }
+
+    fn tick(&self) -> u64 {
+        self.uses.set(self.uses.get() + 1);
+        self.uses.get()
+    }
+}
+
+/// Keeps a part, the least recently used making room for it.
+fn install<K: Ord + Copy, T>(parts: &mut BTreeMap<K, Loaded<T>>, key: K, part: T, budget: usize, used: u64) {
+    while parts.len() >= budget && !parts.contains_key(&key) {
+        let oldest = parts.iter().min_by_key(|(_, loaded)| loaded.used.get()).map(|(key, _)| *key);
+        let Some(oldest) = oldest else { break };
+        parts.remove(&oldest);
+    }
+    parts.insert(key, Loaded { part, used: Cell::new(used + 1) });
+}
+
+/// All indices of a shard.
+fn range_of(shard: u32) -> RangeInclusive<StatusIndex> {
+    let first = shard << SHARD_BITS;
+    StatusIndex(first)..=StatusIndex(first | ((1 << SHARD_BITS) - 1))
+}
