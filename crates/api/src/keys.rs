@@ -1,0 +1,390 @@
+//! Requests and answers of `/api/v1/api-keys`.
+//!
+//! Times in answers are RFC 3339 in UTC. Lists of endpoints, addresses and domains that are empty in an answer mean no
+//! restriction, as users of the API that Keyward grew from expect; within Keyward that is an explicit `any`.
+
+use std::collections::BTreeMap;
+
+use keyward_core::{Environment, KeyId, PolicyNumber, ScopeClass, TenantId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
+
+use crate::Given;
+
+/// A limit as a request names it: a number (0 allows nothing) or `"unlimited"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// At most so many.
+    AtMost(u64),
+    /// No limit.
+    Unlimited,
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Limit;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a whole number from 0, or \"unlimited\"")
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Limit, E> {
+                Ok(Limit::AtMost(value))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Limit, E> {
+                if text == "unlimited" { Ok(Limit::Unlimited) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::AtMost(value) => serializer.serialize_u64(*value),
+            Self::Unlimited => serializer.serialize_str("unlimited"),
+        }
+    }
+}
+
+/// A restriction as a change names it: `"any"`, or a list that isn't empty. (In a new key an empty list means any; in
+/// a change that would be a guess.)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Restriction {
+    /// `"any"`: no restriction.
+    Any,
+    /// Only these.
+    Only(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Restriction {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Restriction;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("\"any\" or a list of strings that isn't empty")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Restriction, E> {
+                if text == "any" { Ok(Restriction::Any) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Restriction, A::Error> {
+                let list: Vec<String> = Deserialize::deserialize(de::value::SeqAccessDeserializer::new(list))?;
+                if list.is_empty() { Err(de::Error::invalid_length(0, &self)) } else { Ok(Restriction::Only(list)) }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// The limits of a request; what is left out (or null) takes its default in a new key, and stays in a change.
+///
+/// They stand beside the other members in JSON. (Not `#[serde(flatten)]`: it and refusing unknown members exclude each
+/// other.)
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GivenLimits {
+    /// Requests in each UTC hour.
+    pub rate_limit_per_hour: Option<Limit>,
+    /// Requests in each UTC day.
+    pub daily_quota: Option<Limit>,
+    /// Requests in each UTC month.
+    pub monthly_quota: Option<Limit>,
+    /// Cost in cents in each UTC month.
+    pub cost_limit_cents: Option<Limit>,
+    /// Tokens in one request.
+    pub max_tokens_per_request: Option<Limit>,
+    /// Requests at one time.
+    pub max_concurrent_requests: Option<Limit>,
+}
+
+/// Declares a request with the limits' members written out, and the method that gathers them.
+macro_rules! with_limits {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            $($(#[$field_meta])* pub $field: $type,)*
+            /// See [`GivenLimits::rate_limit_per_hour`].
+            pub rate_limit_per_hour: Option<Limit>,
+            /// See [`GivenLimits::daily_quota`].
+            pub daily_quota: Option<Limit>,
+            /// See [`GivenLimits::monthly_quota`].
+            pub monthly_quota: Option<Limit>,
+            /// See [`GivenLimits::cost_limit_cents`].
+            pub cost_limit_cents: Option<Limit>,
+            /// See [`GivenLimits::max_tokens_per_request`].
+            pub max_tokens_per_request: Option<Limit>,
+            /// See [`GivenLimits::max_concurrent_requests`].
+            pub max_concurrent_requests: Option<Limit>,
+        }
+
+        impl $name {
+            /// The limits that it names.
+            pub const fn limits(&self) -> GivenLimits {
+                GivenLimits {
+                    rate_limit_per_hour: self.rate_limit_per_hour,
+                    daily_quota: self.daily_quota,
+                    monthly_quota: self.monthly_quota,
+                    cost_limit_cents: self.cost_limit_cents,
+                    max_tokens_per_request: self.max_tokens_per_request,
+                    max_concurrent_requests: self.max_concurrent_requests,
+                }
+            }
+        }
+    };
+}
+
+with_limits! {
+    /// `POST /api/v1/api-keys`.
+    pub struct CreateKey {
+        /// For people; 1 to 128 characters.
+        pub name: String,
+        /// For people; at most 1024 characters.
+        pub description: Option<String>,
+        /// Whose key it is; unset: the caller's owner. A caller of user scope can name no other.
+        pub owner_id: Option<String>,
+        /// What it can do; none unless named.
+        pub capabilities: Option<Vec<String>>,
+        /// How far it reaches; `user` unless named.
+        pub scope: Option<ScopeClass>,
+        /// `live` unless named.
+        pub environment: Option<Environment>,
+        /// 1 to 3650; `null`: never; left out: 90, or less where the caller itself expires before.
+        #[serde(default)]
+        pub expires_in_days: Given<u32>,
+        /// `[METHOD ]/path` patterns; none or empty: any.
+        pub allowed_endpoints: Option<Vec<String>>,
+        /// Patterns that are refused whatever else is said.
+        pub blocked_endpoints: Option<Vec<String>>,
+        /// Addresses and CIDR blocks; none or empty: any.
+        pub allowed_ips: Option<Vec<String>>,
+        /// Hosts of the Origin header; none or empty: any.
+        pub allowed_domains: Option<Vec<String>>,
+        /// `true` unless named.
+        pub require_tls: Option<bool>,
+        /// Whether it can be exchanged for capability tokens; `true` unless named.
+        pub token_exchange: Option<bool>,
+        /// Named constraints for the upstream, of known types.
+        pub tenant_constraints: Option<BTreeMap<String, Value>>,
+    }
+}
+
+with_limits! {
+    /// `PATCH /api/v1/api-keys/{id}`, and the new terms of `POST /api/v1/policies/{number}/supersede`. What is left
+    /// out (or null) stays.
+    pub struct UpdateKey {
+        /// See [`CreateKey::name`]. Not for policies.
+        pub name: Option<String>,
+        /// See [`CreateKey::description`]; `null` takes it away. Not for policies.
+        #[serde(default)]
+        pub description: Given<String>,
+        /// See [`CreateKey::capabilities`].
+        pub capabilities: Option<Vec<String>>,
+        /// See [`CreateKey::allowed_endpoints`].
+        pub allowed_endpoints: Option<Restriction>,
+        /// See [`CreateKey::blocked_endpoints`].
+        pub blocked_endpoints: Option<Vec<String>>,
+        /// See [`CreateKey::allowed_ips`].
+        pub allowed_ips: Option<Restriction>,
+        /// See [`CreateKey::allowed_domains`].
+        pub allowed_domains: Option<Restriction>,
+        /// See [`CreateKey::require_tls`].
+        pub require_tls: Option<bool>,
+        /// See [`CreateKey::tenant_constraints`]; takes the place of all of them.
+        pub tenant_constraints: Option<BTreeMap<String, Value>>,
+    }
+}
+
+/// `POST /api/v1/api-keys/{id}/rotate`; the body may be left out.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateKey {
+    /// For how long the old raw key stays usable, 0 to 30 days; 24 hours unless named, and never past its own expiry.
+    pub overlap_seconds: Option<u64>,
+    /// A new expiry, as in [`CreateKey`]; left out: the old one stays.
+    #[serde(default)]
+    pub expires_in_days: Given<u32>,
+}
+
+/// `POST /api/v1/api-keys/validate`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ValidateKey {
+    /// The raw key.
+    pub api_key: String,
+    /// `[METHOD ]/path`. Without it a key that is restricted to, or blocked from, any endpoint is not valid.
+    pub endpoint: Option<String>,
+    /// The caller's address. Without it a key that is restricted to addresses is not valid.
+    pub client_ip: Option<String>,
+}
+
+/// What a key is at the moment of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyStatus {
+    /// Can be used.
+    Active,
+    /// Out of use until resumed.
+    Suspended,
+    /// Its time is over.
+    Expired,
+    /// Out of use for ever.
+    Revoked,
+}
+
+impl KeyStatus {
+    /// Its name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// What a key was used for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Requests admitted.
+    pub requests_count: u64,
+    /// Bytes sent and received.
+    pub bytes_transferred: u64,
+    /// Requests that the upstream answered with an error.
+    pub errors_count: u64,
+    /// Requests refused for a limit.
+    pub rate_limit_hits: u64,
+    /// The last request.
+    pub last_used: Option<String>,
+}
+
+/// A key as the API shows it: everything but the secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Key {
+    /// The same through rotations.
+    pub id: KeyId,
+    /// See [`CreateKey::name`].
+    pub name: String,
+    /// See [`CreateKey::description`].
+    pub description: Option<String>,
+    /// See [`CreateKey::owner_id`].
+    pub owner_id: String,
+    /// The tenant.
+    pub tenant_id: TenantId,
+    /// See [`CreateKey::scope`].
+    pub scope: ScopeClass,
+    /// See [`CreateKey::environment`].
+    pub environment: Environment,
+    /// See [`CreateKey::capabilities`].
+    pub capabilities: Vec<String>,
+    /// `null`: unlimited; likewise the other limits.
+    pub rate_limit_per_hour: Option<u64>,
+    /// See [`GivenLimits::daily_quota`].
+    pub daily_quota: Option<u64>,
+    /// See [`GivenLimits::monthly_quota`].
+    pub monthly_quota: Option<u64>,
+    /// See [`GivenLimits::cost_limit_cents`].
+    pub cost_limit_cents: Option<u64>,
+    /// See [`GivenLimits::max_tokens_per_request`].
+    pub max_tokens_per_request: Option<u64>,
+    /// See [`GivenLimits::max_concurrent_requests`].
+    pub max_concurrent_requests: Option<u64>,
+    /// Empty: any.
+    pub allowed_endpoints: Vec<String>,
+    /// See [`CreateKey::blocked_endpoints`].
+    pub blocked_endpoints: Vec<String>,
+    /// Empty: any.
+    pub allowed_ips: Vec<String>,
+    /// Empty: any.
+    pub allowed_domains: Vec<String>,
+    /// See [`CreateKey::require_tls`].
+    pub require_tls: bool,
+    /// See [`CreateKey::token_exchange`].
+    pub token_exchange: bool,
+    /// See [`CreateKey::tenant_constraints`].
+    pub tenant_constraints: BTreeMap<String, Value>,
+    /// At the moment of the answer.
+    pub status: KeyStatus,
+    /// The policy in force.
+    pub policy: PolicyNumber,
+    /// How the newest raw key begins and ends, to tell keys apart by.
+    pub key_hint: String,
+    /// When it was made.
+    pub created_at: String,
+    /// When anything of it last changed.
+    pub updated_at: String,
+    /// From when it can't be used; `null`: never.
+    pub expires_at: Option<String>,
+    /// When it was last rotated.
+    pub last_rotated: Option<String>,
+    /// Where usage is counted; `null` where it isn't (yet), or wasn't asked for.
+    pub usage: Option<Usage>,
+}
+
+/// The answer to a create. The only time that the raw key is shown.
+#[derive(Serialize, Deserialize)]
+pub struct KeyCreated {
+    /// The key.
+    pub api_key: Key,
+    /// What to present. Keep it: it is stored nowhere.
+    pub raw_key: String,
+    /// A word on that.
+    pub warning: String,
+}
+
+/// The answer to a rotate. The only time that the new raw key is shown.
+#[derive(Serialize, Deserialize)]
+pub struct KeyRotated {
+    /// The key.
+    pub api_key: Key,
+    /// What to present from now on. Keep it: it is stored nowhere.
+    pub new_raw_key: String,
+    /// Until when the old raw key can be used; `null`: no longer.
+    pub old_key_expires_at: Option<String>,
+    /// A word on that.
+    pub warning: String,
+}
+
+/// The answer to a revoke.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeyRevoked {
+    /// `true`.
+    pub success: bool,
+    /// For people.
+    pub message: String,
+    /// The key.
+    pub key_id: KeyId,
+}
+
+/// The answer to a validate.
+#[derive(Serialize, Deserialize)]
+pub struct KeyValidated {
+    /// Whether the key would pass.
+    pub valid: bool,
+    /// Why not, for people.
+    pub error_message: Option<String>,
+    /// A short-lived token for what the key permits, where the key may be exchanged.
+    pub capability_token: Option<String>,
+    /// Requests left in this hour; `null` where they aren't counted (yet).
+    pub rate_limit_remaining: Option<u64>,
+    /// Requests left today; `null` where they aren't counted (yet).
+    pub quota_remaining: Option<u64>,
+}
+
+/// The answer to a supersede.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PolicySuperseded {
+    /// The policy whose place was taken.
+    pub superseded: PolicyNumber,
+    /// The policy that took it.
+    pub policy: PolicyNumber,
+}
