@@ -1,2 +1,88 @@
-//! xtask
-fn main() {}
+//! The project's own commands: `cargo xtask --help`.
+
+mod products;
+mod setup;
+mod shell;
+mod story;
+mod up;
+mod wasm;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use products::{Product, Profile};
+
+/// Keyward's own commands: build it, run it, test it, measure it
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "A first look: cargo xtask up"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install what the build and the tests need beside Cargo (done by the others when needed)
+    Setup,
+    /// Build the keyward binary, the edge and the pages, or those named
+    Build {
+        /// What to build; everything when none is named
+        products: Vec<Product>,
+        /// Build the binary as it is released
+        #[arg(long)]
+        release: bool,
+    },
+    /// Run everything here: origin on 127.0.0.1:8080, edge on 127.0.0.1:8787, and an echo service behind it
+    Up {
+        /// Instead: run on free ports with passing data, tell a key's whole life, and end
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<()> {
+    match task {
+        Task::Setup => setup::all(),
+        Task::Build { products, release } => {
+            setup::all()?;
+            let products = if products.is_empty() {
+                &products::ALL[..]
+            } else {
+                &products
+            };
+            products::build(
+                products,
+                if release {
+                    Profile::Release
+                } else {
+                    Profile::Dev
+                },
+            )
+        }
+        Task::Up { check } => {
+            setup::all()?;
+            products::build(&products::ALL, Profile::Dev)?;
+            let runtime = tokio::runtime::Runtime::new()?;
+            if check {
+                runtime.block_on(up::check())
+            } else {
+                runtime.block_on(up::stay())
+            }
+        }
+    }
+}

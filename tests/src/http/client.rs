@@ -1,11 +1,14 @@
 //! Sending requests.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, Result};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 
 use super::{Request, Response, wire::Wire};
+
+/// Nothing that is tested takes so long; what does is stuck, and a test should say so rather than hang.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// A connection on which requests follow each other.
 #[derive(Debug)]
@@ -26,10 +29,20 @@ impl Connection {
     /// Sends a request and reads its response.
     ///
     /// # Errors
-    /// When the connection breaks, or what comes back isn't HTTP.
+    /// When the connection breaks, what comes back isn't HTTP, or nothing comes back for a minute.
     pub async fn send(&mut self, request: &Request) -> Result<Response> {
         self.start(request).await?;
-        self.0.read_response(&request.method).await
+        self.receive(request).await
+    }
+
+    /// Reads the response to `request`, the oldest that was started and has none yet.
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn receive(&mut self, request: &Request) -> Result<Response> {
+        timeout(ANSWER_WITHIN, self.0.read_response(&request.method))
+            .await
+            .context("no answer for a minute")?
     }
 
     /// Sends a request without waiting for its response.

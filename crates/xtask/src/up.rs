@@ -1,0 +1,162 @@
+//! The whole of Keyward on this machine: an origin, an edge, and an upstream for it to guard.
+
+use std::{fs, net::SocketAddr};
+
+use anyhow::{Context, Result, ensure};
+use keyward_tests::{Edge, EdgeConfig, Origin, OriginConfig, Upstream, eventually};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{shell::root, story};
+
+const ORIGIN: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
+const EDGE: ([u8; 4], u16) = ([127, 0, 0, 1], 8787);
+
+/// What runs; dropping it ends it.
+pub(crate) struct Stack {
+    pub(crate) origin: Origin,
+    pub(crate) edge: Edge,
+    pub(crate) upstream: Upstream,
+}
+
+impl Stack {
+    /// Starts everything: at the well-known addresses with data that stay, or on free ports with data that don't.
+    async fn start(lasting: bool) -> Result<Self> {
+        let upstream = Upstream::start().await?;
+        let mut config = OriginConfig {
+            own_database: true,
+            ..OriginConfig::default()
+        };
+        if lasting {
+            let home = root().join(".keyward");
+            fs::create_dir_all(&home)?;
+            config.data = Some(home.join("origin"));
+            config.listen = Some(SocketAddr::from(ORIGIN));
+            config.fsync = true;
+        }
+        let origin = Origin::start_with(config)
+            .await
+            .context("starting the origin")?;
+        // There is no TLS on the loopback, and keys ask for it unless told otherwise.
+        let config = EdgeConfig::new(&origin, &upstream)?.var("KEYWARD_ASSUME_TLS", "1");
+        let mut config = config.var("KEYWARD_ROUTES", story::ROUTES);
+        if lasting {
+            config.listen = vec![SocketAddr::from(EDGE)];
+        }
+        let edge = Edge::start(config).await.context("starting the edge")?;
+        Ok(Self {
+            origin,
+            edge,
+            upstream,
+        })
+    }
+}
+
+/// Starts everything, tells the story on it, and ends it.
+pub(crate) async fn check() -> Result<()> {
+    let start = std::time::Instant::now();
+    let stack = Stack::start(false).await?;
+    eprintln!(
+        "{:8} ms  origin, edge and upstream are up",
+        start.elapsed().as_millis()
+    );
+    let told = story::tell(&stack).await;
+    if told.is_err() {
+        eprintln!(
+            "--- origin\n{}\n--- edge\n{}",
+            tail(&stack.origin.log()),
+            tail(&stack.edge.log())
+        );
+    }
+    told
+}
+
+/// Starts everything and stays until Ctrl-C.
+pub(crate) async fn stay() -> Result<()> {
+    for address in [ORIGIN, EDGE] {
+        let address = SocketAddr::from(address);
+        ensure!(
+            std::net::TcpListener::bind(address).is_ok(),
+            "something already listens on {address}"
+        );
+    }
+    // Before anything is started, so that an early Ctrl-C ends us in order too.
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    let mut stack = tokio::select! {
+        stack = Stack::start(true) => stack?,
+        _ = interrupt.recv() => return Ok(()),
+        _ = terminate.recv() => return Ok(()),
+    };
+    println!("{}", greeting(&stack));
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        ended = watch(&mut stack.origin, &mut stack.edge) => ended?,
+    }
+    eprintln!("ending");
+    drop(stack.edge);
+    stack.origin.end().await.map(drop)
+}
+
+/// Comes back, with what it said last, when one of them has ended.
+async fn watch(origin: &mut Origin, edge: &mut Edge) -> Result<()> {
+    let day = std::time::Duration::from_secs(86_400);
+    loop {
+        let ended = eventually("something ends", day, || {
+            let running = origin
+                .must_be_running()
+                .and_then(|()| edge.must_be_running());
+            std::future::ready(running.err())
+        });
+        if let Ok(error) = ended.await {
+            return Err(error);
+        }
+    }
+}
+
+fn greeting(stack: &Stack) -> String {
+    let (origin, edge) = (stack.origin.url(), stack.edge.addresses()[0]);
+    let key = stack.origin.data().join("admin.key");
+    let key = key
+        .strip_prefix(root())
+        .unwrap_or(&key)
+        .display()
+        .to_string();
+    format!(
+        r#"
+Keyward is up.
+  origin    {origin}
+  edge      http://{edge}, in front of an echo service on {upstream}
+  page      {origin}/ shows what a key says
+  admin     its key is in {key}
+
+Create a key at the origin:
+
+  KEY=$(curl -s {origin}/api/v1/api-keys -H "Authorization: Bearer $(cat {key})" \
+    -H 'Content-Type: application/json' -d '{body}' \
+    | sed 's/.*"raw_key":"\([^"]*\)".*/\1/')
+
+Use it at the edge, then spoil it:
+
+  curl -i http://{edge}/v1/hello -H "Authorization: Bearer $KEY"
+  curl -i http://{edge}/v1/hello -H "Authorization: Bearer ${{KEY}}x"
+
+Revoke it, and use it again:
+
+  ID=$(curl -s {origin}/api/v1/api-keys -H "Authorization: Bearer $(cat {key})" \
+    | sed 's/.*"id":"\([^"]*\)".*/\1/')
+  curl -s -X DELETE {origin}/api/v1/api-keys/$ID/revoke -H "Authorization: Bearer $(cat {key})"
+  curl -i http://{edge}/v1/hello -H "Authorization: Bearer $KEY"
+
+Ctrl-C ends everything; the data stay in .keyward."#,
+        upstream = stack.upstream.address(),
+        body = story::first_key(),
+    )
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(15)..].join("\n")
+}

@@ -1,0 +1,86 @@
+//! JavaScript bindings, by the library behind wasm-bindgen's command line: installing that takes ten times as long as
+//! compiling the library, and its version has to be that of the `wasm-bindgen` crate to the letter, which Cargo sees to.
+
+use std::{fs, path::Path};
+
+use anyhow::{Result, ensure};
+use wasm_bindgen_cli_support::Bindgen;
+
+use super::Module;
+
+/// The worker's entry; `cargo xtask` appends what it exports.
+const ENTRY: &str = include_str!("entry.js");
+
+/// Writes the bindings of `compiled` into `folder`.
+pub(super) fn generate(module: Module, compiled: &Path, folder: &Path) -> Result<()> {
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(compiled).remove_producers_section(true);
+    match module {
+        Module::Edge => {
+            // The abort handler and the reset function let the entry start over after a panic.
+            bindgen
+                .module(true)?
+                .typescript(false)
+                .reset_state_function(true)
+                .force_enable_abort_handler(true);
+            bindgen.out_name("glue").generate(folder)?;
+            edge_entry(folder)
+        }
+        Module::Browser => {
+            bindgen
+                .web(true)?
+                .omit_default_module_path(false)
+                .typescript(true);
+            bindgen.out_name("keyward").generate(folder)
+        }
+        Module::Node => {
+            bindgen.nodejs_module(true)?.typescript(false);
+            bindgen.out_name("keyward").generate(folder)
+        }
+    }
+}
+
+/// Writes `index.js` beside the glue, exporting its handlers and its Durable Objects.
+fn edge_entry(folder: &Path) -> Result<()> {
+    let path = folder.join("glue.js");
+    // In workerd a plain import of a .wasm is already the compiled module that a source phase import asks for.
+    let glue = fs::read_to_string(&path)?.replace("import source ", "import ");
+    fs::write(&path, &glue)?;
+    let mut entry = ENTRY.to_owned();
+    for handler in ["fetch", "queue", "scheduled"] {
+        if exports(&glue, "function", handler) || exports(&glue, "async function", handler) {
+            entry.push_str(&format!("handler(\"{handler}\");\n"));
+        }
+    }
+    ensure!(
+        entry.contains("\nhandler(\"fetch\")"),
+        "the worker exports no fetch handler"
+    );
+    for name in durable_objects(&glue) {
+        entry.push_str(&format!("export const {name} = durable(glue.{name});\n"));
+    }
+    Ok(fs::write(folder.join("index.js"), entry)?)
+}
+
+/// The exported classes with a `fetch` method; the worker crate exports helpers too.
+fn durable_objects(glue: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut class = None;
+    for line in glue.lines() {
+        if let Some(rest) = line.strip_prefix("export class ") {
+            class = rest.split([' ', '{']).next();
+        } else if line.starts_with('}') {
+            class = None;
+        } else if line.trim_start().starts_with("fetch(") {
+            found.extend(class.take());
+        }
+    }
+    found
+}
+
+fn exports(glue: &str, kind: &str, name: &str) -> bool {
+    glue.contains(&format!("export {kind} {name}("))
+        || glue
+            .lines()
+            .any(|line| line.starts_with("export {") && line.contains(&format!(" as {name}")))
+}

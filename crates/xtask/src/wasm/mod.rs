@@ -1,0 +1,104 @@
+//! WebAssembly, from the crate to the modules that run.
+
+mod bindgen;
+mod optimise;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::shell::{cargo, root, run, step};
+
+/// A module's crate and what it is made into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Module {
+    /// The worker: modules for workerd, with `index.js` as their entry.
+    Edge,
+    /// The package for browsers, among the sources of the pages.
+    Browser,
+    /// The same for Node.
+    Node,
+}
+
+impl Module {
+    fn package(self) -> &'static str {
+        match self {
+            Self::Edge => "keyward-edge",
+            Self::Browser | Self::Node => "keyward-wasm",
+        }
+    }
+
+    /// Where it is put.
+    pub(crate) fn folder(self) -> Result<PathBuf> {
+        Ok(match self {
+            Self::Edge => keyward_tests::target_dir()?.join("wasm/edge"),
+            Self::Browser => root().join("www/src/pkg"),
+            Self::Node => keyward_tests::target_dir()?.join("wasm/node"),
+        })
+    }
+}
+
+/// Compiles the crate, makes its bindings and optimises it; does the last two only when something has changed.
+pub(crate) fn build(module: Module) -> Result<()> {
+    let compiled = step(&format!("{}: compiled", module.package()), || {
+        compile(module.package())
+    })?;
+    let folder = module.folder()?;
+    let stamp = folder.join(".stamp");
+    let digest = digest(&compiled)?;
+    if fs::read_to_string(&stamp).is_ok_and(|done| done == digest) {
+        return Ok(());
+    }
+    step(
+        &format!(
+            "{}: bindings and optimisation ({module:?})",
+            module.package()
+        ),
+        || {
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir_all(&folder)?;
+            bindgen::generate(module, &compiled, &folder)?;
+            optimise::optimise(&folder)?;
+            Ok(fs::write(&stamp, &digest)?)
+        },
+    )
+}
+
+/// The crate as a `.wasm` without bindings.
+fn compile(package: &str) -> Result<PathBuf> {
+    run(cargo()
+        .args([
+            "build",
+            "--quiet",
+            "--lib",
+            "--profile",
+            "wasm",
+            "--target",
+            "wasm32-unknown-unknown",
+            "-p",
+            package,
+        ])
+        // Flags for the developer's own machine would change what is deployed.
+        .env_remove("RUSTFLAGS"))?;
+    let name = package.replace('-', "_");
+    Ok(keyward_tests::target_dir()?
+        .join("wasm32-unknown-unknown/wasm")
+        .join(name)
+        .with_extension("wasm"))
+}
+
+/// Of everything that the result depends on.
+fn digest(compiled: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(fs::read(compiled).with_context(|| compiled.display().to_string())?);
+    hash.update(fs::read(std::env::current_exe()?)?);
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}
