@@ -68,6 +68,12 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// Whether there are Postgres binaries here.
+    #[must_use]
+    pub fn installed() -> bool {
+        binaries().is_some()
+    }
+
     /// A URL for `DATABASE_URL`: a superuser, over a socket that only this user and root can reach.
     #[must_use]
     pub fn url(&self) -> String {
@@ -135,6 +141,35 @@ impl Postgres {
         Ok(())
     }
 
+    /// Copies the data to `copy` as they stand, as a backup does, with the server stopped for the while.
+    ///
+    /// # Errors
+    /// When the copy fails or the server doesn't start again.
+    pub async fn save(&mut self, copy: &Path) -> Result<()> {
+        self.stop().await?;
+        copy_tree(&self.data(), copy)?;
+        self.restart().await
+    }
+
+    /// Goes back to what [`Postgres::save`] copied: the accident that a restore is.
+    ///
+    /// # Errors
+    /// As [`Postgres::save`].
+    pub async fn restore(&mut self, copy: &Path) -> Result<()> {
+        self.stop().await?;
+        fs::remove_dir_all(self.data())?;
+        copy_tree(copy, &self.data())?;
+        self.restart().await
+    }
+
+    /// Ends the server in an orderly way, so that its files say all that it knows.
+    async fn stop(&mut self) -> Result<()> {
+        if let Some(server) = self.server.take() {
+            server.end(READY_WITHIN).await?;
+        }
+        Ok(())
+    }
+
     /// Runs statements with psql and returns its unaligned output without headers.
     ///
     /// # Errors
@@ -176,6 +211,17 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         let _ = self.kill();
     }
+}
+
+/// Copies a tree with its owners and modes, which Postgres insists on.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    let done = Command::new("cp")
+        .arg("-a")
+        .arg("-T")
+        .args([from, to])
+        .status()?;
+    ensure!(done.success(), "cp -a {} {}", from.display(), to.display());
+    Ok(())
 }
 
 /// `KEYWARD_PG_BIN`, Debian's newest, the path's, npm's: the first folder with all that is needed.

@@ -6,11 +6,12 @@ use std::{
 };
 
 use anyhow::Result;
+use tokio::sync::oneshot;
 
 use crate::http::{Reply, Request, Response, Server, send};
 
 /// What a relay does with a request and the response to it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub enum Verdict {
     /// Passes both on.
     #[default]
@@ -18,7 +19,9 @@ pub enum Verdict {
     /// Answers in the server's place.
     Answer(Response),
     /// Passes the request on and answers with what this makes of the response.
-    Change(fn(Response) -> Response),
+    Change(Box<dyn FnOnce(Response) -> Response + Send>),
+    /// Passes both on, once the sender's other half has been used or dropped.
+    Hold(oneshot::Receiver<()>),
     /// Never answers.
     Hang,
     /// Resets the connection.
@@ -113,13 +116,17 @@ async fn handle(verdict: Verdict, request: Request, behind: SocketAddr) -> Reply
         Verdict::Reset => Reply::Reset,
         Verdict::Pass => forward(request, behind, |response| response).await,
         Verdict::Change(change) => forward(request, behind, change).await,
+        Verdict::Hold(release) => {
+            let _ = release.await;
+            forward(request, behind, |response| response).await
+        }
     }
 }
 
 async fn forward(
     mut request: Request,
     behind: SocketAddr,
-    change: fn(Response) -> Response,
+    change: impl FnOnce(Response) -> Response,
 ) -> Reply {
     reframe(&mut request.headers);
     match send(behind, &request).await {
