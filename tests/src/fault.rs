@@ -19,10 +19,7 @@ pub enum Signal {
 impl Signal {
     /// Sends itself to the group that `leader` leads.
     pub(crate) fn send(self, leader: u32) -> Result<()> {
-        let pid = i32::try_from(leader)
-            .ok()
-            .and_then(Pid::from_raw)
-            .context("a process id")?;
+        let pid = i32::try_from(leader).ok().and_then(Pid::from_raw).context("a process id")?;
         let signal = match self {
             Self::Interrupt => Raw::INT,
             Self::Kill => Raw::KILL,

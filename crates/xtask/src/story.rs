@@ -36,36 +36,20 @@ pub(crate) async fn tell(stack: &Stack) -> Result<()> {
 
     let start = Instant::now();
     becomes(stack, raw, 200, "").await.context("pass")?;
-    report(
-        "pass",
-        start,
-        "the edge took it at once and forwarded the request",
-    );
+    report("pass", start, "the edge took it at once and forwarded the request");
 
     let start = Instant::now();
     let before = stack.upstream.count();
     for bad in [forged(raw)?, format!("{raw}x"), raw.replace("live", "test")] {
         let answer = ask(stack, &bad).await?;
-        ensure!(
-            answer == (401, "invalid_token".to_owned()),
-            "tamper: the edge answered {answer:?}"
-        );
+        ensure!(answer == (401, "invalid_token".to_owned()), "tamper: the edge answered {answer:?}");
     }
-    ensure!(
-        stack.upstream.count() == before,
-        "tamper: a refused request reached the upstream"
-    );
-    report(
-        "tamper",
-        start,
-        "a forged signature, a longer key and another environment were refused",
-    );
+    ensure!(stack.upstream.count() == before, "tamper: a refused request reached the upstream");
+    report("tamper", start, "a forged signature, a longer key and another environment were refused");
 
     let start = Instant::now();
     origin.suspend(id).await?;
-    becomes(stack, raw, 401, "suspended")
-        .await
-        .context("suspend")?;
+    becomes(stack, raw, 401, "key_suspended").await.context("suspend")?;
     report("suspend", start, "refused");
 
     let start = Instant::now();
@@ -74,54 +58,29 @@ pub(crate) async fn tell(stack: &Stack) -> Result<()> {
     report("resume", start, "taken again");
 
     let start = Instant::now();
-    origin
-        .amend(id, &json!({"allowed_endpoints": ["POST /v1/chat/**"]}))
-        .await?;
-    becomes(stack, raw, 403, "endpoint_not_allowed")
-        .await
-        .context("amend")?;
-    origin
-        .amend(id, &json!({"allowed_endpoints": "any"}))
-        .await?;
+    origin.amend(id, &json!({"allowed_endpoints": ["POST /v1/chat/**"]})).await?;
+    becomes(stack, raw, 403, "endpoint_not_allowed").await.context("amend")?;
+    origin.amend(id, &json!({"allowed_endpoints": "any"})).await?;
     becomes(stack, raw, 200, "").await.context("amend back")?;
-    report(
-        "amend",
-        start,
-        "narrowed to another endpoint, refused; widened, taken again",
-    );
+    report("amend", start, "narrowed to another endpoint, refused; widened, taken again");
 
     let start = Instant::now();
     let rotated = origin.rotate(id, None).await?;
     ensure!(rotated.id == id, "rotate: the id changed");
-    becomes(stack, &rotated.raw_key, 200, "")
-        .await
-        .context("rotate: the new key")?;
-    becomes(stack, raw, 200, "")
-        .await
-        .context("rotate: the old key in the overlap")?;
-    report(
-        "rotate",
-        start,
-        "both the new key and, during the overlap, the old one pass",
-    );
+    becomes(stack, &rotated.raw_key, 200, "").await.context("rotate: the new key")?;
+    becomes(stack, raw, 200, "").await.context("rotate: the old key in the overlap")?;
+    report("rotate", start, "both the new key and, during the overlap, the old one pass");
 
     let start = Instant::now();
     origin.revoke(id).await?;
-    becomes(stack, &rotated.raw_key, 401, "revoked")
-        .await
-        .context("revoke: the new key")?;
-    becomes(stack, raw, 401, "revoked")
-        .await
-        .context("revoke: the old key")?;
+    becomes(stack, &rotated.raw_key, 401, "key_revoked").await.context("revoke: the new key")?;
+    becomes(stack, raw, 401, "key_revoked").await.context("revoke: the old key")?;
     report("revoke", start, "both are refused");
     Ok(())
 }
 
 fn report(turn: &str, start: Instant, what: &str) {
-    eprintln!(
-        "{:8.1} ms  {turn}: {what}",
-        start.elapsed().as_secs_f64() * 1000.0
-    );
+    eprintln!("{:8.1} ms  {turn}: {what}", start.elapsed().as_secs_f64() * 1000.0);
 }
 
 /// Waits until the edge answers to `key` with this status and, where one is named, this problem code.
@@ -132,34 +91,21 @@ async fn becomes(stack: &Stack, key: &str, status: u16, code: &str) -> Result<()
     })
     .await;
     if reached.is_err() {
-        bail!(
-            "expected {status} {code} within {REACHES_THE_EDGE_WITHIN:?}; the edge answers {:?}",
-            ask(stack, key).await
-        );
+        bail!("expected {status} {code} within {REACHES_THE_EDGE_WITHIN:?}; the edge answers {:?}", ask(stack, key).await);
     }
     Ok(())
 }
 
 /// The status and the problem code (empty without a problem) of a request with this key.
 async fn ask(stack: &Stack, key: &str) -> Result<(u16, String)> {
-    let answer = stack
-        .edge
-        .send(0, &Request::get("/v1/hello").bearer(key))
-        .await?;
+    let answer = stack.edge.send(0, &Request::get("/v1/hello").bearer(key)).await?;
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    Ok((
-        answer.status,
-        body["code"].as_str().unwrap_or_default().to_owned(),
-    ))
+    Ok((answer.status, body["code"].as_str().unwrap_or_default().to_owned()))
 }
 
 /// The same key with another signature under a right checksum: only the cryptography can tell.
 fn forged(key: &str) -> Result<String> {
-    let mut bytes = key
-        .as_bytes()
-        .get(..key.len().saturating_sub(CHECKSUM))
-        .context("a key")?
-        .to_vec();
+    let mut bytes = key.as_bytes().get(..key.len().saturating_sub(CHECKSUM)).context("a key")?.to_vec();
     let last = bytes.last_mut().context("a key")?;
     *last = if *last == b'0' { b'1' } else { b'0' };
     let mut crc = crc32fast::hash(&bytes);

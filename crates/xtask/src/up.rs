@@ -22,10 +22,7 @@ impl Stack {
     /// Starts everything: at the well-known addresses with data that stay, or on free ports with data that don't.
     async fn start(lasting: bool) -> Result<Self> {
         let upstream = Upstream::start().await?;
-        let mut config = OriginConfig {
-            own_database: true,
-            ..OriginConfig::default()
-        };
+        let mut config = OriginConfig { own_database: true, ..OriginConfig::default() };
         if lasting {
             let home = root().join(".keyward");
             fs::create_dir_all(&home)?;
@@ -33,9 +30,7 @@ impl Stack {
             config.listen = Some(SocketAddr::from(ORIGIN));
             config.fsync = true;
         }
-        let origin = Origin::start_with(config)
-            .await
-            .context("starting the origin")?;
+        let origin = Origin::start_with(config).await.context("starting the origin")?;
         // There is no TLS on the loopback, and keys ask for it unless told otherwise.
         let config = EdgeConfig::new(&origin, &upstream)?.var("KEYWARD_ASSUME_TLS", "1");
         let mut config = config.var("KEYWARD_ROUTES", story::ROUTES);
@@ -43,11 +38,7 @@ impl Stack {
             config.listen = vec![SocketAddr::from(EDGE)];
         }
         let edge = Edge::start(config).await.context("starting the edge")?;
-        Ok(Self {
-            origin,
-            edge,
-            upstream,
-        })
+        Ok(Self { origin, edge, upstream })
     }
 }
 
@@ -55,17 +46,10 @@ impl Stack {
 pub(crate) async fn check() -> Result<()> {
     let start = std::time::Instant::now();
     let stack = Stack::start(false).await?;
-    eprintln!(
-        "{:8} ms  origin, edge and upstream are up",
-        start.elapsed().as_millis()
-    );
+    eprintln!("{:8} ms  origin, edge and upstream are up", start.elapsed().as_millis());
     let told = story::tell(&stack).await;
     if told.is_err() {
-        eprintln!(
-            "--- origin\n{}\n--- edge\n{}",
-            tail(&stack.origin.log()),
-            tail(&stack.edge.log())
-        );
+        eprintln!("--- origin\n{}\n--- edge\n{}", tail(&stack.origin.log()), tail(&stack.edge.log()));
     }
     told
 }
@@ -74,16 +58,10 @@ pub(crate) async fn check() -> Result<()> {
 pub(crate) async fn stay() -> Result<()> {
     for address in [ORIGIN, EDGE] {
         let address = SocketAddr::from(address);
-        ensure!(
-            std::net::TcpListener::bind(address).is_ok(),
-            "something already listens on {address}"
-        );
+        ensure!(std::net::TcpListener::bind(address).is_ok(), "something already listens on {address}");
     }
     // Before anything is started, so that an early Ctrl-C ends us in order too.
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut stack = tokio::select! {
         stack = Stack::start(true) => stack?,
         _ = interrupt.recv() => return Ok(()),
@@ -105,9 +83,7 @@ async fn watch(origin: &mut Origin, edge: &mut Edge) -> Result<()> {
     let day = std::time::Duration::from_secs(86_400);
     loop {
         let ended = eventually("something ends", day, || {
-            let running = origin
-                .must_be_running()
-                .and_then(|()| edge.must_be_running());
+            let running = origin.must_be_running().and_then(|()| edge.must_be_running());
             std::future::ready(running.err())
         });
         if let Ok(error) = ended.await {
@@ -119,11 +95,7 @@ async fn watch(origin: &mut Origin, edge: &mut Edge) -> Result<()> {
 fn greeting(stack: &Stack) -> String {
     let (origin, edge) = (stack.origin.url(), stack.edge.addresses()[0]);
     let key = stack.origin.data().join("admin.key");
-    let key = key
-        .strip_prefix(root())
-        .unwrap_or(&key)
-        .display()
-        .to_string();
+    let key = key.strip_prefix(root()).unwrap_or(&key).display().to_string();
     format!(
         r#"
 Keyward is up.

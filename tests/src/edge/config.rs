@@ -35,11 +35,7 @@ struct Object {
 }
 
 /// The text for `config`; sockets without an address get a port of the system's choice.
-pub(super) fn write(
-    config: &EdgeConfig,
-    addresses: &[SocketAddr],
-    modules: &Path,
-) -> Result<String> {
+pub(super) fn write(config: &EdgeConfig, addresses: &[SocketAddr], modules: &Path) -> Result<String> {
     let path = workspace_root().join("wrangler.toml");
     let wrangler = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let wrangler: Wrangler = toml::from_str(&wrangler)?;
@@ -52,13 +48,8 @@ pub(super) fn write(
     // Loopback is a private address, where the origin and the upstream are.
     text.push_str("    (name = \"internet\", network = (allow = [\"private\", \"public\"])),\n  ],\n  sockets = [\n");
     for isolate in 0..config.isolates {
-        let address = addresses
-            .get(isolate)
-            .map_or_else(|| "127.0.0.1:0".to_owned(), ToString::to_string);
-        writeln!(
-            text,
-            "    (name = \"s{isolate}\", address = \"{address}\", http = (), service = \"s{isolate}\"),"
-        )?;
+        let address = addresses.get(isolate).map_or_else(|| "127.0.0.1:0".to_owned(), ToString::to_string);
+        writeln!(text, "    (name = \"s{isolate}\", address = \"{address}\", http = (), service = \"s{isolate}\"),")?;
     }
     text.push_str("  ],\n);\n");
     for isolate in 0..config.isolates {
@@ -68,83 +59,35 @@ pub(super) fn write(
 }
 
 /// One isolate. The first owns the Durable Objects; the others reach them there.
-fn worker(
-    text: &mut String,
-    isolate: usize,
-    config: &EdgeConfig,
-    wrangler: &Wrangler,
-    modules: &str,
-) -> Result<()> {
-    writeln!(
-        text,
-        "const w{isolate} :Workerd.Worker = (\n  modules = [\n{modules}  ],"
-    )?;
-    writeln!(
-        text,
-        "  compatibilityDate = {},",
-        quoted(&wrangler.compatibility_date)?
-    )?;
-    let flags = wrangler
-        .compatibility_flags
-        .iter()
-        .map(|flag| quoted(flag))
-        .collect::<Result<Vec<_>>>()?;
-    writeln!(
-        text,
-        "  compatibilityFlags = [{}],\n  bindings = [",
-        flags.join(", ")
-    )?;
+fn worker(text: &mut String, isolate: usize, config: &EdgeConfig, wrangler: &Wrangler, modules: &str) -> Result<()> {
+    writeln!(text, "const w{isolate} :Workerd.Worker = (\n  modules = [\n{modules}  ],")?;
+    writeln!(text, "  compatibilityDate = {},", quoted(&wrangler.compatibility_date)?)?;
+    let flags = wrangler.compatibility_flags.iter().map(|flag| quoted(flag)).collect::<Result<Vec<_>>>()?;
+    writeln!(text, "  compatibilityFlags = [{}],\n  bindings = [", flags.join(", "))?;
     for (name, value) in &wrangler.vars {
         if !config.vars.iter().any(|(other, _)| other == name) {
-            let value = value
-                .as_str()
-                .with_context(|| format!("{name} in wrangler.toml isn't a text"))?;
-            writeln!(
-                text,
-                "    (name = {}, text = {}),",
-                quoted(name)?,
-                quoted(value)?
-            )?;
+            let value = value.as_str().with_context(|| format!("{name} in wrangler.toml isn't a text"))?;
+            writeln!(text, "    (name = {}, text = {}),", quoted(name)?, quoted(value)?)?;
         }
     }
     for (name, value) in &config.vars {
-        writeln!(
-            text,
-            "    (name = {}, text = {}),",
-            quoted(name)?,
-            quoted(value)?
-        )?;
+        writeln!(text, "    (name = {}, text = {}),", quoted(name)?, quoted(value)?)?;
     }
     for (name, _) in &config.secrets {
-        writeln!(
-            text,
-            "    (name = {0}, fromEnvironment = {0}),",
-            quoted(name)?
-        )?;
+        writeln!(text, "    (name = {0}, fromEnvironment = {0}),", quoted(name)?)?;
     }
     let objects = &wrangler.durable_objects.bindings;
     for Object { name, class_name } in objects {
         let class = quoted(class_name)?;
-        let place = if isolate == 0 {
-            class
-        } else {
-            format!("(className = {class}, serviceName = \"s0\")")
-        };
-        writeln!(
-            text,
-            "    (name = {}, durableObjectNamespace = {place}),",
-            quoted(name)?
-        )?;
+        let place = if isolate == 0 { class } else { format!("(className = {class}, serviceName = \"s0\")") };
+        writeln!(text, "    (name = {}, durableObjectNamespace = {place}),", quoted(name)?)?;
     }
     text.push_str("  ],\n");
     if isolate == 0 && !objects.is_empty() {
         text.push_str("  durableObjectNamespaces = [\n");
         for Object { class_name, .. } in objects {
             let class = quoted(class_name)?;
-            writeln!(
-                text,
-                "    (className = {class}, uniqueKey = {class}, enableSql = true),"
-            )?;
+            writeln!(text, "    (className = {class}, uniqueKey = {class}, enableSql = true),")?;
         }
         text.push_str("  ],\n  durableObjectStorage = (inMemory = void),\n");
     }
@@ -157,18 +100,10 @@ fn module_list(folder: &Path) -> Result<String> {
     let mut names = Vec::new();
     collect(folder, "", &mut names)?;
     names.sort_by_key(|name| (name != "index.js", name.clone()));
-    ensure!(
-        names.first().is_some_and(|name| name == "index.js"),
-        "no index.js in {}",
-        folder.display()
-    );
+    ensure!(names.first().is_some_and(|name| name == "index.js"), "no index.js in {}", folder.display());
     let mut text = String::new();
     for name in names {
-        let kind = if name.ends_with(".wasm") {
-            "wasm"
-        } else {
-            "esModule"
-        };
+        let kind = if name.ends_with(".wasm") { "wasm" } else { "esModule" };
         let (module, file) = (quoted(&name)?, quoted(&format!("/{name}"))?);
         writeln!(text, "    (name = {module}, {kind} = embed {file}),")?;
     }
@@ -178,10 +113,7 @@ fn module_list(folder: &Path) -> Result<String> {
 fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let name = format!(
-            "{prefix}{}",
-            entry.file_name().to_str().context("a module's name")?
-        );
+        let name = format!("{prefix}{}", entry.file_name().to_str().context("a module's name")?);
         if entry.file_type()?.is_dir() {
             collect(&entry.path(), &format!("{name}/"), names)?;
         } else if name.ends_with(".js") || name.ends_with(".wasm") {
@@ -193,14 +125,6 @@ fn collect(folder: &Path, prefix: &str, names: &mut Vec<String>) -> Result<()> {
 
 /// A Cap'n Proto text literal.
 fn quoted(text: &str) -> Result<String> {
-    ensure!(
-        !text.contains(|c: char| c.is_control() && c != '\n'),
-        "a control character in {text:?}"
-    );
-    Ok(format!(
-        "\"{}\"",
-        text.replace('\\', "\\\\")
-            .replace('"', "\\\"")
-            .replace('\n', "\\n")
-    ))
+    ensure!(!text.contains(|c: char| c.is_control() && c != '\n'), "a control character in {text:?}");
+    Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")))
 }

@@ -53,9 +53,7 @@ impl EdgeConfig {
         Ok(Self {
             isolates: 1,
             listen: Vec::new(),
-            vars: vars
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .to_vec(),
+            vars: vars.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             secrets: vec![("KEYWARD_SYNC_KEY".to_owned(), origin.edge_key()?)],
         })
     }
@@ -103,19 +101,10 @@ impl Edge {
     /// As [`Edge::start`].
     pub async fn start_modules(config: EdgeConfig, artefacts: Artefacts) -> Result<Self> {
         ensure!(config.isolates > 0, "an edge has at least one isolate");
-        ensure!(
-            config.listen.is_empty() || config.listen.len() == config.isolates,
-            "an address for each isolate"
-        );
+        ensure!(config.listen.is_empty() || config.listen.len() == config.isolates, "an address for each isolate");
         let home = tempfile::Builder::new().prefix("keyward-edge-").tempdir()?;
         let addresses = config.listen.clone();
-        let mut edge = Self {
-            workerd: None,
-            config,
-            artefacts,
-            addresses,
-            home,
-        };
+        let mut edge = Self { workerd: None, config, artefacts, addresses, home };
         edge.restart().await?;
         Ok(edge)
     }
@@ -132,17 +121,8 @@ impl Edge {
         fs::write(&path, text)?;
         let mut command = Command::new(must_exist(&self.artefacts.workerd)?);
         // Descriptor 1 then tells which port each socket got, as soon as it is open.
-        command
-            .args(["serve", "--control-fd=1"])
-            .arg(path)
-            .arg("-I")
-            .arg(&self.artefacts.edge);
-        command.envs(
-            self.config
-                .secrets
-                .iter()
-                .map(|(name, value)| (name, value)),
-        );
+        command.args(["serve", "--control-fd=1"]).arg(path).arg("-I").arg(&self.artefacts.edge);
+        command.envs(self.config.secrets.iter().map(|(name, value)| (name, value)));
         let log = self.log_path();
         let before = self.log().len();
         let mut workerd = Process::start("workerd", command, &log)?;
@@ -150,9 +130,7 @@ impl Edge {
         let started = eventually("workerd listens", READY_WITHIN, || {
             let answer = match workerd.must_be_running() {
                 Err(error) => Some(Err(error)),
-                Ok(()) => {
-                    ports(workerd.output().get(before..).unwrap_or_default(), isolates).map(Ok)
-                }
+                Ok(()) => ports(workerd.output().get(before..).unwrap_or_default(), isolates).map(Ok),
             };
             std::future::ready(answer)
         })
@@ -173,11 +151,7 @@ impl Edge {
     /// # Errors
     /// When there is no such isolate, or as [`send`].
     pub async fn send(&self, isolate: usize, request: &Request) -> Result<Response> {
-        send(
-            *self.addresses.get(isolate).context("no such isolate")?,
-            request,
-        )
-        .await
+        send(*self.addresses.get(isolate).context("no such isolate")?, request).await
     }
 
     /// What the isolate says about itself.
@@ -185,9 +159,7 @@ impl Edge {
     /// # Errors
     /// As [`Edge::send`], or when that isn't JSON.
     pub async fn health(&self, isolate: usize) -> Result<Value> {
-        self.send(isolate, &Request::get("/.keyward/health"))
-            .await?
-            .json()
+        self.send(isolate, &Request::get("/.keyward/health")).await?.json()
     }
 
     /// Sends `signal` to the workerd process.
@@ -195,10 +167,7 @@ impl Edge {
     /// # Errors
     /// When it isn't running.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        self.workerd
-            .as_ref()
-            .context("the edge isn't running")?
-            .signal(signal)
+        self.workerd.as_ref().context("the edge isn't running")?.signal(signal)
     }
 
     /// Kills the workerd process.
@@ -206,9 +175,7 @@ impl Edge {
     /// # Errors
     /// When the system doesn't know the child.
     pub fn kill(&mut self) -> Result<()> {
-        self.workerd
-            .take()
-            .map_or(Ok(()), |mut workerd| workerd.kill())
+        self.workerd.take().map_or(Ok(()), |mut workerd| workerd.kill())
     }
 
     /// Fails, with its last words, when workerd has ended.
@@ -216,10 +183,7 @@ impl Edge {
     /// # Errors
     /// When it has ended.
     pub fn must_be_running(&mut self) -> Result<()> {
-        self.workerd
-            .as_mut()
-            .context("the edge isn't running")?
-            .must_be_running()
+        self.workerd.as_mut().context("the edge isn't running")?.must_be_running()
     }
 
     /// What workerd and the worker have written so far, over all their starts.
@@ -236,23 +200,13 @@ impl Edge {
 /// The addresses that workerd has reported, once it has reported one for each isolate.
 fn ports(output: &str, isolates: usize) -> Option<Vec<SocketAddr>> {
     let mut ports = vec![None; isolates];
-    for message in output
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-    {
-        let (Some(socket), Some(port)) = (message["socket"].as_str(), message["port"].as_u64())
-        else {
+    for message in output.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let (Some(socket), Some(port)) = (message["socket"].as_str(), message["port"].as_u64()) else {
             continue;
         };
-        if let Some(index) = socket
-            .strip_prefix('s')
-            .and_then(|index| index.parse::<usize>().ok())
-        {
+        if let Some(index) = socket.strip_prefix('s').and_then(|index| index.parse::<usize>().ok()) {
             *ports.get_mut(index)? = u16::try_from(port).ok();
         }
     }
-    ports
-        .into_iter()
-        .map(|port| port.map(|port| SocketAddr::from(([127, 0, 0, 1], port))))
-        .collect()
+    ports.into_iter().map(|port| port.map(|port| SocketAddr::from(([127, 0, 0, 1], port)))).collect()
 }

@@ -20,9 +20,7 @@ impl Connection {
     /// # Errors
     /// When nobody listens at `server`.
     pub async fn open(server: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(server)
-            .await
-            .with_context(|| format!("connecting to {server}"))?;
+        let stream = TcpStream::connect(server).await.with_context(|| format!("connecting to {server}"))?;
         Ok(Self(Wire::new(stream)))
     }
 
@@ -40,9 +38,7 @@ impl Connection {
     /// # Errors
     /// As [`Connection::send`].
     pub async fn receive(&mut self, request: &Request) -> Result<Response> {
-        timeout(ANSWER_WITHIN, self.0.read_response(&request.method))
-            .await
-            .context("no answer for a minute")?
+        timeout(ANSWER_WITHIN, self.0.read_response(&request.method)).await.context("no answer for a minute")?
     }
 
     /// Sends a request without waiting for its response.
@@ -68,8 +64,5 @@ impl Connection {
 /// As [`Connection::open`] and [`Connection::send`].
 pub async fn send(server: SocketAddr, request: &Request) -> Result<Response> {
     let mut connection = Connection::open(server).await?;
-    connection
-        .send(request)
-        .await
-        .with_context(|| format!("{} {}", request.method, server))
+    connection.send(request).await.with_context(|| format!("{} {}", request.method, server))
 }

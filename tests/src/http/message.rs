@@ -11,18 +11,12 @@ impl Headers {
     /// The first value of `name`.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// Every value of `name`.
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
     /// Adds a field, beside others of its name.
@@ -53,12 +47,7 @@ impl Request {
     /// A request without content.
     #[must_use]
     pub fn new(method: &str, target: impl AsRef<[u8]>) -> Self {
-        Self {
-            method: method.to_owned(),
-            target: target.as_ref().to_owned(),
-            headers: Headers::default(),
-            body: Vec::new(),
-        }
+        Self { method: method.to_owned(), target: target.as_ref().to_owned(), headers: Headers::default(), body: Vec::new() }
     }
 
     /// A GET.
@@ -111,11 +100,7 @@ impl Response {
     pub fn new(status: u16, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
         let mut headers = Headers::default();
         headers.add("content-type", media_type);
-        Self {
-            status,
-            headers,
-            body: body.into(),
-        }
+        Self { status, headers, body: body.into() }
     }
 
     /// The body as text; bytes that aren't UTF-8 are replaced.
@@ -129,8 +114,7 @@ impl Response {
     /// # Errors
     /// When it isn't JSON.
     pub fn json(&self) -> Result<Value> {
-        serde_json::from_slice(&self.body)
-            .with_context(|| format!("no JSON in a {}: {}", self.status, self.text()))
+        serde_json::from_slice(&self.body).with_context(|| format!("no JSON in a {}: {}", self.status, self.text()))
     }
 
     /// Itself, when it has this status.
@@ -138,12 +122,7 @@ impl Response {
     /// # Errors
     /// When it has another; the message holds the body.
     pub fn expect(self, status: u16) -> Result<Self> {
-        ensure!(
-            self.status == status,
-            "expected {status}, got {}: {}",
-            self.status,
-            self.text()
-        );
+        ensure!(self.status == status, "expected {status}, got {}: {}", self.status, self.text());
         Ok(self)
     }
 }

@@ -48,10 +48,7 @@ impl Server {
     ///
     /// # Errors
     /// When the address is taken.
-    pub async fn start_on<F>(
-        address: SocketAddr,
-        handler: impl Fn(Request) -> F + Send + Sync + 'static,
-    ) -> Result<Self>
+    pub async fn start_on<F>(address: SocketAddr, handler: impl Fn(Request) -> F + Send + Sync + 'static) -> Result<Self>
     where
         F: Future<Output = Reply> + Send + 'static,
     {
@@ -85,10 +82,7 @@ impl Drop for Server {
 /// Answers what comes on one connection, until either side is through with it.
 async fn serve(mut wire: Wire, handler: Arc<Handler>) {
     while let Ok(Some(request)) = wire.read_request().await {
-        let (head, close) = (
-            request.method == "HEAD",
-            request.headers.first("connection") == Some("close"),
-        );
+        let (head, close) = (request.method == "HEAD", request.headers.first("connection") == Some("close"));
         match handler(request).await {
             Reply::Response(response) => {
                 if wire.write_response(&response, head).await.is_err() || close {

@@ -31,10 +31,7 @@ impl Wire {
     pub(crate) fn new(stream: TcpStream) -> Self {
         // Small messages that wait for an acknowledgement would be measured as slowness of what is tested.
         let _ = stream.set_nodelay(true);
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
+        Self { stream, buffer: Vec::new() }
     }
 
     /// Reads more; `false` at the end of the stream.
@@ -45,22 +42,12 @@ impl Wire {
     /// Reads up to and with the empty line after the fields; `None` when the stream ends before the first byte.
     async fn head(&mut self) -> Result<Option<Vec<u8>>> {
         loop {
-            if let Some(at) = self
-                .buffer
-                .windows(4)
-                .position(|bytes| bytes == b"\r\n\r\n")
-            {
+            if let Some(at) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 return Ok(Some(self.buffer.drain(..at + 4).collect()));
             }
-            ensure!(
-                self.buffer.len() <= MAX_HEAD,
-                "a message head above {MAX_HEAD} bytes"
-            );
+            ensure!(self.buffer.len() <= MAX_HEAD, "a message head above {MAX_HEAD} bytes");
             if !self.fill().await? {
-                ensure!(
-                    self.buffer.is_empty(),
-                    "the connection ended within a message head"
-                );
+                ensure!(self.buffer.is_empty(), "the connection ended within a message head");
                 return Ok(None);
             }
         }
@@ -80,10 +67,7 @@ impl Wire {
                 let line: Vec<u8> = self.buffer.drain(..at + 2).collect();
                 return Ok(String::from_utf8_lossy(&line[..at]).into_owned());
             }
-            ensure!(
-                self.buffer.len() <= MAX_BODY && self.fill().await?,
-                "the connection ended within a chunk"
-            );
+            ensure!(self.buffer.len() <= MAX_BODY && self.fill().await?, "the connection ended within a chunk");
         }
     }
 
@@ -92,10 +76,7 @@ impl Wire {
             Framing::Length(length) => self.take(length).await,
             Framing::UntilClose => {
                 while self.fill().await? {
-                    ensure!(
-                        self.buffer.len() <= MAX_BODY,
-                        "a body above {MAX_BODY} bytes"
-                    );
+                    ensure!(self.buffer.len() <= MAX_BODY, "a body above {MAX_BODY} bytes");
                 }
                 Ok(std::mem::take(&mut self.buffer))
             }
@@ -104,18 +85,14 @@ impl Wire {
                 loop {
                     let line = self.line().await?;
                     let size = line.split(';').next().unwrap_or_default().trim();
-                    let size = usize::from_str_radix(size, 16)
-                        .with_context(|| format!("chunk size {line:?}"))?;
+                    let size = usize::from_str_radix(size, 16).with_context(|| format!("chunk size {line:?}"))?;
                     if size == 0 {
                         while !self.line().await?.is_empty() {}
                         return Ok(body);
                     }
                     body.extend(self.take(size).await?);
                     ensure!(body.len() <= MAX_BODY, "a body above {MAX_BODY} bytes");
-                    ensure!(
-                        self.line().await?.is_empty(),
-                        "a chunk longer than its size"
-                    );
+                    ensure!(self.line().await?.is_empty(), "a chunk longer than its size");
                 }
             }
         }
@@ -127,22 +104,11 @@ impl Wire {
             return Ok(None);
         };
         // The request line is taken apart by hand: a parser would refuse some of the targets that tests are about.
-        let end = head
-            .windows(2)
-            .position(|bytes| bytes == b"\r\n")
-            .context("a request line")?;
+        let end = head.windows(2).position(|bytes| bytes == b"\r\n").context("a request line")?;
         let (line, fields) = head.split_at(end);
-        let first = line
-            .iter()
-            .position(|&byte| byte == b' ')
-            .context("a method")?;
-        let last = line
-            .iter()
-            .rposition(|&byte| byte == b' ')
-            .filter(|&at| at > first)
-            .context("a version")?;
-        let mut request =
-            Request::new(std::str::from_utf8(&line[..first])?, &line[first + 1..last]);
+        let first = line.iter().position(|&byte| byte == b' ').context("a method")?;
+        let last = line.iter().rposition(|&byte| byte == b' ').filter(|&at| at > first).context("a version")?;
+        let mut request = Request::new(std::str::from_utf8(&line[..first])?, &line[first + 1..last]);
         request.headers = parse_fields(&fields[2..])?;
         let framing = framing(&request.headers)?.unwrap_or(Framing::Length(0));
         request.body = self.body(framing).await?;
@@ -152,14 +118,8 @@ impl Wire {
     /// The response to a request with this method.
     pub(crate) async fn read_response(&mut self, method: &str) -> Result<Response> {
         loop {
-            let head = self
-                .head()
-                .await?
-                .context("the connection ended before the response")?;
-            let end = head
-                .windows(2)
-                .position(|bytes| bytes == b"\r\n")
-                .context("a status line")?;
+            let head = self.head().await?.context("the connection ended before the response")?;
+            let end = head.windows(2).position(|bytes| bytes == b"\r\n").context("a status line")?;
             let line = std::str::from_utf8(&head[..end])?;
             let status: u16 = line.split(' ').nth(1).context("a status code")?.parse()?;
             if status / 100 == 1 {
@@ -167,17 +127,9 @@ impl Wire {
             }
             let headers = parse_fields(&head[end + 2..])?;
             let empty = method == "HEAD" || status == 204 || status == 304;
-            let framing = if empty {
-                Framing::Length(0)
-            } else {
-                framing(&headers)?.unwrap_or(Framing::UntilClose)
-            };
+            let framing = if empty { Framing::Length(0) } else { framing(&headers)?.unwrap_or(Framing::UntilClose) };
             let body = self.body(framing).await?;
-            return Ok(Response {
-                status,
-                headers,
-                body,
-            });
+            return Ok(Response { status, headers, body });
         }
     }
 
@@ -190,26 +142,16 @@ impl Wire {
         if request.headers.first("host").is_none() {
             bytes.extend(format!("host: {}\r\n", self.stream.peer_addr()?).bytes());
         }
-        let length =
-            !request.body.is_empty() || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH");
+        let length = !request.body.is_empty() || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH");
         finish(&mut bytes, &request.headers, &request.body, length);
         Ok(self.stream.write_all(&bytes).await?)
     }
 
-    pub(crate) async fn write_response(
-        &mut self,
-        response: &Response,
-        head_only: bool,
-    ) -> Result<()> {
+    pub(crate) async fn write_response(&mut self, response: &Response, head_only: bool) -> Result<()> {
         let mut bytes = Vec::with_capacity(512 + response.body.len());
         bytes.extend(format!("HTTP/1.1 {} -\r\n", response.status).bytes());
         let body: &[u8] = if head_only { &[] } else { &response.body };
-        finish(
-            &mut bytes,
-            &response.headers,
-            body,
-            !head_only && response.status != 204,
-        );
+        finish(&mut bytes, &response.headers, body, !head_only && response.status != 204);
         Ok(self.stream.write_all(&bytes).await?)
     }
 }
@@ -218,8 +160,7 @@ fn finish(bytes: &mut Vec<u8>, headers: &Headers, body: &[u8], length: bool) {
     for (name, value) in &headers.0 {
         bytes.extend(format!("{name}: {value}\r\n").bytes());
     }
-    let framed =
-        headers.first("content-length").is_some() || headers.first("transfer-encoding").is_some();
+    let framed = headers.first("content-length").is_some() || headers.first("transfer-encoding").is_some();
     if length && !framed {
         bytes.extend(format!("content-length: {}\r\n", body.len()).bytes());
     }
@@ -229,28 +170,17 @@ fn finish(bytes: &mut Vec<u8>, headers: &Headers, body: &[u8], length: bool) {
 
 fn parse_fields(bytes: &[u8]) -> Result<Headers> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let httparse::Status::Complete((_, fields)) = httparse::parse_headers(bytes, &mut fields)?
-    else {
+    let httparse::Status::Complete((_, fields)) = httparse::parse_headers(bytes, &mut fields)? else {
         bail!("header fields without an end");
     };
-    let owned = fields.iter().map(|field| {
-        (
-            field.name.to_owned(),
-            String::from_utf8_lossy(field.value).into_owned(),
-        )
-    });
+    let owned = fields.iter().map(|field| (field.name.to_owned(), String::from_utf8_lossy(field.value).into_owned()));
     Ok(Headers(owned.collect()))
 }
 
 /// RFC 9112, section 6.3, without the tolerance.
 fn framing(headers: &Headers) -> Result<Option<Framing>> {
-    match (
-        headers.first("transfer-encoding"),
-        headers.first("content-length"),
-    ) {
-        (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => {
-            Ok(Some(Framing::Chunked))
-        }
+    match (headers.first("transfer-encoding"), headers.first("content-length")) {
+        (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => Ok(Some(Framing::Chunked)),
         (None, Some(length)) => Ok(Some(Framing::Length(length.trim().parse()?))),
         (None, None) => Ok(None),
         other => bail!("unclear framing: {other:?}"),

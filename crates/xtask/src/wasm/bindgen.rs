@@ -18,19 +18,12 @@ pub(super) fn generate(module: Module, compiled: &Path, folder: &Path) -> Result
     match module {
         Module::Edge => {
             // The abort handler and the reset function let the entry start over after a panic.
-            bindgen
-                .module(true)?
-                .typescript(false)
-                .reset_state_function(true)
-                .force_enable_abort_handler(true);
+            bindgen.module(true)?.typescript(false).reset_state_function(true).force_enable_abort_handler(true);
             bindgen.out_name("glue").generate(folder)?;
             edge_entry(folder)
         }
         Module::Browser => {
-            bindgen
-                .web(true)?
-                .omit_default_module_path(false)
-                .typescript(true);
+            bindgen.web(true)?.omit_default_module_path(false).typescript(true);
             bindgen.out_name("keyward").generate(folder)
         }
         Module::Node => {
@@ -52,10 +45,7 @@ fn edge_entry(folder: &Path) -> Result<()> {
             entry.push_str(&format!("handler(\"{handler}\");\n"));
         }
     }
-    ensure!(
-        entry.contains("\nhandler(\"fetch\")"),
-        "the worker exports no fetch handler"
-    );
+    ensure!(entry.contains("\nhandler(\"fetch\")"), "the worker exports no fetch handler");
     for name in durable_objects(&glue) {
         entry.push_str(&format!("export const {name} = durable(glue.{name});\n"));
     }
@@ -80,7 +70,5 @@ fn durable_objects(glue: &str) -> Vec<&str> {
 
 fn exports(glue: &str, kind: &str, name: &str) -> bool {
     glue.contains(&format!("export {kind} {name}("))
-        || glue
-            .lines()
-            .any(|line| line.starts_with("export {") && line.contains(&format!(" as {name}")))
+        || glue.lines().any(|line| line.starts_with("export {") && line.contains(&format!(" as {name}")))
 }

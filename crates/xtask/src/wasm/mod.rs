@@ -44,51 +44,30 @@ impl Module {
 
 /// Compiles the crate, makes its bindings and optimises it; does the last two only when something has changed.
 pub(crate) fn build(module: Module) -> Result<()> {
-    let compiled = step(&format!("{}: compiled", module.package()), || {
-        compile(module.package())
-    })?;
+    let compiled = step(&format!("{}: compiled", module.package()), || compile(module.package()))?;
     let folder = module.folder()?;
     let stamp = folder.join(".stamp");
     let digest = digest(&compiled)?;
     if fs::read_to_string(&stamp).is_ok_and(|done| done == digest) {
         return Ok(());
     }
-    step(
-        &format!(
-            "{}: bindings and optimisation ({module:?})",
-            module.package()
-        ),
-        || {
-            let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder)?;
-            bindgen::generate(module, &compiled, &folder)?;
-            optimise::optimise(&folder)?;
-            Ok(fs::write(&stamp, &digest)?)
-        },
-    )
+    step(&format!("{}: bindings and optimisation ({module:?})", module.package()), || {
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder)?;
+        bindgen::generate(module, &compiled, &folder)?;
+        optimise::optimise(&folder)?;
+        Ok(fs::write(&stamp, &digest)?)
+    })
 }
 
 /// The crate as a `.wasm` without bindings.
 fn compile(package: &str) -> Result<PathBuf> {
     run(cargo()
-        .args([
-            "build",
-            "--quiet",
-            "--lib",
-            "--profile",
-            "wasm",
-            "--target",
-            "wasm32-unknown-unknown",
-            "-p",
-            package,
-        ])
+        .args(["build", "--quiet", "--lib", "--profile", "wasm", "--target", "wasm32-unknown-unknown", "-p", package])
         // Flags for the developer's own machine would change what is deployed.
         .env_remove("RUSTFLAGS"))?;
     let name = package.replace('-', "_");
-    Ok(keyward_tests::target_dir()?
-        .join("wasm32-unknown-unknown/wasm")
-        .join(name)
-        .with_extension("wasm"))
+    Ok(keyward_tests::target_dir()?.join("wasm32-unknown-unknown/wasm").join(name).with_extension("wasm"))
 }
 
 /// Of everything that the result depends on.
@@ -96,9 +75,5 @@ fn digest(compiled: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(fs::read(compiled).with_context(|| compiled.display().to_string())?);
     hash.update(fs::read(std::env::current_exe()?)?);
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

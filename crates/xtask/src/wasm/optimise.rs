@@ -7,24 +7,14 @@ use anyhow::{Result, ensure};
 use crate::shell::{npm_program, run_quietly};
 
 /// What rustc and wasm-bindgen make use of; V8 has had them all for years.
-const FEATURES: [&str; 7] = [
-    "bulk-memory",
-    "exception-handling",
-    "multivalue",
-    "mutable-globals",
-    "nontrapping-float-to-int",
-    "reference-types",
-    "sign-ext",
-];
+const FEATURES: [&str; 7] =
+    ["bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
 
 /// Optimises every module of the folder in place.
 pub(super) fn optimise(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "wasm")
-        {
+        if path.extension().is_some_and(|extension| extension == "wasm") {
             let smaller = path.with_extension("wasm.opt");
             // -O3 rather than -Os: the difference in size is a few per cent, and verification is what we are here for.
             run_quietly(
