@@ -1,0 +1,132 @@
+//! Signed objects and keys, judged against a world: a manifest, a snapshot and its parts.
+
+use crate::{input, outcome, replica::World};
+use keyward_core::{
+    AccessTokenClaims, Environment, Manifest, NormalPath, ParsedKey, Policy, PolicyClaims, PolicyNumber, Reason, Refusal, Request,
+    RouteTable, Timestamp, VerifiedKey, VerifiedToken, Verifier,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyCase {
+    key: String,
+    now_ms: u64,
+}
+
+/// The whole way of a key; refusals by their reason's code.
+pub(crate) fn key(given: &Value, case: Value) -> Result<Value, String> {
+    let KeyCase { key, now_ms } = input(case)?;
+    let world = World::load(given)?;
+    Ok(match verified(&world, &key, Timestamp::from_millis(now_ms))? {
+        Ok(key) => json!({ "ok": {
+            "id": key.id(), "index": key.index(), "scope": key.scope(), "exchange": key.exchange(), "policy": key.policy(), "expires": key.expires(),
+        }}),
+        Err(reason) => refused(reason),
+    })
+}
+
+fn verified(world: &World, text: &str, now: Timestamp) -> Result<Result<VerifiedKey, Reason>, String> {
+    let keys = world.replica.keys().ok_or("a world without keys")?;
+    let verify = || -> Result<VerifiedKey, Refusal> { Verifier::new(keys, &world.replica, Environment::Live).verify(&ParsedKey::parse(text)?, now) };
+    Ok(verify().map_err(Refusal::reason))
+}
+
+fn refused(reason: Reason) -> Value {
+    json!({ "error": reason.code() })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TextCase {
+    text: String,
+    now_ms: u64,
+}
+
+pub(crate) fn manifest(given: &Value, case: Value) -> Result<Value, String> {
+    let TextCase { text, now_ms } = input(case)?;
+    let keys = Manifest::open(&text, &World::roots(given)?, Timestamp::from_millis(now_ms));
+    Ok(outcome(keys.map(|keys| json!({ "version": keys.manifest().version, "epoch": keys.manifest().epoch, "digest": keys.digest() }))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyCase {
+    text: String,
+    number: u32,
+    now_ms: u64,
+}
+
+pub(crate) fn policy(given: &Value, case: Value) -> Result<Value, String> {
+    let PolicyCase { text, number, now_ms } = input(case)?;
+    let world = World::load(given)?;
+    let keys = world.replica.keys().ok_or("a world without keys")?;
+    let policy = Policy::open(&text, PolicyNumber(number), keys, Timestamp::from_millis(now_ms));
+    Ok(outcome(policy.map(|policy| json!(policy.claims().number))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenCase {
+    text: String,
+    audience: String,
+    now_ms: u64,
+}
+
+pub(crate) fn token(given: &Value, case: Value) -> Result<Value, String> {
+    let TokenCase { text, audience, now_ms } = input(case)?;
+    let world = World::load(given)?;
+    let keys = world.replica.keys().ok_or("a world without keys")?;
+    let token = VerifiedToken::verify(&text, &audience, keys, &world.replica, Timestamp::from_millis(now_ms));
+    let subject = |claims: &AccessTokenClaims| json!(claims.sub);
+    Ok(outcome(token.map(|token| subject(token.claims()))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionCase {
+    key: String,
+    policy: PolicyClaims,
+    request: RequestCase,
+    now_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestCase {
+    method: String,
+    path: String,
+    address: Option<core::net::IpAddr>,
+    domain: Option<String>,
+    tls: bool,
+}
+
+/// The whole way of a request, given the policy's claims and, as `given.routes`, the route table.
+pub(crate) fn decision(given: &Value, case: Value) -> Result<Value, String> {
+    let DecisionCase { key, policy, request, now_ms } = input(case)?;
+    let world = World::load(given)?;
+    let routes = given["routes"].as_str().ok_or("no route table is given")?;
+    let routes = RouteTable::parse(routes).map_err(|error| error.to_string())?;
+    let Ok(path) = NormalPath::parse(&request.path) else { return Ok(refused(Reason::PathRefused)) };
+    let key = match verified(&world, &key, Timestamp::from_millis(now_ms))? {
+        Ok(key) => key,
+        Err(reason) => return Ok(refused(reason)),
+    };
+    let policy = match Policy::compile(policy) {
+        Ok(policy) => policy,
+        Err(error) => return Ok(outcome::<Value, _>(Err(error))),
+    };
+    let request = Request {
+        method: &request.method,
+        path: &path,
+        address: request.address,
+        domain: request.domain.as_deref(),
+        tls: request.tls,
+        requirement: routes.requirement(&request.method, &path),
+    };
+    Ok(match policy.decide(&key, &request).reason() {
+        None => json!({ "ok": "permit" }),
+        Some(reason) => refused(reason),
+    })
+}
