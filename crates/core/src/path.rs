@@ -6,12 +6,14 @@ use alloc::string::String;
 /// A request's path that means one thing to everybody who reads it.
 ///
 /// Upstreams differ in how they read `%2e%2e`, `//`, `\` or `;`: where a path could be read in two ways, it has no
-/// normal form and is refused. Percent-encoded unreserved characters (RFC 3986 section 2.3) are decoded; all other
-/// triplets are kept with upper-case digits. A slash at the end is kept, and matches as if it weren't there.
+/// normal form and is refused. What may stand in a segment as it is (`pchar`, RFC 3986 section 3.3) is decoded, the
+/// reserved characters among it too: `%3A` and `:` are one to nearly every upstream, and a block of the one has to be
+/// a block of the other. All other triplets are kept with upper-case digits, so that every character has one
+/// spelling. A slash at the end is kept, and matches as if it weren't there.
 ///
 /// ```
 /// use keyward_core::{NormalPath, PathError};
-/// assert_eq!(NormalPath::parse("/%61/b%3fc").unwrap().as_str(), "/a/b%3Fc");
+/// assert_eq!(NormalPath::parse("/%61/b%3fc%3ad").unwrap().as_str(), "/a/b%3Fc:d");
 /// assert_eq!(NormalPath::parse("/a/%2e%2E/b"), Err(PathError::DotSegment));
 /// assert_eq!(NormalPath::parse("/a%2fb"), Err(PathError::EncodedSeparator));
 /// assert_eq!(NormalPath::parse("/a//b"), Err(PathError::EmptySegment));
@@ -66,7 +68,7 @@ impl NormalPath {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             if byte == b'%' {
-                Self::push_encoded(triplet(bytes, at).ok_or(PathError::Percent)?, &bytes[at + 3..], &mut normal)?;
+                Self::push_encoded(triplet(bytes, at).ok_or(PathError::Percent)?, &mut normal)?;
                 at += 3;
             } else if is_path_char(byte) {
                 normal.push(char::from(byte));
@@ -75,16 +77,19 @@ impl NormalPath {
                 return Err(PathError::Character);
             }
         }
+        // Looked for in the normal form: the digits after `%25` may have been encoded themselves.
+        if normal.as_bytes().windows(5).any(|five| five.starts_with(b"%25") && five[3..].iter().all(u8::is_ascii_hexdigit)) {
+            return Err(PathError::DoubleEncoding);
+        }
         Self::check_segments(&normal)?;
         Ok(Self(normal))
     }
 
-    fn push_encoded(decoded: u8, rest: &[u8], normal: &mut String) -> Result<(), PathError> {
+    fn push_encoded(decoded: u8, normal: &mut String) -> Result<(), PathError> {
         match decoded {
             b'/' | b'\\' | b';' => return Err(PathError::EncodedSeparator),
             0..0x20 | 0x7f => return Err(PathError::EncodedControl),
-            b'%' if rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit) => return Err(PathError::DoubleEncoding),
-            _ if is_unreserved(decoded) => normal.push(char::from(decoded)),
+            _ if is_path_char(decoded) => normal.push(char::from(decoded)),
             _ => {
                 normal.push('%');
                 for nibble in [decoded >> 4, decoded & 15] {

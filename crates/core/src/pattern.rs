@@ -42,7 +42,7 @@ pub enum PatternError {
     /// The path has no normal form.
     #[error("{0}")]
     Path(#[from] crate::PathError),
-    /// A star within a segment, or `**` before the end.
+    /// A star within a segment, an encoded one, or `**` before the end.
     #[error("`*` stands for a whole segment, `**` for the end of the path")]
     Star,
     /// Longer than [`MAX_POLICY_STRING`].
@@ -63,7 +63,12 @@ impl EndpointPattern {
         if method.is_some_and(|word| word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_uppercase())) {
             return Err(PatternError::Method);
         }
-        let path = NormalPath::parse(path)?;
+        let raw = path;
+        let path = NormalPath::parse(raw)?;
+        // The normal form decodes it: whoever wrote `%2A` didn't mean any segment.
+        if raw.as_bytes().windows(3).any(|three| three.eq_ignore_ascii_case(b"%2a")) {
+            return Err(PatternError::Star);
+        }
         let mut segments = Vec::new();
         let mut open = false;
         for segment in path.segments() {
