@@ -3,6 +3,7 @@
 use crate::{
     Kid, PublicKey, Role,
     encoding::{decode_base64url, decode_base64url_exact},
+    json,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -68,7 +69,7 @@ impl<'a> UnverifiedJws<'a> {
         let (header, payload) = signing_input.split_once('.').ok_or(JwsError::Encoding)?;
         let signature = decode_base64url_exact(signature).ok_or(JwsError::Encoding)?;
         let header = decode_base64url(header).ok_or(JwsError::Encoding)?;
-        let header: Header<'_> = serde_json::from_slice(&header).map_err(|_| JwsError::Header)?;
+        let header: Header<'_> = json::read(&header).map_err(|_| JwsError::Header)?;
         if !matches!(header.alg, "EdDSA" | "Ed25519") {
             return Err(JwsError::Algorithm);
         }
@@ -89,6 +90,6 @@ impl<'a> UnverifiedJws<'a> {
             return Err(JwsError::Signature);
         }
         let payload = decode_base64url(self.payload).ok_or(JwsError::Encoding)?;
-        serde_json::from_slice(&payload).map_err(|_| JwsError::Payload)
+        json::read(&payload).map_err(|_| JwsError::Payload)
     }
 }

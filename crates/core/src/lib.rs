@@ -32,6 +32,7 @@ mod ed25519;
 mod encoding;
 mod feed;
 mod ids;
+mod json;
 mod jws;
 mod key;
 mod keyset;

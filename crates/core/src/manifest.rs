@@ -3,6 +3,7 @@
 use crate::{
     Digest, JwsError, KeySet, Kid, PublicKey, Signed, Timestamp,
     bounds::{MAX_CLOCK_SKEW_MS, MAX_MANIFEST_KEYS, MAX_MANIFEST_LEN},
+    json,
     jws::UnverifiedJws,
 };
 use alloc::{collections::BTreeSet, string::String, vec::Vec};
@@ -83,6 +84,7 @@ pub struct Manifest {
     /// From when it counts no more, unix seconds.
     pub exp: u64,
     /// The signing keys.
+    #[serde(deserialize_with = "json::objects")]
     pub keys: Vec<ManifestKey>,
 }
 

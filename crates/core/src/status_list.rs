@@ -5,6 +5,7 @@ use crate::{
     Role, Signed, Status,
     bounds::{MAX_STATUS_BYTES, MAX_STATUS_LIST_LEN},
     encoding::decode_base64url,
+    json,
 };
 use alloc::{string::String, vec, vec::Vec};
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
@@ -125,6 +126,7 @@ pub struct StatusListClaims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
     /// The list.
+    #[serde(deserialize_with = "json::object")]
     pub status_list: StatusListBody,
 }
 

@@ -4,6 +4,7 @@ use crate::{
     AnyOr, Capability, EndpointPattern, KeyId, KeySet, Limits, Missing, Network, OpenError, Reason, Refusal, Role, Signed, Standing,
     StatusIndex, Statuses, TenantId, Timestamp,
     bounds::{MAX_CLOCK_SKEW_MS, MAX_TOKEN_LEN},
+    json,
 };
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -38,8 +39,10 @@ pub struct AccessTokenClaims {
     /// From which addresses.
     pub ip: AnyOr<Network>,
     /// How much.
+    #[serde(deserialize_with = "json::object")]
     pub lim: Limits,
     /// Where the status of its key stands.
+    #[serde(deserialize_with = "json::object")]
     pub status: StatusReference,
 }
 
@@ -48,6 +51,7 @@ pub struct AccessTokenClaims {
 #[serde(deny_unknown_fields)]
 pub struct StatusReference {
     /// The reference.
+    #[serde(deserialize_with = "json::object")]
     pub status_list: StatusRef,
 }
 

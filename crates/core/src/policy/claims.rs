@@ -2,6 +2,7 @@ use super::DomainPattern;
 use crate::{
     Capability, Digest, EndpointPattern, Network, PolicyNumber, Role, ScopeClass, Signed, TenantId,
     bounds::MAX_POLICY_LEN,
+    json,
 };
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -34,9 +35,10 @@ pub struct PolicyClaims {
     /// Whether over TLS only.
     pub require_tls: bool,
     /// How much.
+    #[serde(deserialize_with = "json::object")]
     pub limits: Limits,
     /// What the upstream has to observe.
-    #[serde(deserialize_with = "unique_members")]
+    #[serde(deserialize_with = "json::unique_members")]
     pub constraints: BTreeMap<String, Value>,
 }
 
@@ -67,9 +69,10 @@ pub struct PolicyTerms {
     /// See [`PolicyClaims::require_tls`].
     pub require_tls: bool,
     /// See [`PolicyClaims::limits`].
+    #[serde(deserialize_with = "json::object")]
     pub limits: Limits,
     /// See [`PolicyClaims::constraints`].
-    #[serde(deserialize_with = "unique_members")]
+    #[serde(deserialize_with = "json::unique_members")]
     pub constraints: BTreeMap<String, Value>,
 }
 
@@ -190,38 +193,21 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for AnyOr<T> {
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Requests in each UTC hour.
+    #[serde(deserialize_with = "json::stated")]
     pub rate_per_hour: Option<u64>,
     /// Requests in each UTC day.
+    #[serde(deserialize_with = "json::stated")]
     pub daily_quota: Option<u64>,
     /// Requests in each UTC month.
+    #[serde(deserialize_with = "json::stated")]
     pub monthly_quota: Option<u64>,
     /// Cost in cents in each UTC month.
+    #[serde(deserialize_with = "json::stated")]
     pub cost_cents: Option<u64>,
     /// Tokens in one request.
+    #[serde(deserialize_with = "json::stated")]
     pub tokens_per_request: Option<u64>,
     /// Requests at one time.
+    #[serde(deserialize_with = "json::stated")]
     pub concurrent: Option<u64>,
-}
-
-/// A map in which a name stands once: serde_json lets the last one win, and another reader may take the first.
-fn unique_members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Value>, D::Error> {
-    struct Visitor;
-    impl<'de> de::Visitor<'de> for Visitor {
-        type Value = BTreeMap<String, Value>;
-
-        fn expecting(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-            f.write_str("an object without repeated members")
-        }
-
-        fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = BTreeMap::new();
-            while let Some((name, value)) = map.next_entry()? {
-                if members.insert(name, value).is_some() {
-                    return Err(de::Error::custom("a repeated member"));
-                }
-            }
-            Ok(members)
-        }
-    }
-    deserializer.deserialize_map(Visitor)
 }

@@ -4,6 +4,7 @@ use super::{FeedError, State};
 use crate::{
     AmendmentPage, KeySet, Status, StatusIndex, StatusList, StatusListClaims, Timestamp,
     bounds::{MAX_AMENDMENT_PAGE, MAX_AMENDMENT_PAGE_LEN, SHARD_BYTES},
+    json,
 };
 use alloc::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +27,7 @@ pub(super) fn read_page(first: StatusIndex, text: &str) -> Result<AmendmentPage,
     if text.len() > MAX_AMENDMENT_PAGE_LEN {
         return Err(FeedError::Malformed);
     }
-    let page: AmendmentPage = serde_json::from_str(text).map_err(|_| FeedError::Malformed)?;
+    let page: AmendmentPage = json::read(text.as_bytes()).map_err(|_| FeedError::Malformed)?;
     let ascending = page.amendments.is_sorted_by(|a, b| a.index < b.index);
     let begins = page.amendments.first().is_none_or(|amendment| amendment.index >= first);
     if page.amendments.len() <= MAX_AMENDMENT_PAGE && ascending && begins { Ok(page) } else { Err(FeedError::Malformed) }
