@@ -36,10 +36,17 @@ pub fn canonical_address(address: IpAddr) -> IpAddr {
 impl Network {
     /// Reads an address or a CIDR block.
     pub fn parse(text: &str) -> Result<Self, NetworkError> {
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self(IpNet::from(address.to_canonical())));
+        // The standard library reads the address: unlike ipnet it refuses `010.0.0.0`, which some take for octal.
+        let (address, len) = match text.split_once('/') {
+            Some((address, len)) => (address, Some(len)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| NetworkError::Syntax)?;
+        let Some(len) = len else { return Ok(Self(IpNet::from(address.to_canonical()))) };
+        if len.len() > 1 && len.starts_with('0') || !len.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(NetworkError::Syntax);
         }
-        let net: IpNet = text.parse().map_err(|_| NetworkError::Syntax)?;
+        let net = len.parse().ok().and_then(|len| IpNet::new(address, len).ok()).ok_or(NetworkError::Syntax)?;
         if net.trunc() != net {
             return Err(NetworkError::HostBits);
         }
