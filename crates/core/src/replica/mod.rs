@@ -135,7 +135,8 @@ impl Replica {
         {
             return if held.digest() == keys.digest() { Ok(false) } else { Err(FeedError::Conflict) };
         }
-        self.floor.1 = version;
+        // An epoch that has been announced is over for good, even before anything of the new one has arrived.
+        self.floor = (self.floor.0.max(Position { epoch, seq: 0 }), version);
         self.keys = Some(keys);
         Ok(true)
     }
@@ -189,6 +190,10 @@ impl Replica {
             return Err(FeedError::Conflict);
         }
         let manifest_behind = heartbeat.manifest > held.manifest().version;
+        // The epoch stands in the manifest: the feed's key alone can't raise it.
+        if !manifest_behind && heartbeat.epoch != held.manifest().epoch {
+            return Err(FeedError::Epoch);
+        }
         let behind = self.position() != Some(position);
         if let Some(state) = &mut self.state
             && !behind
