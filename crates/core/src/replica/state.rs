@@ -5,7 +5,10 @@ use crate::{
     Amendment, AmendmentPage, Delta, Digest, Missing, PageRef, PolicyNumber, Snapshot, Standing, Status, StatusIndex, StatusList, Timestamp,
     bounds::{MAX_AMENDMENT_PAGES, MAX_DELTA_ENTRIES, MAX_OVERLAY, MAX_SHARDS, MAX_SUPERSESSIONS, SHARD_BITS},
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use core::{cell::Cell, ops::RangeInclusive};
 
 /// Supersessions that may follow on one another.
@@ -91,7 +94,9 @@ impl State {
             && delta.opened.iter().all(|shard| (*shard as usize) < MAX_SHARDS)
             && [delta.changes.len(), delta.amendments.len(), delta.policies.len()].into_iter().all(|len| len <= MAX_DELTA_ENTRIES)
             && delta.changes.iter().all(|(index, _)| known(index))
-            && delta.amendments.iter().all(|amendment| known(&amendment.index));
+            && delta.amendments.iter().all(|amendment| known(&amendment.index))
+            && distinct(delta.changes.iter().map(|(index, _)| *index))
+            && distinct(delta.amendments.iter().map(|amendment| amendment.index));
         if !sound {
             return Err(FeedError::Malformed);
         }
@@ -128,6 +133,9 @@ impl State {
     fn supersede(&mut self, pairs: &[(PolicyNumber, PolicyNumber)]) -> Result<(), FeedError> {
         if pairs.is_empty() {
             return Ok(());
+        }
+        if !distinct(pairs.iter().map(|(old, _)| *old)) {
+            return Err(FeedError::Malformed);
         }
         let before = self.supersessions.clone();
         self.supersessions.extend(pairs.iter().copied());
@@ -235,6 +243,12 @@ fn install<K: Ord + Copy, T>(parts: &mut BTreeMap<K, Loaded<T>>, key: K, part: T
         parts.remove(&oldest);
     }
     parts.insert(key, Loaded { part, used: Cell::new(used + 1) });
+}
+
+/// Whether nothing stands there twice: the order of two entries for one thing would decide, and nothing says which.
+fn distinct<T: Ord>(things: impl IntoIterator<Item = T>) -> bool {
+    let mut seen = BTreeSet::new();
+    things.into_iter().all(|thing| seen.insert(thing))
 }
 
 /// All indices of a shard.
