@@ -1,0 +1,14 @@
+//! The parts together: real origins, real Postgres, real workerd. What Keyward promises as a whole stands here, a
+//! module for each kind of promise.
+//!
+//! Everything waits for conditions, never for a guessed time. Deadlines for waiting are generous; what is asserted
+//! is exact. The tests named `soak_…` are the same promises at full length: `cargo xtask soak NAME`.
+
+mod support;
+
+mod durability;
+mod outage;
+mod propagation;
+mod recovery;
+mod refusals;
+mod tamper;

@@ -1,0 +1,20 @@
+//! What the tests stand on, beside the harness.
+
+mod caller;
+mod metrics;
+pub(crate) mod publisher;
+mod stack;
+mod statistics;
+mod turn;
+
+pub(crate) use caller::{Answer, Caller, Load};
+pub(crate) use metrics::Metrics;
+pub(crate) use publisher::{Publisher, now_ms};
+pub(crate) use stack::{METRICS_TOKEN, Stack, common};
+pub(crate) use statistics::Statistics;
+pub(crate) use turn::{alone, together};
+
+use std::time::Duration;
+
+/// For everything that is bound to happen: long, so that a slow machine fails nothing, and irrelevant to a fast one.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
