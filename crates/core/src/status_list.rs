@@ -7,8 +7,11 @@ use crate::{
     encoding::decode_base64url,
     json,
 };
-use alloc::{string::String, vec, vec::Vec};
-use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
+use alloc::{boxed::Box, string::String, vec, vec::Vec};
+use miniz_oxide::inflate::{
+    TINFLStatus,
+    core::{DecompressorOxide, decompress, inflate_flags},
+};
 use serde::{Deserialize, Serialize};
 
 /// A status list in memory, patchable in place.
@@ -27,15 +30,15 @@ pub enum StatusListError {
     /// Not canonical base64url.
     #[error("not canonical base64url")]
     Encoding,
-    /// Not zlib, cut short, or larger than allowed when inflated.
-    #[error("not zlib, or too large when inflated")]
+    /// Not zlib, cut short, with something after it, or larger than allowed when inflated.
+    #[error("not zlib and nothing else, or too large when inflated")]
     Compression,
 }
 
 impl StatusList {
     /// A list of `len` entries, all zero.
     pub fn new(bits: u8, len: usize) -> Result<Self, StatusListError> {
-        Self::from_bytes(bits, vec![0; (len * usize::from(Self::check_bits(bits)?)).div_ceil(8)])
+        Self::from_bytes(bits, vec![0; len.div_ceil(8 / usize::from(Self::check_bits(bits)?))])
     }
 
     /// A list from its uncompressed bytes.
@@ -46,8 +49,7 @@ impl StatusList {
     /// A list from its compressed bytes, which may inflate to at most [`MAX_STATUS_BYTES`].
     pub fn inflate(bits: u8, compressed: &[u8]) -> Result<Self, StatusListError> {
         let bits = Self::check_bits(bits)?;
-        let bytes = decompress_to_vec_zlib_with_limit(compressed, MAX_STATUS_BYTES).map_err(|_| StatusListError::Compression)?;
-        Ok(Self { bits, bytes })
+        Ok(Self { bits, bytes: inflate_exactly(compressed).ok_or(StatusListError::Compression)? })
     }
 
     fn check_bits(bits: u8) -> Result<u8, StatusListError> {
@@ -66,7 +68,7 @@ impl StatusList {
 
     /// How many entries it holds.
     pub fn len(&self) -> usize {
-        self.bytes.len() * 8 / usize::from(self.bits)
+        self.bytes.len() * (8 / usize::from(self.bits))
     }
 
     /// Whether it holds no entry.
@@ -76,8 +78,9 @@ impl StatusList {
 
     /// Byte, shift and mask of an entry.
     fn place(&self, at: usize) -> (usize, u32, u8) {
-        let bit = at * usize::from(self.bits);
-        (bit / 8, (bit % 8) as u32, u8::MAX >> (8 - self.bits))
+        // Entries to a byte, rather than bits to an entry: no index, however high, overflows.
+        let each = 8 / usize::from(self.bits);
+        (at / each, (at % each) as u32 * u32::from(self.bits), u8::MAX >> (8 - self.bits))
     }
 
     /// The value of an entry; `None` past the end.
@@ -102,6 +105,28 @@ impl StatusList {
     /// An entry of a list of two bits, as a status.
     pub fn status(&self, at: usize) -> Option<Status> {
         Status::from_value(self.value(at)?)
+    }
+}
+
+/// What a zlib stream (RFC 1950) inflates to, where it is the whole input and within [`MAX_STATUS_BYTES`]. The crate's own
+/// convenience takes whatever stands after the stream.
+fn inflate_exactly(compressed: &[u8]) -> Option<Vec<u8>> {
+    let flags = inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+    let mut state = Box::<DecompressorOxide>::default();
+    let mut bytes = vec![0; compressed.len().saturating_mul(2).clamp(64, MAX_STATUS_BYTES)];
+    let (mut read, mut written) = (0, 0);
+    loop {
+        let (status, taken, given) = decompress(&mut state, compressed.get(read..)?, &mut bytes, written, flags);
+        (read, written) = (read + taken, written + given);
+        match status {
+            TINFLStatus::Done if read == compressed.len() => {
+                bytes.truncate(written);
+                bytes.shrink_to_fit();
+                return Some(bytes);
+            }
+            TINFLStatus::HasMoreOutput if bytes.len() < MAX_STATUS_BYTES => bytes.resize((bytes.len() * 2).min(MAX_STATUS_BYTES), 0),
+            _ => return None,
+        }
     }
 }
 
