@@ -2,7 +2,7 @@
 
 use crate::{
     Digest, JwsError, KeySet, Kid, PublicKey, Signed, Timestamp,
-    bounds::{MAX_CLOCK_SKEW_MS, MAX_MANIFEST_KEYS, MAX_MANIFEST_LEN},
+    bounds::{MAX_MANIFEST_KEYS, MAX_MANIFEST_LEN},
     json,
     jws::UnverifiedJws,
 };
@@ -123,7 +123,7 @@ impl Manifest {
         if now.secs() >= manifest.exp {
             return Err(ManifestError::Expired);
         }
-        if manifest.iat.saturating_mul(1000) > now.millis() + MAX_CLOCK_SKEW_MS {
+        if manifest.iat.saturating_mul(1000) > now.latest_iat() {
             return Err(ManifestError::Future);
         }
         manifest.check_keys()?;

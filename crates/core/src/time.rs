@@ -1,3 +1,4 @@
+use crate::bounds::MAX_CLOCK_SKEW_MS;
 use core::fmt;
 
 /// A moment, in milliseconds since the unix epoch (UTC, leap seconds not counted).
@@ -29,6 +30,11 @@ impl Timestamp {
     /// Whole seconds since the unix epoch, rounded down.
     pub const fn secs(self) -> u64 {
         self.0 / 1000
+    }
+
+    /// The latest `iat`, in milliseconds, that a reader with this clock takes for one of now ([`MAX_CLOCK_SKEW_MS`]).
+    pub(crate) const fn latest_iat(self) -> u64 {
+        self.0.saturating_add(MAX_CLOCK_SKEW_MS)
     }
 
     /// Milliseconds from `earlier` to this moment; zero where `earlier` is later.

@@ -7,7 +7,7 @@ mod state;
 use crate::{
     Delta, Digest, Heartbeat, KeySet, Manifest, ManifestError, Missing, OpenError, PolicyNumber, PublicKey, Snapshot, Standing, StatusIndex,
     StatusListError, Statuses, Timestamp,
-    bounds::{DEFAULT_PAGE_BUDGET, DEFAULT_SHARD_BUDGET, MAX_CLOCK_SKEW_MS},
+    bounds::{DEFAULT_PAGE_BUDGET, DEFAULT_SHARD_BUDGET},
 };
 use alloc::vec::Vec;
 use parts::Former;
@@ -178,7 +178,7 @@ impl Replica {
     /// Hears a heartbeat. Only one that knows of no more than the state proves that the state is fresh.
     pub fn hear(&mut self, text: &str, now: Timestamp) -> Result<Progress, FeedError> {
         let heartbeat: Heartbeat = self.open(text, now)?;
-        if heartbeat.iat_ms > now.millis() + MAX_CLOCK_SKEW_MS {
+        if heartbeat.iat_ms > now.latest_iat() {
             return Err(FeedError::Future);
         }
         let held = self.keys.as_ref().ok_or(FeedError::NoManifest)?;
@@ -233,7 +233,7 @@ impl Replica {
         if self.keys.as_ref().is_none_or(|keys| keys.manifest().epoch != epoch) {
             return Err(FeedError::Epoch);
         }
-        if iat_ms > now.millis() + MAX_CLOCK_SKEW_MS {
+        if iat_ms > now.latest_iat() {
             return Err(FeedError::Future);
         }
         Ok(Position { epoch, seq })
