@@ -1,0 +1,99 @@
+//! Numbers modulo p = 2^255 - 19, reduced lazily.
+//!
+//! A number is a few limbs in a mixed radix. Sums and differences don't carry: their limbs grow, and the next product
+//! brings them back. How far they may grow is counted in *units*: one unit is, limb by limb, the most that a product
+//! returns (`TIGHT` of each representation; a product is *tight*). The rules, checked in debug builds and proved for
+//! the formulas of `point` by `field::bounds`:
+//!
+//! | operation | left | right | result |
+//! | --- | --- | --- | --- |
+//! | `a + b` | m units | n units | m + n units |
+//! | `a - b` | m units | tight | m + 2 units (it adds 2p, so that no limb is negative) |
+//! | `a * b` | at most 4 units | at most 3 units | tight |
+
+mod fe26;
+mod fe51;
+mod invert;
+
+pub(crate) use fe26::Fe26;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub(crate) use fe26::{TIGHT as TIGHT26, TWO_P as TWO_P26};
+pub(crate) use fe51::Fe51;
+
+use core::ops::{Add, Mul, Sub};
+
+/// What the formulas of `point` need: numbers modulo p, or several of them side by side.
+pub trait Ring: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
+    const ZERO: Self;
+    const ONE: Self;
+}
+
+/// One number modulo p.
+pub trait Field: Ring {
+    /// d of the curve `-x^2 + y^2 = 1 + d x^2 y^2` (RFC 8032 section 5.1).
+    const D: Self;
+    /// 2d.
+    const TWO_D: Self;
+    /// A square root of -1: 2^((p-1)/4) (RFC 8032 section 5.1.1).
+    const SQRT_MINUS_ONE: Self;
+
+    /// A number from 32 little-endian bytes, the top bit left out. Values from p on are taken modulo p. Tight.
+    fn from_bytes(bytes: &[u8; 32]) -> Self;
+
+    /// The number's one encoding below p. Takes up to 4 units.
+    fn to_bytes(self) -> [u8; 32];
+
+    /// The inverse; 0 for 0. Tight.
+    fn invert(self) -> Self {
+        Self::from_bytes(&invert::invert(&self.to_bytes()))
+    }
+
+    /// The (p-5)/8th power, from which square roots are made (RFC 8032 section 5.1.3). For up to 3 units.
+    ///
+    /// Plain square and multiply: an addition chain would halve the work, but this runs once per prepared key.
+    fn pow_p58(self) -> Self {
+        // (p - 5) / 8 = 2^252 - 3: 252 bits, all ones but the second lowest.
+        (0..252).rev().fold(Self::ONE, |power, bit| {
+            let squared = power * power;
+            if bit == 1 { squared } else { squared * self }
+        })
+    }
+}
+
+/// The constants of the curve, in the encoding of RFC 8032. Their definitions are checked by `tests`.
+mod constants {
+    pub(super) const D: [u8; 32] = [
+        0xa3, 0x78, 0x59, 0x13, 0xca, 0x4d, 0xeb, 0x75, 0xab, 0xd8, 0x41, 0x41, 0x4d, 0x0a, 0x70, 0x00, //
+        0x98, 0xe8, 0x79, 0x77, 0x79, 0x40, 0xc7, 0x8c, 0x73, 0xfe, 0x6f, 0x2b, 0xee, 0x6c, 0x03, 0x52,
+    ];
+    pub(super) const TWO_D: [u8; 32] = [
+        0x59, 0xf1, 0xb2, 0x26, 0x94, 0x9b, 0xd6, 0xeb, 0x56, 0xb1, 0x83, 0x82, 0x9a, 0x14, 0xe0, 0x00, //
+        0x30, 0xd1, 0xf3, 0xee, 0xf2, 0x80, 0x8e, 0x19, 0xe7, 0xfc, 0xdf, 0x56, 0xdc, 0xd9, 0x06, 0x24,
+    ];
+    pub(super) const SQRT_MINUS_ONE: [u8; 32] = [
+        0xb0, 0xa0, 0x0e, 0x4a, 0x27, 0x1b, 0xee, 0xc4, 0x78, 0xe4, 0x2f, 0xad, 0x06, 0x18, 0x43, 0x2f, //
+        0xa7, 0xd7, 0xfb, 0x3d, 0x99, 0x00, 0x4d, 0x2b, 0x0b, 0xdf, 0xc1, 0x4f, 0x80, 0x24, 0x83, 0x2b,
+    ];
+}
+
+/// `count` (at most 57) bits of a 256-bit little-endian number, from bit `from` on; bits above 255 are 0.
+const fn bits(bytes: &[u8; 32], from: usize, count: usize) -> u64 {
+    let mut value = 0;
+    let mut i = 0;
+    while i < 8 && from / 8 + i < 32 {
+        value |= (bytes[from / 8 + i] as u64) << (8 * i);
+        i += 1;
+    }
+    (value >> (from % 8)) & ((1 << count) - 1)
+}
+
+/// Writes `limb` (at most 57 bits) from bit `at` on into a little-endian number whose bits from there on are still 0.
+fn put_bits(bytes: &mut [u8; 32], at: usize, limb: u64) {
+    let mut rest = limb << (at % 8);
+    let mut i = at / 8;
+    while rest != 0 {
+        bytes[i] |= rest as u8;
+        rest >>= 8;
+        i += 1;
+    }
+}
