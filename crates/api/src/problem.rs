@@ -30,6 +30,8 @@ pub enum Code {
     KeyRevoked,
     /// The key has expired, so that this can't be done to it any more.
     KeyExpired,
+    /// Another policy has taken the place of this one already.
+    PolicySuperseded,
     /// The Idempotency-Key was used for another request.
     IdempotencyMismatch,
     /// What the first request with this Idempotency-Key made is no longer usable.
@@ -38,6 +40,10 @@ pub enum Code {
     CapacityExhausted,
     /// A fault of the server, which its log describes.
     Internal,
+    /// The edge can't read its configuration, which its log describes; it refuses everything.
+    Misconfigured,
+    /// The request was permitted, and the upstream behind the edge gave no answer.
+    UpstreamUnavailable,
     /// The database can't be reached just now; it will be retried.
     DatabaseUnavailable,
     /// The database went back in time; nothing changes until `keyward recover` has been run.
@@ -60,10 +66,13 @@ impl Code {
             Self::ScopeInsufficient => "scope_insufficient",
             Self::KeyRevoked => "key_revoked",
             Self::KeyExpired => "key_expired",
+            Self::PolicySuperseded => "policy_superseded",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::CapacityExhausted => "capacity_exhausted",
             Self::Internal => "internal",
+            Self::Misconfigured => "misconfigured",
+            Self::UpstreamUnavailable => "upstream_unavailable",
             Self::DatabaseUnavailable => "database_unavailable",
             Self::RecoveryRequired => "recovery_required",
             Self::Refused(reason) if reason.proved() => reason.code(),
@@ -78,12 +87,13 @@ impl Code {
             Self::GrantExceeded | Self::ScopeInsufficient => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::KeyRevoked | Self::KeyExpired | Self::IdempotencyConflict => 409,
+            Self::KeyRevoked | Self::KeyExpired | Self::PolicySuperseded | Self::IdempotencyConflict => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::ValidationFailed | Self::IdempotencyMismatch => 422,
             Self::Internal => 500,
-            Self::CapacityExhausted | Self::DatabaseUnavailable | Self::RecoveryRequired => 503,
+            Self::UpstreamUnavailable => 502,
+            Self::CapacityExhausted | Self::DatabaseUnavailable | Self::RecoveryRequired | Self::Misconfigured => 503,
             Self::Refused(reason) => match reason.class() {
                 Class::BadRequest => 400,
                 Class::Unauthenticated => 401,
@@ -106,10 +116,13 @@ impl Code {
             Self::ScopeInsufficient => "The caller's scope does not reach this",
             Self::KeyRevoked => "The key has been revoked",
             Self::KeyExpired => "The key has expired",
+            Self::PolicySuperseded => "Another policy has taken the place of this one",
             Self::IdempotencyMismatch => "The Idempotency-Key belongs to another request",
             Self::IdempotencyConflict => "What the first request made is no longer usable",
             Self::CapacityExhausted => "A finite resource is used up",
             Self::Internal => "Internal error",
+            Self::Misconfigured => "The edge is not configured",
+            Self::UpstreamUnavailable => "The upstream gives no answer",
             Self::DatabaseUnavailable => "The database is unavailable",
             Self::RecoveryRequired => "The origin has to be recovered",
             Self::Refused(reason) => match reason.class() {

@@ -1,0 +1,112 @@
+//! The decision: what is held, and one request. No I/O; whatever is missing is named.
+
+use crate::{config::Config, follow::Follower, outage::Ages};
+use keyward_core::{
+    Decision, KeyId, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, ScopeClass, TenantId, Timestamp, Verifier,
+};
+
+/// What came of looking.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The request may pass.
+    Pass(Box<Passage>),
+    /// It may not.
+    Refuse(Reason),
+    /// It can't be decided without this.
+    Fetch(Missing),
+}
+
+/// As whom a request passes, and at what state that was decided: what the upstream is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The key.
+    pub key: KeyId,
+    /// The tenant of its policy.
+    pub tenant: TenantId,
+    /// The scope of its policy.
+    pub scope: ScopeClass,
+    /// The policy in force.
+    pub policy: PolicyNumber,
+    /// The policy's constraints as JSON in ASCII.
+    pub constraints: String,
+    /// The position of the state.
+    pub position: Position,
+    /// The age of the state, in milliseconds.
+    pub age_ms: u64,
+}
+
+/// What is held to decide by.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    /// The state.
+    pub follower: &'a Follower,
+    /// The policies.
+    pub policies: &'a PolicyCache,
+    /// Whether the state was ever fresh in this life.
+    pub proven: bool,
+}
+
+/// Decides on a request at `now`.
+pub fn decide(held: Held<'_>, config: &Config, key: &ParsedKey<'_>, request: &Request<'_>, now: Timestamp) -> Outcome {
+    let replica = held.follower.replica();
+    let Some(keys) = replica.keys() else { return Outcome::Fetch(Missing::State) };
+    let verified = match Verifier::new(keys, replica, config.environment).verify(key, now) {
+        Ok(verified) => verified,
+        Err(Refusal::Denied(reason)) => return Outcome::Refuse(reason),
+        Err(Refusal::Undecided(missing)) => return Outcome::Fetch(missing),
+    };
+    let Some(age_ms) = held.follower.age_ms(now) else { return Outcome::Fetch(Missing::State) };
+    let ages = Ages { soft_ms: config.soft_age_ms, hard_ms: config.hard_age_ms };
+    // After the signature, so that it is the signed scope that counts; and after the status, since what was revoked
+    // stays revoked at any age.
+    if let Err(reason) = config.outage.admits(verified.scope(), age_ms, ages, held.proven) {
+        return Outcome::Refuse(reason);
+    }
+    let policy = match held.policies.lookup(verified.policy()) {
+        Ok(policy) => policy,
+        Err(missing) => return Outcome::Fetch(missing),
+    };
+    match policy.decide(&verified, request) {
+        Decision::Deny(reason) => Outcome::Refuse(reason),
+        Decision::Permit(grant) => Outcome::Pass(Box::new(Passage {
+            key: grant.key.id(),
+            tenant: grant.policy.tenant,
+            scope: grant.policy.scope,
+            policy: grant.policy.number,
+            constraints: ascii_json(&grant.policy.constraints),
+            position: replica.position().unwrap_or_default(),
+            age_ms,
+        })),
+    }
+}
+
+/// JSON that can stand in a header: what isn't ASCII is escaped.
+fn ascii_json(value: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string(value).unwrap_or_default();
+    if text.is_ascii() {
+        return text;
+    }
+    let mut ascii = String::with_capacity(text.len() * 2);
+    for character in text.chars() {
+        if character.is_ascii() {
+            ascii.push(character);
+        } else {
+            let mut units = [0; 2];
+            ascii.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    ascii
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn constraints_fit_into_a_header() {
+        let value = serde_json::json!({"a": "é😀\n"});
+        let text = ascii_json(&value);
+        assert_eq!(text, r#"{"a":"\u00e9\ud83d\ude00\n"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
+}

@@ -1,0 +1,48 @@
+//! A permitted request on its way to the upstream: exactly the path that was decided on, without the credential, and
+//! with the identity that the edge vouches for.
+
+use crate::{config::Config, decide::Passage, headers, target::Target};
+use worker::{
+    js_sys,
+    wasm_bindgen::{JsCast, JsValue},
+    wasm_bindgen_futures::JsFuture,
+    web_sys,
+};
+
+/// Sends it and gives the upstream's response as it is. The error names the runtime's fault, for the log.
+pub(crate) async fn send(config: &Config, request: &web_sys::Request, target: &Target, passage: &Passage) -> Result<web_sys::Response, String> {
+    exchange(config, request, target, passage).await.map_err(|fault| match fault.dyn_into::<js_sys::Error>() {
+        Ok(error) => String::from(error.message()),
+        Err(_) => "an exception".to_owned(),
+    })
+}
+
+async fn exchange(config: &Config, request: &web_sys::Request, target: &Target, passage: &Passage) -> Result<web_sys::Response, JsValue> {
+    let init = web_sys::RequestInit::new();
+    init.set_method(&request.method());
+    init.set_headers(onward(&request.headers(), passage)?.as_ref());
+    // A redirect is the client's to follow, past the edge's decision on it.
+    init.set_redirect(web_sys::RequestRedirect::Manual);
+    if let Some(body) = request.body() {
+        init.set_body(&body);
+    }
+    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+    let url = format!("{}{}{}", config.upstream, target.path.as_str(), target.query);
+    JsFuture::from(scope.fetch_with_str_and_init(&url, &init)).await?.dyn_into()
+}
+
+/// The headers of the request, less what is stripped, and with the identity.
+fn onward(sent: &web_sys::Headers, passage: &Passage) -> Result<web_sys::Headers, JsValue> {
+    let onward = web_sys::Headers::new_with_headers(sent)?;
+    for name in sent.keys() {
+        if let Some(name) = name?.as_string()
+            && headers::is_stripped(&name)
+        {
+            onward.delete(&name)?;
+        }
+    }
+    for (name, value) in headers::identity(passage) {
+        onward.set(name, &value)?;
+    }
+    Ok(onward)
+}

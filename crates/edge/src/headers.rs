@@ -1,0 +1,58 @@
+//! Which headers go on to the upstream.
+
+use crate::decide::Passage;
+
+/// What the identity headers begin with. Nothing that a client sends under such a name reaches the upstream.
+const IDENTITY: &str = "x-keyward-";
+
+/// Headers that are taken out, beside the identity headers: the credentials; what makes an upstream read another
+/// method than the one that was decided on; and a connection's own, by which a client could have the next hop drop
+/// what the edge adds (RFC 9110 section 7.6.1). `upgrade` stays: WebSockets need it.
+const STRIPPED: [&str; 10] = [
+    "authorization",
+    "x-api-key",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+];
+
+/// Whether a header of this name (lower case) is kept from the upstream. An underscore counts as a hyphen: to CGI's
+/// children they are the same.
+pub fn is_stripped(name: &str) -> bool {
+    let same = |a: u8, b: u8| a == b || (a == b'_' && b == b'-');
+    let begins = |with: &str| name.len() >= with.len() && name.bytes().zip(with.bytes()).all(|(a, b)| same(a, b));
+    begins(IDENTITY) || STRIPPED.iter().any(|stripped| name.len() == stripped.len() && begins(stripped))
+}
+
+/// The headers that tell the upstream as whom the request passes.
+pub fn identity(passage: &Passage) -> [(&'static str, String); 6] {
+    let Passage { key, tenant, scope, policy, constraints, position, age_ms } = passage;
+    [
+        ("x-keyward-key-id", key.to_string()),
+        ("x-keyward-tenant", tenant.to_string()),
+        ("x-keyward-scope", scope.as_str().to_owned()),
+        ("x-keyward-policy", policy.to_string()),
+        ("x-keyward-constraints", constraints.clone()),
+        ("x-keyward-decision", format!("{}.{}.{age_ms}", position.epoch, position.seq)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_edge_may_say_is_stripped_in_every_spelling() {
+        for name in ["authorization", "x-api-key", "x_api_key", "x-keyward-tenant", "x_keyward_tenant", "x-keyward-anything", "x-http-method-override", "x_http_method_override", "connection"] {
+            assert!(is_stripped(name), "{name}");
+        }
+        for name in ["accept", "cookie", "x-keywards", "x-api-keys", "upgrade", "content-length", "te-x"] {
+            assert!(!is_stripped(name), "{name}");
+        }
+    }
+}

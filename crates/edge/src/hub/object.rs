@@ -1,0 +1,345 @@
+//! The Durable Object and its routes.
+
+use super::{desk::Desk, store::Store};
+use crate::{
+    flight::{FETCH_MS, Miss, What},
+    follow::{Ask, Object},
+    isolate::read_config,
+    node::{Background, Node, Pace},
+    source::{Place, Source, now},
+};
+use futures_util::future::select;
+use keyward_core::{
+    Delta, Digest, Policy, PolicyNumber, Position, Timestamp,
+    bounds::{MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
+};
+use std::{
+    cell::{Cell, OnceCell},
+    future::poll_fn,
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
+use worker::{Delay, DurableObject, Env, Request, Response, ResponseBuilder, Result, State, console_error, durable_object};
+
+/// The longest that a question is kept.
+const MAX_WAIT_MS: u64 = 5_000;
+/// How often the floor is written at most: a response waits for what was written before it.
+const SAVE_EVERY_MS: u64 = 2_000;
+/// How long after an answer the floor is written, so that the answer is out by then.
+const SAVE_AFTER_MS: u64 = 50;
+/// Announced policies that are fetched before anybody asks for them, for one answer of the origin.
+const MAX_PREFETCH: usize = 64;
+
+/// A region's hub.
+#[durable_object(fetch)]
+pub struct Hub {
+    state: State,
+    env: Env,
+    region: OnceCell<Option<Region>>,
+}
+
+/// What a hub has once it is configured. Cheap to clone, for work that goes on after an answer.
+#[derive(Clone)]
+struct Region {
+    node: Rc<Node<Desk>>,
+    source: Source,
+    store: Store,
+    saved: Rc<Cell<(Timestamp, (Position, u64))>>,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+impl DurableObject for Hub {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env, region: OnceCell::new() }
+    }
+
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let Some(region) = self.region.get_or_init(|| Region::open(&self.state, &self.env)) else {
+            return status(503);
+        };
+        region.answer(&self.state, &request.inner().url()).await
+    }
+}
+
+impl Region {
+    /// `None`, with a line in the log, where the configuration or the storage can't be read.
+    fn open(state: &State, env: &Env) -> Option<Self> {
+        let config = read_config(env).inspect_err(|error| console_error!("the hub is out of service: {error}")).ok()?;
+        let opened = Store::open(state).and_then(|store| Ok((store.floor()?, store)));
+        let (floor, store) = opened.inspect_err(|error| console_error!("the hub can't read its storage: {error}")).ok()?;
+        let node = Node::new(Rc::new(config), Pace::HUB, Desk::default());
+        if let Some((position, manifest)) = floor {
+            node.with(|state| state.follower.raise_floor(position, manifest));
+        }
+        let saved = Rc::new(Cell::new((Timestamp::default(), floor.unwrap_or_default())));
+        Some(Self { node: Rc::new(node), source: Source::new(env.clone(), Place::Hub), store, saved })
+    }
+
+    async fn answer(&self, background: &State, url: &str) -> Result<Response> {
+        let rest = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or("/");
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if path == "/metrics" {
+            let mut text = String::new();
+            self.node.with(|state| state.counters.write_hub(&mut text));
+            return body(text, "text/plain");
+        }
+        self.node.freshen(&self.source, background).await;
+        let answer = match path {
+            "/edge/v1/feed" => self.feed(background, query).await,
+            "/edge/v1/snapshot" => self.snapshot().await,
+            "/edge/v1/manifest" => self.manifest(),
+            _ => match path.strip_prefix("/edge/v1/").and_then(|path| path.split_once('/')) {
+                Some(("parts", digest)) => match Digest::parse(digest) {
+                    Some(digest) => self.part(background, digest).await,
+                    None => status(404),
+                },
+                Some(("policies", number)) => match number.parse() {
+                    Ok(number) => self.policy(background, PolicyNumber(number)).await,
+                    Err(_) => status(404),
+                },
+                _ => status(404),
+            },
+        };
+        self.save_floor(background);
+        answer
+    }
+
+    async fn feed(&self, background: &State, query: &str) -> Result<Response> {
+        let Some(asked) = Asked::parse(query) else { return status(400) };
+        let came = now();
+        let (news, ahead) = self.node.with(|state| {
+            let known = state.follower.replica().keys().map_or(0, |keys| keys.manifest().version);
+            (state.keeper.news(), asked.after > state.keeper.publication.position() || asked.manifest > known)
+        });
+        if ahead {
+            // An isolate that asked the origin itself knows more than this hub does.
+            self.node.refresh(&self.source, 0, Pace::HUB.probe_ms).await;
+        }
+        while asked.wait_ms > now().since(came) && self.is_old_news(&asked, news) {
+            let left = asked.wait_ms - now().since(came).min(asked.wait_ms);
+            let next = pin!(self.next_news(news));
+            select(next, Delay::from(Duration::from_millis(left))).await;
+        }
+        self.prefetch(background);
+        let reply = self.node.with(|state| {
+            let known = state.follower.replica().keys().map(|keys| keys.manifest().version);
+            let ahead = asked.after > state.keeper.publication.position() || known.is_none_or(|known| asked.manifest > known);
+            if state.keeper.publication.is_torn() {
+                state.follower.want_snapshot();
+            }
+            // Whoever knows more than this hub has to ask the origin: an old answer would look like a way back.
+            (!ahead).then(|| state.keeper.publication.feed_reply(asked.after, known == Some(asked.manifest))).flatten()
+        });
+        json(reply)
+    }
+
+    /// Whether nothing has come that the asking one lacks, and no heartbeat since it asked.
+    fn is_old_news(&self, asked: &Asked, news: u64) -> bool {
+        self.node.with(|state| {
+            let known = state.follower.replica().keys().map_or(0, |keys| keys.manifest().version);
+            state.keeper.news() == news && state.keeper.publication.position() == asked.after && known == asked.manifest
+        })
+    }
+
+    /// Ends with the next refresh after `news`.
+    fn next_news(&self, news: u64) -> impl Future<Output = ()> {
+        poll_fn(move |context| {
+            self.node.with(|state| {
+                if state.keeper.news() != news {
+                    return Poll::Ready(());
+                }
+                state.keeper.wait(context.waker().clone());
+                Poll::Pending
+            })
+        })
+    }
+
+    async fn snapshot(&self) -> Result<Response> {
+        let due = self.node.with(|state| {
+            if state.keeper.publication.is_torn() {
+                state.follower.want_snapshot();
+            }
+            state.follower.ask() == Ask::Snapshot && !state.pulse.is_outage()
+        });
+        if due {
+            self.node.refresh(&self.source, 0, Pace::HUB.probe_ms).await;
+        }
+        json(self.node.with(|state| state.keeper.publication.snapshot_reply()))
+    }
+
+    fn manifest(&self) -> Result<Response> {
+        let text = self.node.with(|state| state.keeper.publication.manifest().to_owned());
+        if text.is_empty() { status(503) } else { body(text, "application/jwt") }
+    }
+
+    async fn part(&self, background: &State, digest: Digest) -> Result<Response> {
+        let source = self.source.clone();
+        let fetch = |node: Rc<Node<Desk>>| async move {
+            let text = source.text(&node, &format!("/edge/v1/parts/{digest}"), MAX_STATUS_LIST_LEN, Pace::HUB.probe_ms).await;
+            node.with(|state| match text {
+                Ok(text) if Digest::of(&text) == digest => {
+                    state.keeper.keep_part(digest, text);
+                    Ok(())
+                }
+                Ok(_) => {
+                    state.counters.rejected(Object::Part, crate::follow::Fault::Digest);
+                    Err(Miss::Failed)
+                }
+                Err(miss) => {
+                    // The origin has another snapshot by now.
+                    if miss == Miss::Absent {
+                        state.follower.want_snapshot();
+                    }
+                    Err(miss)
+                }
+            })
+        };
+        let outcome = self.node.once(What::Part(digest), background, |state| state.keeper.part(digest).is_some(), fetch).await;
+        match (outcome, self.node.with(|state| state.keeper.part(digest))) {
+            (Ok(()), Some(text)) => body(text.to_string(), "application/octet-stream"),
+            (Err(Miss::Absent), _) => status(404),
+            _ => status(503),
+        }
+    }
+
+    async fn policy(&self, background: &State, number: PolicyNumber) -> Result<Response> {
+        match self.obtain_policy(background, number).await {
+            Ok(text) => body(text.to_string(), "application/jwt"),
+            Err(Miss::Absent) => status(404),
+            Err(Miss::Failed) => status(503),
+        }
+    }
+
+    /// A policy that the key set in force vouches for: from memory, from the storage, from the origin.
+    async fn obtain_policy(&self, background: &impl Background, number: PolicyNumber) -> std::result::Result<Rc<str>, Miss> {
+        if let Some(text) = self.node.with(|state| state.keeper.policy(number)) {
+            return Ok(text);
+        }
+        // A storage that fails is as good as an empty one.
+        if let Some(text) = self.store.policy(number).ok().flatten() {
+            if self.keep_policy(number, &text) {
+                return Ok(text.into());
+            }
+            let _ = self.store.drop_policy(number);
+        }
+        let region = self.clone();
+        let fetch = |_| async move {
+            let text = region.source.text(&region.node, &format!("/edge/v1/policies/{number}"), MAX_POLICY_LEN, FETCH_MS * 7 / 10).await?;
+            if !region.keep_policy(number, &text) {
+                return Err(Miss::Failed);
+            }
+            let _ = region.store.save_policy(number, &text);
+            Ok(())
+        };
+        self.node.once(What::Policy(number), background, |state| state.keeper.policy(number).is_some(), fetch).await?;
+        self.node.with(|state| state.keeper.policy(number)).ok_or(Miss::Failed)
+    }
+
+    /// Keeps a policy in memory if the key set vouches for it.
+    fn keep_policy(&self, number: PolicyNumber, text: &str) -> bool {
+        self.node.with(|state| {
+            let Some(keys) = state.follower.replica().keys() else { return false };
+            match Policy::open(text, number, keys, now()) {
+                Ok(_) => state.keeper.keep_policy(number, text.into()),
+                Err(error) => {
+                    state.counters.rejected(Object::Policy, error.into());
+                    return false;
+                }
+            }
+            true
+        })
+    }
+
+    /// Fetches the policies that new deltas announce, before the first request that needs them.
+    fn prefetch(&self, background: &State) {
+        let announced: Vec<PolicyNumber> = self.node.with(|state| {
+            let unread = state.keeper.publication.take_unread();
+            let Some(keys) = state.follower.replica().keys() else { return Vec::new() };
+            let deltas = unread.iter().filter_map(|text| keys.open::<Delta>(text, now()).ok());
+            deltas.flat_map(|delta| delta.policies).take(MAX_PREFETCH).collect()
+        });
+        if announced.is_empty() {
+            return;
+        }
+        let region = self.clone();
+        background.run(async move {
+            for number in announced {
+                // Whoever needs one that could not be had asks again.
+                let _ = region.obtain_policy(&Here, number).await;
+            }
+        });
+    }
+
+    /// Writes how far this hub has seen, where that is further than what is written.
+    fn save_floor(&self, background: &State) {
+        let (at, saved) = self.saved.get();
+        let floor = self.node.with(|state| state.follower.replica().floor());
+        let now = now();
+        if floor == saved || now.since(at) < SAVE_EVERY_MS {
+            return;
+        }
+        self.saved.set((now, floor));
+        let store = self.store.clone();
+        background.run(async move {
+            Delay::from(Duration::from_millis(SAVE_AFTER_MS)).await;
+            if let Err(error) = store.save_floor(floor) {
+                console_error!("the hub can't write its storage: {error}");
+            }
+        });
+    }
+}
+
+/// Work of work that goes on in the background already.
+struct Here;
+
+impl Background for Here {
+    fn run(&self, work: impl Future<Output = ()> + 'static) {
+        worker::wasm_bindgen_futures::spawn_local(work);
+    }
+}
+
+/// The query of `GET /edge/v1/feed`.
+struct Asked {
+    after: Position,
+    manifest: u64,
+    wait_ms: u64,
+}
+
+impl Asked {
+    fn parse(query: &str) -> Option<Self> {
+        let (mut epoch, mut after, mut manifest, mut wait_ms) = (None, None, None, 0);
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            let value: u64 = value.parse().ok()?;
+            match name {
+                "epoch" => epoch = u32::try_from(value).ok(),
+                "after" => after = Some(value),
+                "manifest" => manifest = Some(value),
+                "wait_ms" => wait_ms = value.min(MAX_WAIT_MS),
+                _ => return None,
+            }
+        }
+        Some(Self { after: Position { epoch: epoch?, seq: after? }, manifest: manifest?, wait_ms })
+    }
+}
+
+fn json(reply: Option<impl serde::Serialize>) -> Result<Response> {
+    match reply.and_then(|reply| serde_json::to_string(&reply).ok()) {
+        Some(text) => body(text, "application/json"),
+        None => status(503),
+    }
+}
+
+fn body(text: String, media_type: &str) -> Result<Response> {
+    Ok(ResponseBuilder::new().with_header("content-type", media_type)?.fixed(text.into_bytes()))
+}
+
+fn status(code: u16) -> Result<Response> {
+    Ok(ResponseBuilder::new().with_status(code).empty())
+}

@@ -1,0 +1,78 @@
+//! What of a hub outlives it, in the object's own SQLite.
+
+use keyward_core::{PolicyNumber, Position};
+use serde::Deserialize;
+use worker::{Result, SqlStorage, SqlStorageValue, State};
+
+/// Policies that are kept; the lowest numbers make room.
+const MAX_POLICIES: i64 = 50_000;
+
+/// The object's storage.
+#[derive(Clone, Debug)]
+pub(super) struct Store {
+    sql: SqlStorage,
+}
+
+#[derive(Deserialize)]
+struct FloorRow {
+    epoch: u32,
+    seq: u64,
+    manifest: u64,
+}
+
+#[derive(Deserialize)]
+struct PolicyRow {
+    text: String,
+}
+
+impl Store {
+    /// Opens it.
+    pub(super) fn open(state: &State) -> Result<Self> {
+        let sql = state.storage().sql();
+        sql.exec(
+            "CREATE TABLE IF NOT EXISTS floor (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, seq INTEGER NOT NULL, manifest INTEGER NOT NULL)",
+            None,
+        )?;
+        sql.exec("CREATE TABLE IF NOT EXISTS policies (number INTEGER PRIMARY KEY, text TEXT NOT NULL)", None)?;
+        Ok(Self { sql })
+    }
+
+    /// The highest position and manifest version ever seen.
+    pub(super) fn floor(&self) -> Result<Option<(Position, u64)>> {
+        let rows: Vec<FloorRow> = self.sql.exec("SELECT epoch, seq, manifest FROM floor", None)?.to_array()?;
+        Ok(rows.first().map(|row| (Position { epoch: row.epoch, seq: row.seq }, row.manifest)))
+    }
+
+    /// Keeps it.
+    pub(super) fn save_floor(&self, (position, manifest): (Position, u64)) -> Result<()> {
+        let row = [u64::from(position.epoch), position.seq, manifest].into_iter().map(number).collect::<Result<Vec<_>>>()?;
+        self.sql.exec("INSERT OR REPLACE INTO floor (id, epoch, seq, manifest) VALUES (1, ?, ?, ?)", row)?;
+        Ok(())
+    }
+
+    /// The text of a policy, as it was once verified.
+    pub(super) fn policy(&self, policy: PolicyNumber) -> Result<Option<String>> {
+        let rows: Vec<PolicyRow> = self.sql.exec("SELECT text FROM policies WHERE number = ?", vec![number(policy.0.into())?])?.to_array()?;
+        Ok(rows.into_iter().next().map(|row| row.text))
+    }
+
+    /// Keeps a policy.
+    pub(super) fn save_policy(&self, policy: PolicyNumber, text: &str) -> Result<()> {
+        self.sql.exec("INSERT OR REPLACE INTO policies (number, text) VALUES (?, ?)", vec![number(policy.0.into())?, text.into()])?;
+        self.sql.exec(
+            "DELETE FROM policies WHERE number <= (SELECT number FROM policies ORDER BY number DESC LIMIT 1 OFFSET ?)",
+            vec![SqlStorageValue::Integer(MAX_POLICIES)],
+        )?;
+        Ok(())
+    }
+
+    /// Forgets a policy that the key set no longer vouches for.
+    pub(super) fn drop_policy(&self, policy: PolicyNumber) -> Result<()> {
+        self.sql.exec("DELETE FROM policies WHERE number = ?", vec![number(policy.0.into())?])?;
+        Ok(())
+    }
+}
+
+fn number(value: u64) -> Result<SqlStorageValue> {
+    SqlStorageValue::try_from_i64(i64::try_from(value).unwrap_or(i64::MAX))
+}

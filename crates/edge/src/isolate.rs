@@ -1,0 +1,197 @@
+//! An isolate: its state, and the way of a request through it.
+
+use crate::{
+    config::{Config, ConfigError, Tls},
+    credential,
+    decide::{Held, Outcome, Passage, decide},
+    flight::{FETCH_MS, Miss, What},
+    follow::{Listener, Object},
+    forward,
+    node::{Background, Keeper, Node, Pace},
+    own,
+    refuse::{Answer, problem, refusal},
+    source::{Place, Source, now},
+    target::{Target, address, origin_host},
+};
+use keyward_api::Code;
+use keyward_core::{
+    Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses,
+    bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
+};
+use std::{cell::OnceCell, rc::Rc};
+use worker::{Env, console_error, web_sys};
+
+/// How often a request may find something missing: a shard, a page, a policy, each perhaps of a newer state.
+const MAX_FETCHES: usize = 6;
+/// Bytes of a part of either kind.
+const MAX_PART_LEN: usize = if MAX_STATUS_LIST_LEN > MAX_AMENDMENT_PAGE_LEN { MAX_STATUS_LIST_LEN } else { MAX_AMENDMENT_PAGE_LEN };
+
+/// What an isolate keeps beside the state.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    pub(crate) policies: PolicyCache,
+}
+
+impl Listener for Cache {
+    fn keys(&mut self, _: &str) {
+        // A policy counts by the key that signed it.
+        self.policies.clear();
+    }
+    fn snapshot(&mut self, _: &str, _: Position) {}
+    fn delta(&mut self, _: &str, _: Position, _: Position) {}
+    fn heartbeat(&mut self, _: &str) {}
+}
+
+impl Keeper for Cache {}
+
+/// The state of this isolate.
+pub(crate) type Isolate = Node<Cache>;
+
+thread_local! {
+    static ISOLATE: OnceCell<Result<Rc<Isolate>, ConfigError>> = const { OnceCell::new() };
+}
+
+/// This isolate, made at its first request. A configuration that can't be read stays so until the next deployment.
+fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
+    ISOLATE.with(|isolate| {
+        isolate
+            .get_or_init(|| {
+                let config = read_config(env).inspect_err(|error| console_error!("the edge refuses all requests: {error}"))?;
+                Ok(Rc::new(Node::new(Rc::new(config), Pace::ISOLATE, Cache { policies: PolicyCache::new(DEFAULT_POLICY_BUDGET) })))
+            })
+            .clone()
+    })
+}
+
+/// The configuration from the bindings.
+pub(crate) fn read_config(env: &Env) -> Result<Config, ConfigError> {
+    Config::read(|name| env.var(name).ok().map(|value| value.to_string()))
+}
+
+/// Answers a request.
+pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl Background) -> Result<web_sys::Response, Answer> {
+    let isolate = isolate(&env).map_err(|_| problem(Code::Misconfigured))?;
+    let source = Source::new(env, Place::Isolate);
+    let target = Target::parse(&request.url());
+    if let Ok(target) = &target
+        && target.is_own()
+    {
+        return Err(own::answer(&isolate, &source, context, target.path.as_str(), &request.headers()).await);
+    }
+    let refuse = |reason| {
+        isolate.count(|counters| counters.refused(reason));
+        refusal(reason)
+    };
+    let (passage, target) = admit(&isolate, &source, context, &request, target).await.map_err(refuse)?;
+    isolate.count(|counters| counters.passed += 1);
+    forward::send(&isolate.config, &request, &target, &passage).await.map_err(|fault| {
+        isolate.count(|counters| counters.upstream_failures += 1);
+        console_error!("the upstream gave no answer: {fault}");
+        problem(Code::UpstreamUnavailable)
+    })
+}
+
+/// Decides on a request: what can be refused without any state first, then the state, then the key.
+async fn admit(
+    isolate: &Rc<Isolate>,
+    source: &Source,
+    context: &impl Background,
+    request: &web_sys::Request,
+    target: Result<Target, Reason>,
+) -> Result<(Passage, Target), Reason> {
+    let headers = request.headers();
+    // A header that can't be read counts as absent, which permits nothing.
+    let header = |name: &str| headers.get(name).ok().flatten();
+    let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref())?;
+    let target = target?;
+    let key = ParsedKey::parse(&credential)?;
+
+    isolate.freshen(source, context).await;
+
+    let config = &isolate.config;
+    let method = request.method();
+    let domain = origin_host(header("origin").as_deref());
+    let asked = Request {
+        method: &method,
+        path: &target.path,
+        address: address(header(&config.client_ip_header).as_deref()),
+        domain: domain.as_deref(),
+        tls: match &config.tls {
+            Tls::Scheme => target.https,
+            Tls::Assumed => true,
+            Tls::Header(name) => header(name).as_deref() == Some("https"),
+        },
+        requirement: config.routes.requirement(&method, &target.path),
+    };
+    for _ in 0..MAX_FETCHES {
+        let outcome = isolate.with(|state| {
+            let held = Held { follower: &state.follower, policies: &state.keeper.policies, proven: state.pulse.proven() };
+            decide(held, config, &key, &asked, now())
+        });
+        match outcome {
+            Outcome::Pass(passage) => return Ok((*passage, target)),
+            Outcome::Refuse(reason) => return Err(reason),
+            Outcome::Fetch(missing) => supply(isolate, source, context, missing, key.unverified_claims().index)
+                .await
+                .map_err(|_| Refusal::Undecided(missing).reason())?,
+        }
+    }
+    Err(Reason::StateUnavailable)
+}
+
+/// Fetches what a decision on the key at `index` was found to lack.
+async fn supply(isolate: &Rc<Isolate>, source: &Source, context: &impl Background, missing: Missing, index: StatusIndex) -> Result<(), Miss> {
+    match missing {
+        // All that can be done was done before.
+        Missing::State => Err(Miss::Failed),
+        Missing::Shard(_) | Missing::AmendmentPage(_) => {
+            let digest = isolate.with(|state| state.follower.part_digest(missing)).ok_or(Miss::Failed)?;
+            let what = What::Part(digest);
+            // Another snapshot may have come meanwhile, in which it is another part.
+            let ready = |state: &mut crate::node::State<Cache>| {
+                state.follower.part_digest(missing) != Some(digest) || state.follower.replica().standing(index) != Err(missing)
+            };
+            let source = source.clone();
+            isolate.once(what, context, ready, |isolate| fetch_part(isolate, source, missing, digest)).await
+        }
+        Missing::Policy(number) => {
+            let ready = |state: &mut crate::node::State<Cache>| state.keeper.policies.lookup(number).is_ok();
+            let source = source.clone();
+            isolate.once(What::Policy(number), context, ready, |isolate| fetch_policy(isolate, source, number)).await
+        }
+        // A key that is newer than the state, or an amendment that is: the feed has it.
+        Missing::UnknownShard(_) | Missing::Amendment(_) => {
+            let before = isolate.with(|state| state.follower.replica().position());
+            let ready = |state: &mut crate::node::State<Cache>| state.follower.replica().position() > before;
+            let source = source.clone();
+            let fetch = |isolate: Rc<Isolate>| async move {
+                isolate.refresh(&source, 0, FETCH_MS).await;
+                if isolate.with(|state| state.follower.replica().position()) > before { Ok(()) } else { Err(Miss::Absent) }
+            };
+            isolate.once(What::Feed, context, ready, fetch).await
+        }
+    }
+}
+
+async fn fetch_part(isolate: Rc<Isolate>, source: Source, missing: Missing, digest: keyward_core::Digest) -> Result<(), Miss> {
+    match source.text(&isolate, &format!("/edge/v1/parts/{digest}"), MAX_PART_LEN, FETCH_MS).await {
+        Ok(text) => isolate.with(|state| state.follower.take_part(missing, &text, now(), &mut state.counters)).map_err(|_| Miss::Failed),
+        // The snapshot that names it is too old.
+        Err(Miss::Absent) => {
+            isolate.with(|state| state.follower.want_snapshot());
+            if isolate.refresh(&source, 0, FETCH_MS).await { Ok(()) } else { Err(Miss::Failed) }
+        }
+        Err(miss) => Err(miss),
+    }
+}
+
+async fn fetch_policy(isolate: Rc<Isolate>, source: Source, number: PolicyNumber) -> Result<(), Miss> {
+    let text = source.text(&isolate, &format!("/edge/v1/policies/{number}"), MAX_POLICY_LEN, FETCH_MS).await?;
+    isolate.with(|state| {
+        let keys = state.follower.replica().keys().ok_or(Miss::Failed)?;
+        state.keeper.policies.install(&text, number, keys, now()).map_err(|error| {
+            state.counters.rejected(Object::Policy, error.into());
+            Miss::Failed
+        })
+    })
+}

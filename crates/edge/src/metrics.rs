@@ -1,0 +1,127 @@
+//! What the edge counts, and how it tells (Prometheus text exposition format, version 0.0.4).
+
+use crate::follow::{Fault, Object};
+use keyward_core::Reason;
+use std::{collections::BTreeMap, fmt::Write};
+
+/// The media type of the exposition.
+pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4";
+
+/// Counters of one isolate, or of one hub. They begin at nothing whenever it is started.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests that were passed to the upstream.
+    pub passed: u64,
+    /// Requests that got no answer from the upstream.
+    pub upstream_failures: u64,
+    /// Times that the feed was asked, the long polls included.
+    pub refreshes: u64,
+    /// Of these, how many left the state older than it may be.
+    pub refresh_failures: u64,
+    /// Requests that had to wait for a state.
+    pub blocked_waits: u64,
+    /// Requests sent to the origin.
+    pub origin_requests: u64,
+    /// Requests sent to the hub.
+    pub hub_requests: u64,
+    refused: BTreeMap<Reason, u64>,
+    rejected: BTreeMap<(Object, Fault), u64>,
+}
+
+impl Counters {
+    /// Counts a refused request.
+    pub fn refused(&mut self, reason: Reason) {
+        *self.refused.entry(reason).or_default() += 1;
+    }
+
+    /// Counts something that arrived over the feed and was not taken.
+    pub fn rejected(&mut self, object: Object, fault: Fault) {
+        *self.rejected.entry((object, fault)).or_default() += 1;
+    }
+
+    /// An answer that has the shape it should have; one that hasn't is counted.
+    pub fn parsed<T: serde::de::DeserializeOwned>(&mut self, text: &str) -> Option<T> {
+        let parsed = serde_json::from_str(text).ok();
+        if parsed.is_none() {
+            self.rejected(Object::Reply, Fault::Shape);
+        }
+        parsed
+    }
+
+    /// Writes an isolate's counters.
+    pub fn write_isolate(&self, out: &mut String) {
+        family(out, "keyward_refused_total", "counter", "Requests refused, by reason code.");
+        for reason in Reason::ALL {
+            sample(out, "keyward_refused_total", &format!("reason=\"{reason}\""), self.refused.get(&reason).copied().unwrap_or_default());
+        }
+        for (name, help, value) in [
+            ("keyward_passed_total", "Requests permitted.", self.passed),
+            ("keyward_upstream_requests_total", "Requests sent to the upstream.", self.passed),
+            ("keyward_upstream_failures_total", "Requests that got no answer from the upstream.", self.upstream_failures),
+            ("keyward_blocked_waits_total", "Requests that had to wait for a state.", self.blocked_waits),
+            ("keyward_hub_requests_total", "Requests sent to the hub.", self.hub_requests),
+        ] {
+            family(out, name, "counter", help);
+            sample(out, name, "", value);
+        }
+        self.write_feed("keyward", out);
+    }
+
+    /// Writes a hub's counters.
+    pub fn write_hub(&self, out: &mut String) {
+        self.write_feed("keyward_hub", out);
+    }
+
+    fn write_feed(&self, prefix: &str, out: &mut String) {
+        for (name, help, value) in [
+            ("refreshes_total", "Times that the feed was asked.", self.refreshes),
+            ("refresh_failures_total", "Times that asking did not make the state fresh.", self.refresh_failures),
+            ("origin_requests_total", "Requests sent to the origin.", self.origin_requests),
+        ] {
+            let name = format!("{prefix}_{name}");
+            family(out, &name, "counter", help);
+            sample(out, &name, "", value);
+        }
+        let name = format!("{prefix}_feed_rejected_total");
+        family(out, &name, "counter", "Objects of the feed that were not taken, by kind and fault.");
+        for ((object, fault), value) in &self.rejected {
+            sample(out, &name, &format!("object=\"{}\",fault=\"{}\"", object.as_str(), fault.as_str()), *value);
+        }
+    }
+}
+
+/// Writes a gauge.
+pub fn gauge(out: &mut String, name: &str, help: &str, value: u64) {
+    family(out, name, "gauge", help);
+    sample(out, name, "", value);
+}
+
+fn family(out: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a String can't fail.
+    let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+}
+
+fn sample(out: &mut String, name: &str, labels: &str, value: u64) {
+    let _ = match labels {
+        "" => writeln!(out, "{name} {value}"),
+        labels => writeln!(out, "{name}{{{labels}}} {value}"),
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_line_and_the_counts_are_right() {
+        let mut counters = Counters::default();
+        counters.refused(Reason::Revoked);
+        counters.refused(Reason::Revoked);
+        counters.rejected(Object::Delta, Fault::Signature);
+        let mut text = String::new();
+        counters.write_isolate(&mut text);
+        assert!(text.contains("keyward_refused_total{reason=\"key_revoked\"} 2\n"));
+        assert!(text.contains("keyward_refused_total{reason=\"malformed\"} 0\n"));
+        assert!(text.contains("keyward_feed_rejected_total{object=\"delta\",fault=\"signature\"} 1\n"));
+    }
+}

@@ -1,0 +1,66 @@
+//! The one place that makes a refusal into a response.
+
+use keyward_api::{Code, MEDIA_TYPE, Problem, challenge};
+use keyward_core::{Class, Reason};
+
+/// A response of the edge's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// The body.
+    pub body: String,
+}
+
+/// The response to a refused request. Whoever has not proved to hold a genuine key gets the same bytes for every
+/// reason ([`Reason::proved`]).
+pub fn refusal(reason: Reason) -> Answer {
+    let mut answer = problem(Code::from(reason));
+    answer.headers.extend(challenge(reason).map(|challenge| ("www-authenticate", challenge)));
+    if reason.class() == Class::Unavailable {
+        answer.headers.push(("retry-after", "1"));
+    }
+    answer
+}
+
+/// The response to what isn't about a credential.
+pub fn problem(code: Code) -> Answer {
+    let problem = Problem::new(code);
+    Answer {
+        status: problem.status,
+        headers: vec![("content-type", MEDIA_TYPE), ("cache-control", "no-store")],
+        body: serde_json::to_string(&problem).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_the_signature_holds_all_refusals_are_the_same() {
+        let junk = refusal(Reason::Malformed);
+        assert!(junk.body.contains("\"code\":\"invalid_token\""));
+        for reason in Reason::ALL.into_iter().filter(|reason| !reason.proved()) {
+            assert_eq!(refusal(reason), junk, "{reason}");
+        }
+    }
+
+    #[test]
+    fn each_class_has_its_status_and_headers() {
+        for (reason, status, header) in [
+            (Reason::CredentialsConflict, 400, None),
+            (Reason::Revoked, 401, Some(("www-authenticate", r#"Bearer realm="keyward", error="invalid_token""#))),
+            (Reason::CapabilityMissing, 403, Some(("www-authenticate", r#"Bearer realm="keyward", error="insufficient_scope""#))),
+            (Reason::NoRoute, 403, None),
+            (Reason::StateStale, 503, Some(("retry-after", "1"))),
+        ] {
+            let answer = refusal(reason);
+            assert_eq!(answer.status, status);
+            assert_eq!(answer.headers.get(2).copied(), header);
+            assert!(answer.body.contains(&format!("\"code\":\"{reason}\"")));
+        }
+    }
+}

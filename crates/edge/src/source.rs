@@ -1,0 +1,121 @@
+//! Where the feed is asked: the hub, and where that can't be reached the origin.
+
+use crate::{config::Config, flight::Miss, node::Node};
+use futures_util::{StreamExt, future::{Either, select}, pin_mut};
+use keyward_core::Timestamp;
+use std::{rc::Rc, time::Duration};
+use worker::{Delay, Env, Request, Response, js_sys, wasm_bindgen::JsCast, wasm_bindgen_futures::JsFuture, web_sys};
+
+/// The binding of the hubs' namespace.
+const HUB_BINDING: &str = "HUB";
+/// The part of the time for an answer that the hub has, in hundredths; the rest is the origin's.
+const HUB_SHARE: u64 = 75;
+
+/// The time now. The runtime's clock stands still between two awaits that do I/O.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_millis(js_sys::Date::now() as u64)
+}
+
+/// Who asks decides who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// An isolate asks its hub first.
+    Isolate,
+    /// A hub asks the origin.
+    Hub,
+}
+
+/// What a context needs to ask. Made anew in each: handles of one request are no good in another.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    env: Env,
+    place: Place,
+}
+
+impl Source {
+    pub(crate) const fn new(env: Env, place: Place) -> Self {
+        Self { env, place }
+    }
+
+    /// The text at `path`, of at most `limit` bytes, within `timeout_ms`.
+    pub(crate) async fn text<K>(&self, node: &Node<K>, path: &str, limit: usize, timeout_ms: u64) -> Result<String, Miss> {
+        let deadline = now().millis() + timeout_ms;
+        if self.place == Place::Isolate {
+            match self.hub_text(node, path, limit, timeout_ms * HUB_SHARE / 100).await {
+                Err(Miss::Failed) => {}
+                answer => return answer,
+            }
+        }
+        let left = deadline.saturating_sub(now().millis());
+        if left == 0 {
+            return Err(Miss::Failed);
+        }
+        node.count(|counters| counters.origin_requests += 1);
+        timed(left, |signal| ask_origin(node.config.clone(), path, limit, signal)).await
+    }
+
+    /// The same from the hub or not at all.
+    pub(crate) async fn hub_text<K>(&self, node: &Node<K>, path: &str, limit: usize, timeout_ms: u64) -> Result<String, Miss> {
+        node.count(|counters| counters.hub_requests += 1);
+        timed(timeout_ms, |signal| self.ask_hub(&node.config, path, limit, signal)).await
+    }
+
+    async fn ask_hub(&self, config: &Config, path: &str, limit: usize, signal: web_sys::AbortSignal) -> Result<String, Miss> {
+        let request = request(&format!("http://hub{path}"), None, &signal)?;
+        let stub = self.env.durable_object(HUB_BINDING).and_then(|hubs| hubs.id_from_name(&config.hub)?.get_stub()).map_err(|_| Miss::Failed)?;
+        read(stub.fetch_with_request(Request::from(request)).await.map_err(|_| Miss::Failed)?, limit).await
+    }
+}
+
+async fn ask_origin(config: Rc<Config>, path: &str, limit: usize, signal: web_sys::AbortSignal) -> Result<String, Miss> {
+    let request = request(&format!("{}{path}", config.origin), Some(config.sync_key.reveal()), &signal)?;
+    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+    let response = JsFuture::from(scope.fetch_with_request(&request)).await.map_err(|_| Miss::Failed)?;
+    let response: web_sys::Response = response.dyn_into().map_err(|_| Miss::Failed)?;
+    read(response.into(), limit).await
+}
+
+fn request(url: &str, bearer: Option<&str>, signal: &web_sys::AbortSignal) -> Result<web_sys::Request, Miss> {
+    let init = web_sys::RequestInit::new();
+    init.set_signal(Some(signal));
+    init.set_redirect(web_sys::RequestRedirect::Manual);
+    let request = web_sys::Request::new_with_str_and_init(url, &init).map_err(|_| Miss::Failed)?;
+    if let Some(bearer) = bearer {
+        request.headers().set("authorization", &format!("Bearer {bearer}")).map_err(|_| Miss::Failed)?;
+    }
+    Ok(request)
+}
+
+/// The body as text, read no further than `limit`.
+async fn read(mut response: Response, limit: usize) -> Result<String, Miss> {
+    match response.status_code() {
+        200 => {}
+        404 => return Err(Miss::Absent),
+        _ => return Err(Miss::Failed),
+    }
+    let mut body = Vec::new();
+    let mut chunks = response.stream().map_err(|_| Miss::Failed)?;
+    while let Some(chunk) = chunks.next().await {
+        body.extend(chunk.map_err(|_| Miss::Failed)?);
+        if body.len() > limit {
+            return Err(Miss::Failed);
+        }
+    }
+    String::from_utf8(body).map_err(|_| Miss::Failed)
+}
+
+/// Runs an exchange, and aborts it when its time is over or what came of it isn't wanted.
+async fn timed<F: Future<Output = Result<String, Miss>>>(timeout_ms: u64, exchange: impl FnOnce(web_sys::AbortSignal) -> F) -> Result<String, Miss> {
+    let controller = web_sys::AbortController::new().map_err(|_| Miss::Failed)?;
+    let exchange = exchange(controller.signal());
+    let timeout = Delay::from(Duration::from_millis(timeout_ms));
+    pin_mut!(exchange, timeout);
+    let outcome = match select(exchange, timeout).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(Miss::Failed),
+    };
+    if outcome.is_err() {
+        controller.abort();
+    }
+    outcome
+}
