@@ -1,7 +1,7 @@
 //! The ways in which a test hurts a process.
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal as Raw, kill_process_group};
+use rustix::process::{Pid, Signal as Raw, kill_process_group, test_kill_process_group};
 
 /// A signal for a whole process group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,5 +27,10 @@ impl Signal {
             Self::Continue => Raw::CONT,
         };
         kill_process_group(pid, signal).with_context(|| format!("{self:?} to the group of {pid:?}"))
+    }
+
+    /// Whether anybody is left in the group that `leader` led.
+    pub(crate) fn reaches(leader: u32) -> bool {
+        i32::try_from(leader).ok().and_then(Pid::from_raw).is_some_and(|pid| test_kill_process_group(pid).is_ok())
     }
 }

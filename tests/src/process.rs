@@ -9,12 +9,15 @@ use std::{
         OnceLock,
         mpsc::{Sender, channel},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{Signal, eventually};
+
+/// How long the killed are waited for: where nobody buries orphans, they stay for ever.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A running child, leader of a process group of its own, whose output goes to a file. Dropping it kills the group.
 #[derive(Debug)]
@@ -102,13 +105,18 @@ impl Process {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// Kills the group and waits until its leader is gone.
+    /// Kills the group and waits until it is gone: what is started in its place must not meet the rest of it, holding
+    /// a port or a lock.
     ///
     /// # Errors
     /// When the system doesn't know the child.
     pub fn kill(&mut self) -> Result<()> {
         let _ = Signal::Kill.send(self.id());
         self.child.wait()?;
+        let start = Instant::now();
+        while Signal::reaches(self.id()) && start.elapsed() < GONE_WITHIN {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         Ok(())
     }
 

@@ -1,10 +1,12 @@
 //! The project's own commands: `cargo xtask --help`.
 
+mod checks;
 mod products;
 mod setup;
 mod shell;
 mod story;
 mod up;
+mod vectors;
 mod wasm;
 
 use std::process::ExitCode;
@@ -39,6 +41,23 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Check everything that has to hold before a change goes in
+    Test {
+        /// Leave out what needs a database, a browser or the edge's runtime
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Write the test vectors anew
+    Vectors {
+        /// Instead: fail where they differ from what would be written
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the long tests (those marked #[ignore]) in release
+    Soak {
+        /// Those whose names contain this
+        name: Option<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -61,9 +80,12 @@ fn perform(task: Task) -> Result<()> {
         }
         Task::Up { check } => {
             setup::all()?;
-            products::build(&products::ALL, Profile::Dev)?;
+            products::build(&products::RUN, Profile::Dev)?;
             let runtime = tokio::runtime::Runtime::new()?;
             if check { runtime.block_on(up::check()) } else { runtime.block_on(up::stay()) }
         }
+        Task::Test { fast } => checks::all(fast),
+        Task::Vectors { check } => vectors::generate(check),
+        Task::Soak { name } => checks::soak(name.as_deref()),
     }
 }

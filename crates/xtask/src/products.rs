@@ -17,10 +17,15 @@ pub(crate) enum Product {
     Edge,
     /// The pages, with the browser package in them
     Www,
+    /// The runners of the test vectors, for Node and for workerd
+    Vectors,
 }
 
-/// All that `up` and the tests run.
-pub(crate) const ALL: [Product; 3] = [Product::Keyward, Product::Edge, Product::Www];
+/// All that `up` runs.
+pub(crate) const RUN: [Product; 3] = [Product::Keyward, Product::Edge, Product::Www];
+
+/// All that the tests run.
+pub(crate) const ALL: [Product; 4] = [Product::Keyward, Product::Edge, Product::Www, Product::Vectors];
 
 /// How the native binary is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +43,10 @@ pub(crate) fn build(products: &[Product], profile: Profile) -> Result<()> {
             Product::Keyward => step("keyward: compiled", || keyward(profile))?,
             Product::Edge => wasm::build(Module::Edge)?,
             Product::Www => www()?,
+            Product::Vectors => {
+                wasm::build(Module::NodeVectors)?;
+                wasm::build(Module::WorkerdVectors)?;
+            }
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use super::EdgeConfig;
 use crate::workspace_root;
 
 /// What of `wrangler.toml` matters here.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Wrangler {
     compatibility_date: String,
     #[serde(default)]
@@ -34,11 +34,20 @@ struct Object {
     class_name: String,
 }
 
+impl Wrangler {
+    fn read() -> Result<Self> {
+        let path = workspace_root().join("wrangler.toml");
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        Ok(toml::from_str(&text)?)
+    }
+}
+
 /// The text for `config`; sockets without an address get a port of the system's choice.
 pub(super) fn write(config: &EdgeConfig, addresses: &[SocketAddr], modules: &Path) -> Result<String> {
-    let path = workspace_root().join("wrangler.toml");
-    let wrangler = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let wrangler: Wrangler = toml::from_str(&wrangler)?;
+    let wrangler = match config.modules {
+        None => Wrangler::read()?,
+        Some(_) => Wrangler { compatibility_date: Wrangler::read()?.compatibility_date, ..Wrangler::default() },
+    };
     let modules = module_list(modules)?;
     let mut text = String::from("using Workerd = import \"/workerd/workerd.capnp\";\n");
     text.push_str("const config :Workerd.Config = (\n  services = [\n");

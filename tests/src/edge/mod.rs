@@ -28,6 +28,8 @@ pub struct EdgeConfig {
     pub vars: Vec<(String, String)>,
     /// Variables that never stand in a file.
     pub secrets: Vec<(String, String)>,
+    /// The folder of other modules to run instead of the built edge, without the bindings of `wrangler.toml`.
+    pub modules: Option<PathBuf>,
 }
 
 impl EdgeConfig {
@@ -55,7 +57,14 @@ impl EdgeConfig {
             listen: Vec::new(),
             vars: vars.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             secrets: vec![("KEYWARD_SYNC_KEY".to_owned(), origin.edge_key()?)],
+            modules: None,
         })
+    }
+
+    /// One isolate that runs the modules of this folder, and has no bindings.
+    #[must_use]
+    pub fn plain(modules: PathBuf) -> Self {
+        Self { isolates: 1, listen: Vec::new(), vars: Vec::new(), secrets: Vec::new(), modules: Some(modules) }
     }
 
     /// The same with so many isolates.
@@ -77,9 +86,10 @@ impl EdgeConfig {
 /// The built worker in a workerd process of its own.
 #[derive(Debug)]
 pub struct Edge {
-    workerd: Option<Process>,
+    process: Option<Process>,
     config: EdgeConfig,
-    artefacts: Artefacts,
+    modules: PathBuf,
+    program: PathBuf,
     addresses: Vec<SocketAddr>,
     home: TempDir,
 }
@@ -91,20 +101,13 @@ impl Edge {
     /// # Errors
     /// When it isn't built, or workerd doesn't start; the message holds its last words.
     pub async fn start(config: EdgeConfig) -> Result<Self> {
-        let artefacts = Artefacts::locate()?;
-        Self::start_modules(config, artefacts).await
-    }
-
-    /// As [`Edge::start`], with the modules of another folder (a bench's peers).
-    ///
-    /// # Errors
-    /// As [`Edge::start`].
-    pub async fn start_modules(config: EdgeConfig, artefacts: Artefacts) -> Result<Self> {
         ensure!(config.isolates > 0, "an edge has at least one isolate");
         ensure!(config.listen.is_empty() || config.listen.len() == config.isolates, "an address for each isolate");
+        let artefacts = Artefacts::locate()?;
+        let modules = config.modules.clone().unwrap_or(artefacts.edge);
         let home = tempfile::Builder::new().prefix("keyward-edge-").tempdir()?;
         let addresses = config.listen.clone();
-        let mut edge = Self { workerd: None, config, artefacts, addresses, home };
+        let mut edge = Self { process: None, config, modules, program: artefacts.workerd, addresses, home };
         edge.restart().await?;
         Ok(edge)
     }
@@ -115,13 +118,13 @@ impl Edge {
     /// As [`Edge::start`].
     pub async fn restart(&mut self) -> Result<()> {
         self.kill()?;
-        must_exist(&self.artefacts.edge.join("index.js"))?;
-        let text = config::write(&self.config, &self.addresses, &self.artefacts.edge)?;
+        must_exist(&self.modules.join("index.js"))?;
+        let text = config::write(&self.config, &self.addresses, &self.modules)?;
         let path = self.home.path().join("edge.capnp");
         fs::write(&path, text)?;
-        let mut command = Command::new(must_exist(&self.artefacts.workerd)?);
+        let mut command = Command::new(must_exist(&self.program)?);
         // Descriptor 1 then tells which port each socket got, as soon as it is open.
-        command.args(["serve", "--control-fd=1"]).arg(path).arg("-I").arg(&self.artefacts.edge);
+        command.args(["serve", "--control-fd=1"]).arg(path).arg("-I").arg(&self.modules);
         command.envs(self.config.secrets.iter().map(|(name, value)| (name, value)));
         let log = self.log_path();
         let before = self.log().len();
@@ -136,7 +139,7 @@ impl Edge {
         })
         .await;
         self.addresses = started.with_context(|| workerd.last_words())??;
-        self.workerd = Some(workerd);
+        self.process = Some(workerd);
         Ok(())
     }
 
@@ -167,7 +170,7 @@ impl Edge {
     /// # Errors
     /// When it isn't running.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        self.workerd.as_ref().context("the edge isn't running")?.signal(signal)
+        self.process.as_ref().context("the edge isn't running")?.signal(signal)
     }
 
     /// Kills the workerd process.
@@ -175,7 +178,7 @@ impl Edge {
     /// # Errors
     /// When the system doesn't know the child.
     pub fn kill(&mut self) -> Result<()> {
-        self.workerd.take().map_or(Ok(()), |mut workerd| workerd.kill())
+        self.process.take().map_or(Ok(()), |mut workerd| workerd.kill())
     }
 
     /// Fails, with its last words, when workerd has ended.
@@ -183,7 +186,7 @@ impl Edge {
     /// # Errors
     /// When it has ended.
     pub fn must_be_running(&mut self) -> Result<()> {
-        self.workerd.as_mut().context("the edge isn't running")?.must_be_running()
+        self.process.as_mut().context("the edge isn't running")?.must_be_running()
     }
 
     /// What workerd and the worker have written so far, over all their starts.

@@ -11,6 +11,9 @@ use super::Module;
 /// The worker's entry; `cargo xtask` appends what it exports.
 const ENTRY: &str = include_str!("entry.js");
 
+/// The worker that runs the vectors that it is sent.
+const VECTORS_ENTRY: &str = include_str!("vectors.js");
+
 /// Writes the bindings of `compiled` into `folder`.
 pub(super) fn generate(module: Module, compiled: &Path, folder: &Path) -> Result<()> {
     let mut bindgen = Bindgen::new();
@@ -26,19 +29,30 @@ pub(super) fn generate(module: Module, compiled: &Path, folder: &Path) -> Result
             bindgen.web(true)?.omit_default_module_path(false).typescript(true);
             bindgen.out_name("keyward").generate(folder)
         }
-        Module::Node => {
+        Module::NodeVectors => {
             bindgen.nodejs_module(true)?.typescript(false);
             bindgen.out_name("keyward").generate(folder)
         }
+        Module::WorkerdVectors => {
+            bindgen.module(true)?.typescript(false);
+            bindgen.out_name("keyward").generate(folder)?;
+            plain_import(&folder.join("keyward.js"))?;
+            Ok(fs::write(folder.join("index.js"), VECTORS_ENTRY)?)
+        }
     }
+}
+
+/// In workerd a plain import of a .wasm is already the compiled module that a source phase import asks for.
+fn plain_import(path: &Path) -> Result<String> {
+    let glue = fs::read_to_string(path)?.replace("import source ", "import ");
+    fs::write(path, &glue)?;
+    Ok(glue)
 }
 
 /// Writes `index.js` beside the glue, exporting its handlers and its Durable Objects.
 fn edge_entry(folder: &Path) -> Result<()> {
     let path = folder.join("glue.js");
-    // In workerd a plain import of a .wasm is already the compiled module that a source phase import asks for.
-    let glue = fs::read_to_string(&path)?.replace("import source ", "import ");
-    fs::write(&path, &glue)?;
+    let glue = plain_import(&path)?;
     let mut entry = ENTRY.to_owned();
     for handler in ["fetch", "queue", "scheduled"] {
         if exports(&glue, "function", handler) || exports(&glue, "async function", handler) {

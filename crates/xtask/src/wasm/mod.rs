@@ -20,15 +20,24 @@ pub(crate) enum Module {
     Edge,
     /// The package for browsers, among the sources of the pages.
     Browser,
-    /// The same for Node.
-    Node,
+    /// The runner of the test vectors, for Node.
+    NodeVectors,
+    /// The same for workerd.
+    WorkerdVectors,
 }
 
 impl Module {
     fn package(self) -> &'static str {
         match self {
             Self::Edge => "keyward-edge",
-            Self::Browser | Self::Node => "keyward-wasm",
+            Self::Browser | Self::NodeVectors | Self::WorkerdVectors => "keyward-wasm",
+        }
+    }
+
+    fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Edge | Self::Browser => &[],
+            Self::NodeVectors | Self::WorkerdVectors => &["vectors"],
         }
     }
 
@@ -37,14 +46,15 @@ impl Module {
         Ok(match self {
             Self::Edge => keyward_tests::target_dir()?.join("wasm/edge"),
             Self::Browser => root().join("www/src/pkg"),
-            Self::Node => keyward_tests::target_dir()?.join("wasm/node"),
+            Self::NodeVectors => keyward_tests::target_dir()?.join("wasm/vectors-node"),
+            Self::WorkerdVectors => keyward_tests::target_dir()?.join("wasm/vectors-workerd"),
         })
     }
 }
 
 /// Compiles the crate, makes its bindings and optimises it; does the last two only when something has changed.
 pub(crate) fn build(module: Module) -> Result<()> {
-    let compiled = step(&format!("{}: compiled", module.package()), || compile(module.package()))?;
+    let compiled = step(&format!("{}: compiled", module.package()), || compile(module))?;
     let folder = module.folder()?;
     let stamp = folder.join(".stamp");
     let digest = digest(&compiled)?;
@@ -55,15 +65,20 @@ pub(crate) fn build(module: Module) -> Result<()> {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
         bindgen::generate(module, &compiled, &folder)?;
-        optimise::optimise(&folder)?;
+        // Between the two runners of the vectors, the code is run both as it was compiled and as it is shipped.
+        if module != Module::NodeVectors {
+            optimise::optimise(&folder)?;
+        }
         Ok(fs::write(&stamp, &digest)?)
     })
 }
 
 /// The crate as a `.wasm` without bindings.
-fn compile(package: &str) -> Result<PathBuf> {
+fn compile(module: Module) -> Result<PathBuf> {
+    let package = module.package();
     run(cargo()
         .args(["build", "--quiet", "--lib", "--profile", "wasm", "--target", "wasm32-unknown-unknown", "-p", package])
+        .args(module.features().iter().flat_map(|feature| ["--features", feature]))
         // Flags for the developer's own machine would change what is deployed.
         .env_remove("RUSTFLAGS"))?;
     let name = package.replace('-', "_");
