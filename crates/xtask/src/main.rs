@@ -2,6 +2,7 @@
 
 mod checks;
 mod products;
+mod queries;
 mod setup;
 mod shell;
 mod story;
@@ -53,6 +54,12 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Describe the origin's queries anew, in .sqlx
+    Sqlx {
+        /// Instead: fail where they differ from what would be written
+        #[arg(long)]
+        check: bool,
+    },
     /// Run the long tests (those marked #[ignore]) in release
     Soak {
         /// Those whose names contain this
@@ -86,6 +93,7 @@ fn perform(task: Task) -> Result<()> {
         }
         Task::Test { fast } => checks::all(fast),
         Task::Vectors { check } => vectors::generate(check),
+        Task::Sqlx { check } => queries::describe(check),
         Task::Soak { name } => checks::soak(name.as_deref()),
     }
 }
