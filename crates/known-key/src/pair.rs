@@ -7,11 +7,12 @@
 
 use crate::{
     field::{Fe26, Ring, TIGHT26, TWO_P26},
-    point::Extended,
+    point::{Extended, Niels},
+    table::Multiple,
 };
 use core::{
     arch::wasm32::{
-        i32x4_add, i32x4_sub, i64x2_add, i64x2_shl, u32x4, u32x4_extract_lane, u32x4_all_true, u32x4_le, u32x4_mul,
+        i32x4_add, i32x4_sub, i64x2_add, i64x2_shl, i64x2_sub, u32x4, u32x4_extract_lane, u32x4_all_true, u32x4_le, u32x4_mul,
         u32x4_shuffle, u32x4_splat, u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4, u64x2_shr, u64x2_splat, v128,
         v128_and, v128_bitselect,
     },
@@ -37,28 +38,6 @@ const fn twice(limbs: &[u32; 10]) -> [v128; 5] {
 const TWO_P: [v128; 5] = twice(&TWO_P26);
 
 impl Pair {
-    /// Two numbers, side by side.
-    #[inline(always)]
-    pub(crate) fn new(first: &Fe26, second: &Fe26) -> Self {
-        // Four consecutive limbs are one load, and a shuffle of two loads is one instruction: lane by lane it would be
-        // four.
-        let load = |limbs: &[u32; 10], i: usize| u32x4(limbs[i], limbs[i + 1], limbs[i + 2], limbs[i + 3]);
-        let (x, y) = (&first.0, &second.0);
-        let low = |i| u32x4_shuffle::<0, 4, 1, 5>(load(x, i), load(y, i));
-        let high = |i| u32x4_shuffle::<2, 6, 3, 7>(load(x, i), load(y, i));
-        Self([low(0), high(0), low(4), high(4), high(6)])
-    }
-
-    /// The pair, with the first or the second number or both negated. Of a tight pair; has up to 2 units.
-    #[inline(always)]
-    pub(crate) fn negated_where(self, first: bool, second: bool) -> Self {
-        let mask = |negative: bool| if negative { u32::MAX } else { 0 };
-        let (first, second) = (mask(first), mask(second));
-        let mask = u32x4(first, second, first, second);
-        let negated = Self::ZERO - self;
-        Self(core::array::from_fn(|j| v128_bitselect(negated.0[j], self.0[j], mask)))
-    }
-
     /// The two numbers.
     pub fn split(&self) -> [Fe26; 2] {
         let v = &self.0;
@@ -83,6 +62,8 @@ impl Pair {
 
 impl Extended<Pair> {
     /// The two points.
+    // Out of line: inlined, it lets LLVM keep single lanes instead of vectors all the way through the sum's loop.
+    #[inline(never)]
     pub fn split(&self) -> [Extended<Fe26>; 2] {
         let [x, y, z, t] = [self.x, self.y, self.z, self.t].map(|pair| pair.split());
         core::array::from_fn(|i| Extended { x: x[i], y: y[i], z: z[i], t: t[i] })
@@ -122,42 +103,52 @@ impl Mul for Pair {
     }
 }
 
-/// Both products, by the columns of `Fe26`'s product.
+/// Both products. With t = 2^51, E for the even limbs and O for the odd ones, a number is `E(t) + 2^26 O(t)`, and since
+/// t^5 = 2^255 = 19 and 2^52 = 2t,
 ///
-/// An even column takes even limbs times even ones, and odd times odd twice. An odd column takes even limbs times odd
-/// ones and odd times even: for these, `swapped` has each vector's halves exchanged.
+/// `x y = E E' + 2t O O' + 2^26 (E O' + O E')`, where the last bracket is `(E + O)(E' + O') - E E' - O O'`.
+///
+/// So three products of five by five limbs do (Karatsuba) for the hundred products of limbs by the columns of `Fe26`.
+/// With 3 units on the left and 2 on the right, the limbs of E + O are below 4.6 and 3.1 times 2^26: 19 times the latter
+/// is below 2^32, and a column is below 77 * 14 * 2^52 < 2^63.
 #[inline(never)]
 fn multiply(x: &Pair, y: &Pair) -> Pair {
-    debug_assert!(x.within(4) && y.within(3));
+    debug_assert!(x.within(3) && y.within(2));
     let (x, y) = (&x.0, &y.0);
-    let high_half = u32x4(0, 0, u32::MAX, u32::MAX);
-    // Odd limbs twice. `x * (1, 1, 2, 2)` would be taken apart into four scalar products by LLVM.
-    let x2: [v128; 5] = core::array::from_fn(|j| i32x4_add(x[j], v128_and(x[j], high_half)));
-    let y19: [v128; 5] = core::array::from_fn(|j| u32x4_mul(y[j], u32x4_splat(19)));
-    // The black box hides the exchange from LLVM, which else folds it into the product, finds no such instruction, and
-    // falls back to a 64-bit product of eight instructions.
-    let exchange = |v: &[v128; 5]| black_box::<[v128; 5]>(core::array::from_fn(|j| u32x4_shuffle::<2, 3, 0, 1>(v[j], v[j])));
-    let swapped = exchange(y);
-    let swapped19 = exchange(&y19);
-    let low = |a: v128, b: v128| u64x2_extmul_low_u32x4(a, b);
-    let high = |a: v128, b: v128| u64x2_extmul_high_u32x4(a, b);
-    let even = |m: usize| -> v128 {
-        let mut sum = u64x2_splat(0);
-        for j in 0..5 {
-            let (even, odd) = (if j <= m { y[m - j] } else { y19[m + 5 - j] }, if j < m { y[m - 1 - j] } else { y19[m + 4 - j] });
-            sum = i64x2_add(sum, i64x2_add(low(x[j], even), high(x2[j], odd)));
+    let even_plus_odd = |v: &[v128; 5]| core::array::from_fn(|j| i32x4_add(v[j], u32x4_shuffle::<2, 3, 0, 1>(v[j], v[j])));
+    let y19 = core::array::from_fn(|j| u32x4_mul(y[j], u32x4_splat(19)));
+    let (x_sum, y_sum, y19_sum) = (even_plus_odd(x), even_plus_odd(y), even_plus_odd(&y19));
+
+    let even: [v128; 5] = columns(x, y, &y19, |a, b| u64x2_extmul_low_u32x4(a, b));
+    let odd = columns(x, y, &y19, |a, b| u64x2_extmul_high_u32x4(a, b));
+    let both = columns(&x_sum, &y_sum, &y19_sum, |a, b| u64x2_extmul_low_u32x4(a, b));
+
+    let mut z = [u64x2_splat(0); 10];
+    for m in 0..5 {
+        let odd_below = if m == 0 { times_19(odd[4]) } else { odd[m - 1] };
+        z[2 * m] = i64x2_add(even[m], i64x2_shl(odd_below, 1));
+        z[2 * m + 1] = i64x2_sub(both[m], i64x2_add(even[m], odd[m]));
+    }
+    carry(z)
+}
+
+/// The product of two polynomials in t modulo t^5 = 19, given how two of their coefficients are multiplied.
+#[inline(always)]
+fn columns(x: &[v128; 5], y: &[v128; 5], y19: &[v128; 5], product: impl Fn(v128, v128) -> v128) -> [v128; 5] {
+    core::array::from_fn(|m| {
+        let mut column = product(x[0], y[m]);
+        for j in 1..5 {
+            column = i64x2_add(column, product(x[j], if j <= m { y[m - j] } else { y19[m + 5 - j] }));
         }
-        sum
-    };
-    let odd = |m: usize| -> v128 {
-        let mut sum = u64x2_splat(0);
-        for j in 0..5 {
-            let y = if j <= m { swapped[m - j] } else { swapped19[m + 5 - j] };
-            sum = i64x2_add(sum, i64x2_add(low(x[j], y), high(x[j], y)));
-        }
-        sum
-    };
-    carry([even(0), odd(0), even(1), odd(1), even(2), odd(2), even(3), odd(3), even(4), odd(4)])
+        column
+    })
+}
+
+/// 19 times a vector of 64-bit numbers: there is no cheap product for these. The black box keeps LLVM from making one.
+#[inline(always)]
+fn times_19(v: v128) -> v128 {
+    let one = black_box(1);
+    i64x2_add(i64x2_add(i64x2_shl(v, one + 3), i64x2_shl(v, one)), v)
 }
 
 /// Tight limbs from columns of up to 64 bits, in the order of `Fe26`'s carries.
@@ -170,16 +161,68 @@ fn carry(mut z: [v128; 10]) -> Pair {
         z[i + 1] = i64x2_add(z[i + 1], u64x2_shr(z[i], width));
         z[i] = v128_and(z[i], mask);
     }
-    // 19 times the carry, as 16 + 2 + 1 times it: there is no cheap 64-bit product. The black box keeps LLVM from
-    // making one of it.
-    let over = u64x2_shr(z[9], 25);
+    z[0] = i64x2_add(z[0], times_19(u64x2_shr(z[9], 25)));
     z[9] = v128_and(z[9], mask25);
-    let one = black_box(1);
-    let over19 = i64x2_add(i64x2_add(i64x2_shl(over, one + 3), i64x2_shl(over, one)), over);
-    z[0] = i64x2_add(z[0], over19);
     z[1] = i64x2_add(z[1], u64x2_shr(z[0], 26));
     z[0] = v128_and(z[0], mask26);
     let tight = Pair(core::array::from_fn(|j| u32x4_shuffle::<0, 2, 4, 6>(z[2 * j], z[2 * j + 1])));
     debug_assert!(tight.within(1));
     tight
+}
+
+/// A point of a table as vectors, packed: the first eight limbs of its three numbers in two vectors each, and their last
+/// two limbs in the two vectors left. 128 bytes, two cache lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed {
+    /// (y + x)/2 and (y - x)/2.
+    halves: [[v128; 2]; 2],
+    minus_dxy: [v128; 2],
+    /// Limbs 8 and 9 of (y + x)/2, then of (y - x)/2.
+    halves_end: v128,
+    /// Limbs 8 and 9 of -dxy, then zeros.
+    minus_dxy_end: v128,
+}
+
+impl From<Niels<Fe26>> for Packed {
+    fn from(point: Niels<Fe26>) -> Self {
+        let (sum, difference, product) = (point.half_sum.0, point.half_difference.0, point.minus_dxy.0);
+        let first_eight = |limbs: [u32; 10]| {
+            let [a, b, c, d, e, f, g, h, ..] = limbs;
+            [u32x4(a, b, c, d), u32x4(e, f, g, h)]
+        };
+        Self {
+            halves: [first_eight(sum), first_eight(difference)],
+            minus_dxy: first_eight(product),
+            halves_end: u32x4(sum[8], sum[9], difference[8], difference[9]),
+            minus_dxy_end: u32x4(product[8], product[9], 0, 0),
+        }
+    }
+}
+
+impl Packed {
+    /// Two points side by side, each negated where its multiple says so: -x for x exchanges sum and difference, and
+    /// negates the product.
+    #[inline(always)]
+    pub(crate) fn pair(first: Multiple<'_, Self>, second: Multiple<'_, Self>) -> Niels<Pair> {
+        let low = |x: v128, y: v128| u32x4_shuffle::<0, 4, 1, 5>(x, y);
+        let high = |x: v128, y: v128| u32x4_shuffle::<2, 6, 3, 7>(x, y);
+        let zip = |x: &[v128; 2], y: &[v128; 2], end: v128| {
+            Pair([low(x[0], y[0]), high(x[0], y[0]), low(x[1], y[1]), high(x[1], y[1]), end])
+        };
+        let (x, y) = (first.entry, second.entry);
+        let (x_negative, y_negative) = (usize::from(first.negative), usize::from(second.negative));
+        // Signs are as good as random: masks, rather than branches that are mispredicted every other time.
+        let mask = |negative: bool| u32x4_splat(u32::from(negative).wrapping_neg());
+        let (x_mask, y_mask) = (mask(first.negative), mask(second.negative));
+        let end = |halves: v128, mask: v128| v128_bitselect(u32x4_shuffle::<2, 3, 0, 1>(halves, halves), halves, mask);
+        let (x_end, y_end) = (end(x.halves_end, x_mask), end(y.halves_end, y_mask));
+        let product = zip(&x.minus_dxy, &y.minus_dxy, low(x.minus_dxy_end, y.minus_dxy_end));
+        let negated = Pair::ZERO - product;
+        let mask = low(x_mask, y_mask);
+        Niels {
+            half_sum: zip(&x.halves[x_negative], &y.halves[y_negative], low(x_end, y_end)),
+            half_difference: zip(&x.halves[1 - x_negative], &y.halves[1 - y_negative], high(x_end, y_end)),
+            minus_dxy: Pair(core::array::from_fn(|j| v128_bitselect(negated.0[j], product.0[j], mask))),
+        }
+    }
 }

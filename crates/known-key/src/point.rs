@@ -17,12 +17,15 @@ pub struct Extended<R> {
     pub t: R,
 }
 
-/// A point in the form in which it is added: affine, as y + x (2 units at most), y - x (3 units) and 2dxy (2 units).
+/// A point in the form in which it is added: affine, as (y + x)/2, (y - x)/2 and -dxy. At most 2 units each.
+///
+/// Half of the usual y + x, y - x and 2dxy: the sum comes out scaled by a quarter, which is the same point, and needs
+/// no 2Z. The third is negated so that the difference of a product's factors never meets another difference.
 #[derive(Clone, Copy, Debug)]
 pub struct Niels<R> {
-    pub y_plus_x: R,
-    pub y_minus_x: R,
-    pub xy2d: R,
+    pub(crate) half_sum: R,
+    pub(crate) half_difference: R,
+    pub(crate) minus_dxy: R,
 }
 
 impl<R: Ring> Extended<R> {
@@ -31,28 +34,22 @@ impl<R: Ring> Extended<R> {
 
     /// The sum with an affine point: the unified addition with Z = 1. 7 products.
     #[inline(always)]
-    pub fn add_affine(&self, point: &Niels<R>) -> Self {
-        let a = (self.y - self.x) * point.y_minus_x; // 3 times 3: tight
-        let b = (self.y + self.x) * point.y_plus_x; // 2 times 3 (swapped by a negation): tight
-        let c = self.t * point.xy2d; // 1 times 2: tight
-        let d = self.z + self.z; // 2
-        Self::from_parts(a, b, c, d)
+    pub(crate) fn add_affine(&self, point: &Niels<R>) -> Self {
+        let a = (self.y - self.x) * point.half_difference; // 3 times 2
+        let b = (self.y + self.x) * point.half_sum; // 2 times 2
+        let c = self.t * point.minus_dxy; // 1 times 2
+        Self::from_parts(a, b, c, self.z)
     }
 
-    /// The last step of both additions. a, b and c are tight, d has 2 units.
+    /// The last step of both additions, from the paper's A, B, -C and D (all tight, and with the same scale).
     #[inline(always)]
-    fn from_parts(a: R, b: R, c: R, d: R) -> Self {
+    fn from_parts(a: R, b: R, minus_c: R, d: R) -> Self {
         let e = b - a; // 3
-        let f = d - c; // 4: always on the left
-        let g = d + c; // 3
+        let f = d + minus_c; // 2
+        let g = d - minus_c; // 3
         let h = b + a; // 2
-        Self { x: f * e, y: g * h, z: f * g, t: e * h }
+        Self { x: e * f, y: g * h, z: g * f, t: e * h } // 3 times 2, each
     }
-}
-
-impl<R: Ring> Niels<R> {
-    /// The neutral element.
-    pub const IDENTITY: Self = Self { y_plus_x: R::ONE, y_minus_x: R::ONE, xy2d: R::ZERO };
 }
 
 impl<F: Field> Extended<F> {
@@ -61,13 +58,14 @@ impl<F: Field> Extended<F> {
         Self { x, y, z: F::ONE, t: x * y }
     }
 
-    /// The sum of any two points. 9 products.
-    pub fn add(&self, other: &Self) -> Self {
-        let a = (self.y - self.x) * (other.y - other.x); // 3 times 3: tight
-        let b = (self.y + self.x) * (other.y + other.x); // 2 times 2: tight
-        let c = (self.t * other.t) * F::TWO_D;
-        let zz = self.z * other.z;
-        Self::from_parts(a, b, c, zz + zz)
+    /// The sum of any two points. 11 products.
+    pub(crate) fn add(&self, other: &Self) -> Self {
+        let difference = (other.y - other.x) * F::ONE; // 3 units are too many for a right factor
+        let a = (self.y - self.x) * difference; // 3 times 1
+        let b = (self.y + self.x) * (other.y + other.x); // 2 times 2
+        let minus_c = self.t * other.t * F::MINUS_TWO_D;
+        let d = (self.z + self.z) * other.z; // 2 times 1
+        Self::from_parts(a, b, minus_c, d)
     }
 
     /// The point's encoding (RFC 8032 section 5.1.2): y, and x's lowest bit on top.
@@ -81,8 +79,17 @@ impl<F: Field> Extended<F> {
 }
 
 impl<F: Field> Niels<F> {
-    /// A point from tight affine coordinates.
-    pub fn from_affine(x: F, y: F) -> Self {
-        Self { y_plus_x: y + x, y_minus_x: y - x, xy2d: (x * y) * F::TWO_D }
+    /// A point from the halves of its affine coordinates, both tight.
+    pub(crate) fn from_half_affine(half_x: F, half_y: F) -> Self {
+        Self {
+            half_sum: half_y + half_x,                                         // 2
+            half_difference: (half_y - half_x) * F::ONE,                       // 1
+            minus_dxy: (half_x + half_x) * half_y * F::MINUS_TWO_D, // 1
+        }
+    }
+
+    /// The neutral element.
+    pub(crate) fn identity() -> Self {
+        Self::from_half_affine(F::ZERO, F::HALF)
     }
 }

@@ -11,87 +11,59 @@ use crate::{
 };
 use alloc::vec::Vec;
 
-/// The finished table of one point.
-pub struct Table<F> {
+/// The finished table of one point. `E` is how a backend keeps a [`Niels`] point.
+pub struct Table<E> {
     width: Width,
     /// The multiple that digit 0 stands for, at every position.
-    identity: Niels<F>,
-    /// Position by position, the least multiple first. 2dxy is tight in each.
-    entries: Vec<Niels<F>>,
+    identity: E,
+    /// Position by position, the least multiple first.
+    entries: Vec<E>,
 }
 
-impl<F: Field> Table<F> {
+/// A table entry, to be negated where `negative`.
+pub(crate) struct Multiple<'a, E> {
+    pub(crate) entry: &'a E,
+    pub(crate) negative: bool,
+}
+
+impl<E> Table<E> {
     /// How wide its digits are.
-    pub const fn width(&self) -> Width {
+    pub(crate) const fn width(&self) -> Width {
         self.width
     }
 
     /// The bytes that its entries take.
-    pub const fn size(&self) -> usize {
-        self.entries.len() * size_of::<Niels<F>>()
+    pub(crate) const fn size(&self) -> usize {
+        self.entries.len() * size_of::<E>()
     }
 
     /// `digit * 2^(bits * position)` times the point.
     #[inline(always)]
-    pub(crate) fn multiple(&self, position: usize, digits: &Digits) -> Multiple<'_, F> {
+    pub(crate) fn multiple(&self, position: usize, digits: &Digits) -> Multiple<'_, E> {
         let digit = digits.at(position);
-        let nth = usize::from(digit.unsigned_abs());
-        let positive = match nth {
+        let entry = match usize::from(digit.unsigned_abs()) {
             0 => &self.identity,
-            _ => &self.entries[position * self.width.multiples() + nth - 1],
+            nth => &self.entries[position * self.width.multiples() + nth - 1],
         };
-        Multiple { positive, negative: digit < 0 }
-    }
-}
-
-/// A table entry or its opposite.
-pub(crate) struct Multiple<'a, F> {
-    positive: &'a Niels<F>,
-    pub(crate) negative: bool,
-}
-
-impl<F: Field> Multiple<'_, F> {
-    /// y + x of the multiple: at most 3 units.
-    #[inline(always)]
-    pub(crate) const fn y_plus_x(&self) -> &F {
-        if self.negative { &self.positive.y_minus_x } else { &self.positive.y_plus_x }
-    }
-
-    /// y - x of the multiple: at most 3 units.
-    #[inline(always)]
-    pub(crate) const fn y_minus_x(&self) -> &F {
-        if self.negative { &self.positive.y_plus_x } else { &self.positive.y_minus_x }
-    }
-
-    /// 2dxy of the table's entry, which for the multiple itself is still to be negated where it is `negative`. Tight.
-    #[inline(always)]
-    pub(crate) const fn unsigned_xy2d(&self) -> &F {
-        &self.positive.xy2d
-    }
-
-    /// The multiple as a point.
-    #[inline(always)]
-    pub(crate) fn point(&self) -> Niels<F> {
-        let xy2d = *self.unsigned_xy2d();
-        let xy2d = if self.negative { F::ZERO - xy2d } else { xy2d };
-        Niels { y_plus_x: *self.y_plus_x(), y_minus_x: *self.y_minus_x(), xy2d }
+        Multiple { entry, negative: digit < 0 }
     }
 }
 
 /// A table in the making, a position at a time: in one go it would hold up a request.
-pub(crate) struct TableBuilder<F> {
-    table: Table<F>,
+pub(crate) struct TableBuilder<F, E> {
+    table: Table<E>,
     /// `2^(bits i) P`, where i is the next position to fill.
     next: (F, F),
     /// The multiples of one position before they are made affine. Kept between positions for its memory alone.
     multiples: Vec<Extended<F>>,
 }
 
-impl<F: Field> TableBuilder<F> {
+impl<F: Field, E: From<Niels<F>>> TableBuilder<F, E> {
     /// Begins the table of the point with these tight affine coordinates.
     pub(crate) fn new(point: (F, F), width: Width) -> Self {
         let entries = Vec::with_capacity(width.positions() * width.multiples());
-        Self { table: Table { width, identity: Niels::IDENTITY, entries }, next: point, multiples: Vec::with_capacity(width.multiples() + 1) }
+        let table = Table { width, identity: Niels::identity().into(), entries };
+        Self { table, next: point, multiples: Vec::with_capacity(width.multiples() + 1) }
     }
 
     /// Whether every position is filled.
@@ -104,7 +76,7 @@ impl<F: Field> TableBuilder<F> {
     pub(crate) fn step(&mut self) {
         debug_assert!(!self.is_complete());
         let (x, y) = self.next;
-        let point = Niels::from_affine(x, y);
+        let point = Niels::from_half_affine(x * F::HALF, y * F::HALF);
         let mut multiple = Extended::from_affine(x, y);
         self.multiples.clear();
         self.multiples.push(multiple);
@@ -114,14 +86,14 @@ impl<F: Field> TableBuilder<F> {
         }
         // Twice the largest multiple is where the next position begins.
         self.multiples.push(multiple.add(&multiple));
-        make_affine(&mut self.multiples);
-        let (next, entries) = self.multiples.split_last().expect("it holds two points at least");
-        self.next = (next.x, next.y);
-        self.table.entries.extend(entries.iter().map(|point| Niels::from_affine(point.x, point.y)));
+        make_half_affine(&mut self.multiples);
+        let (next, points) = self.multiples.split_last().expect("it holds two points at least");
+        self.next = ((next.x + next.x) * F::ONE, (next.y + next.y) * F::ONE);
+        self.table.entries.extend(points.iter().map(|point| E::from(Niels::from_half_affine(point.x, point.y))));
     }
 
     /// The table, once complete.
-    pub(crate) fn finish(mut self) -> Table<F> {
+    pub(crate) fn finish(mut self) -> Table<E> {
         while !self.is_complete() {
             self.step();
         }
@@ -129,20 +101,20 @@ impl<F: Field> TableBuilder<F> {
     }
 }
 
-/// Replaces x by X/Z and y by Y/Z in every point, with one inversion for all of them (Montgomery, "Speeding the Pollard
-/// and elliptic curve methods of factorization", 1987, section 10.3.1). Leaves z and t without meaning.
-fn make_affine<F: Field>(points: &mut [Extended<F>]) {
+/// Replaces x by X/2Z and y by Y/2Z in every point, with one inversion for all of them (Montgomery, "Speeding the
+/// Pollard and elliptic curve methods of factorization", 1987, section 10.3.1). Leaves z and t without meaning.
+fn make_half_affine<F: Field>(points: &mut [Extended<F>]) {
     let mut product = F::ONE;
     for point in &mut *points {
         // T is no longer needed: it holds the product of all Z before this one.
         point.t = product;
         product = product * point.z;
     }
-    let mut inverse = product.invert();
+    let mut half_inverse = product.invert() * F::HALF;
     for point in points.iter_mut().rev() {
-        let z_inverse = inverse * point.t;
-        inverse = inverse * point.z;
-        point.x = point.x * z_inverse;
-        point.y = point.y * z_inverse;
+        let half_z_inverse = half_inverse * point.t;
+        half_inverse = half_inverse * point.z;
+        point.x = point.x * half_z_inverse;
+        point.y = point.y * half_z_inverse;
     }
 }

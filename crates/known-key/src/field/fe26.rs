@@ -90,11 +90,11 @@ impl Mul for Fe26 {
 /// The product. Limb i of one and limb j of the other meet in column i + j, where their places add up to the column's
 /// own place, or to one bit more when both are odd (hence twice); column k + 10 is 2^255 = 19 times column k.
 ///
-/// With 4 units on the left and 3 on the right a column is below 12 * 125 * 2^52 < 2^63, and `19 * other` below 2^32.
+/// With 3 units on the left and 2 on the right a column is below 6 * 125 * 2^52 < 2^62, and `19 * other` below 2^32.
 // Not inlined in wasm: there are eight products in an addition of points, and one body stays small and hot.
 #[cfg_attr(target_arch = "wasm32", inline(never))]
 fn multiply(x: &Fe26, y: &Fe26) -> Fe26 {
-    debug_assert!(x.within(4) && y.within(3));
+    debug_assert!(x.within(3) && y.within(2));
     let (x, y) = (&x.0, &y.0);
     let x2 = x.map(|limb| 2 * limb);
     let y19 = y.map(|limb| 19 * limb);
@@ -131,7 +131,8 @@ fn carry(mut z: [u64; 10]) -> Fe26 {
 
 impl Field for Fe26 {
     const D: Self = Self::decode(&constants::D);
-    const TWO_D: Self = Self::decode(&constants::TWO_D);
+    const MINUS_TWO_D: Self = Self::decode(&constants::MINUS_TWO_D);
+    const HALF: Self = Self::decode(&constants::HALF);
     const SQRT_MINUS_ONE: Self = Self::decode(&constants::SQRT_MINUS_ONE);
 
     fn from_bytes(bytes: &[u8; 32]) -> Self {
@@ -139,7 +140,7 @@ impl Field for Fe26 {
     }
 
     fn to_bytes(self) -> [u8; 32] {
-        debug_assert!(self.within(4));
+        debug_assert!(self.within(3));
         let mut z = carry(self.0.map(u64::from)).0;
         // Tight is below 2p, so p has to be taken off once or not at all: once if adding 19 reaches 2^255.
         let mut over = 19;

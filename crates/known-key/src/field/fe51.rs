@@ -66,11 +66,11 @@ impl Sub for Fe51 {
 impl Mul for Fe51 {
     type Output = Self;
 
-    /// Limb i of one and limb j of the other meet in column i + j; column k + 5 is 2^255 = 19 times column k. With 4
-    /// units on the left and 3 on the right a column is below 12 * 77 * 2^102 < 2^112, and `19 * other` below 2^57.
+    /// Limb i of one and limb j of the other meet in column i + j; column k + 5 is 2^255 = 19 times column k. With 3
+    /// units on the left and 2 on the right a column is below 6 * 77 * 2^102 < 2^111, and `19 * other` below 2^57.
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        debug_assert!(self.within(4) && other.within(3));
+        debug_assert!(self.within(3) && other.within(2));
         let (x, y) = (&self.0, &other.0);
         let y19 = y.map(|limb| 19 * limb);
         let column = |k: usize| -> u128 {
@@ -85,10 +85,10 @@ impl Mul for Fe51 {
     }
 }
 
-/// Tight limbs from columns below 2^112 (the top one below 2^108: it has no factor 19).
+/// Tight limbs from columns below 2^111 (the top one below 2^107: it has no factor 19).
 #[inline(always)]
 fn carry(mut z: [u128; 5]) -> Fe51 {
-    debug_assert!(z.iter().all(|column| *column < 1 << 112) && z[4] < 1 << 108);
+    debug_assert!(z.iter().all(|column| *column < 1 << 111) && z[4] < 1 << 107);
     let mut limbs = [0; 5];
     for i in 0..4 {
         // Narrowed first: a carry has less than 64 bits, and says so to the compiler.
@@ -106,7 +106,8 @@ fn carry(mut z: [u128; 5]) -> Fe51 {
 
 impl Field for Fe51 {
     const D: Self = Self::decode(&constants::D);
-    const TWO_D: Self = Self::decode(&constants::TWO_D);
+    const MINUS_TWO_D: Self = Self::decode(&constants::MINUS_TWO_D);
+    const HALF: Self = Self::decode(&constants::HALF);
     const SQRT_MINUS_ONE: Self = Self::decode(&constants::SQRT_MINUS_ONE);
 
     fn from_bytes(bytes: &[u8; 32]) -> Self {
@@ -114,7 +115,7 @@ impl Field for Fe51 {
     }
 
     fn to_bytes(self) -> [u8; 32] {
-        debug_assert!(self.within(4));
+        debug_assert!(self.within(3));
         let mut z = carry(self.0.map(u128::from)).0;
         // Tight is below 2p, so p has to be taken off once or not at all: once if adding 19 reaches 2^255.
         let over = z.iter().fold(19, |over, limb| (limb + over) >> 51);
