@@ -149,3 +149,13 @@ pub const fn scopes() -> Scopes {
         ],
     }
 }
+
+/// The constraints that a key gets where its creator names none: (name, value as JSON).
+pub const DEFAULT_CONSTRAINTS: [(&str, &str); 6] = [
+    ("max_automation_chain_depth", "5"),
+    ("mcp_memory_limit_mb", "512"),
+    ("mcp_timeout_seconds", "30"),
+    ("max_file_size_bytes", "10485760"),
+    ("allowed_file_types", r#"[".pdf",".txt",".md",".json",".csv"]"#),
+    ("enable_premium_features", "false"),
+];

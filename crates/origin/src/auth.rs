@@ -1,0 +1,253 @@
+//! Who calls: a Keyward key, decided upon as the edge would, on the status as committed.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    extract::ConnectInfo,
+    http::{HeaderMap, Method, Uri, header, request::Parts},
+};
+use keyward_core::{
+    Amendment, Capability, Decision, Environment, KeyId, Missing, NormalPath, ParsedKey, PolicyNumber, PolicyTerms, Reason, Request,
+    Requirement, ScopeClass, Standing, Status, StatusIndex, Statuses, TenantId, VerifiedKey, Verifier, canonical_address,
+};
+
+use crate::{
+    clock::expiry_seconds,
+    db::again,
+    error::{Error, Result},
+    policies::{Stored, policy_number},
+    state::App,
+};
+
+/// A caller whose key permits what it asks for.
+#[derive(Clone)]
+pub struct Caller {
+    key: VerifiedKey,
+    tenant: TenantId,
+    owner: Arc<str>,
+    policy: Arc<Stored>,
+}
+
+impl Caller {
+    /// The key's id.
+    pub fn id(&self) -> KeyId {
+        self.key.id()
+    }
+
+    /// The key's tenant.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Whose key it is.
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// How far it reaches.
+    pub fn scope(&self) -> ScopeClass {
+        self.policy.policy.claims().scope
+    }
+
+    /// All that it holds.
+    pub fn terms(&self) -> PolicyTerms {
+        self.policy.terms()
+    }
+
+    /// Unix seconds from which it can't be used; `None`: never.
+    pub fn expires(&self) -> Option<u64> {
+        self.key.expires()
+    }
+
+    /// Whether it sees what is this owner's.
+    pub fn sees(&self, owner: &str) -> bool {
+        self.scope() > ScopeClass::User || self.owner() == owner
+    }
+}
+
+/// The facts of a request that a policy looks at.
+pub struct Asked<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+    peer: Option<IpAddr>,
+}
+
+impl<'a> Asked<'a> {
+    /// The facts of a request.
+    pub fn new(parts: &'a Parts) -> Self {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| canonical_address(info.0.ip()));
+        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, peer }
+    }
+
+    /// Whether it comes from a proxy that is believed.
+    fn proxied(&self, app: &App) -> bool {
+        self.peer.is_some_and(|peer| app.config.trusts(peer))
+    }
+
+    /// The client's address: the peer's, or where that is a proxy that is believed, the last one in X-Forwarded-For
+    /// that isn't one too.
+    fn address(&self, app: &App) -> Option<IpAddr> {
+        if !self.proxied(app) {
+            return self.peer;
+        }
+        let lines: Vec<_> = self.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+        let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
+        for hop in hops {
+            let hop = canonical_address(hop.trim().parse().ok()?);
+            if !app.config.trusts(hop) {
+                return Some(hop);
+            }
+        }
+        self.peer
+    }
+
+    /// Whether nobody on the way can read it: TLS up to a proxy that is believed, or never off this machine.
+    fn is_confidential(&self, app: &App) -> bool {
+        if self.proxied(app) {
+            return self.headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+        }
+        self.peer.is_some_and(|peer| peer.is_loopback())
+    }
+
+    /// The host of the Origin header, lower case (RFC 6454 section 7).
+    fn domain(&self) -> Option<String> {
+        let origin = self.headers.get(header::ORIGIN)?.to_str().ok()?;
+        let host = origin.split_once("://")?.1;
+        Some(host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase())
+    }
+
+    /// The one credential of the request.
+    fn credential(&self) -> Result<&'a str, Reason> {
+        let bearers = self.headers.get_all(header::AUTHORIZATION).iter().map(|value| {
+            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        let keys = self.headers.get_all("x-api-key").iter().map(|value| value.to_str().ok().map(str::trim));
+        let mut all = bearers.chain(keys);
+        let first = all.next().ok_or(Reason::CredentialMissing)?;
+        if all.any(|other| other != first) {
+            return Err(Reason::CredentialsConflict);
+        }
+        first.ok_or(Reason::Malformed)
+    }
+}
+
+/// The caller of a request, who has to have `capability`.
+///
+/// # Errors
+/// The reason why not; `database_unavailable` where it can't be known.
+pub async fn authenticate(app: &App, asked: &Asked<'_>, capability: &Capability) -> Result<Caller> {
+    let parsed = ParsedKey::parse(asked.credential()?)?;
+    // Management is production, whichever environment the keys are for that are managed.
+    let (key, row) = verify(app, &parsed, Environment::Live).await?;
+    let policy = app.policies.lookup(app, key.policy()).await?;
+    let path = NormalPath::parse(asked.uri.path()).map_err(|_| Reason::PathRefused)?;
+    let domain = asked.domain();
+    let requirement = Requirement::Capability(capability.clone());
+    let request = Request {
+        method: asked.method.as_str(),
+        path: &path,
+        address: asked.address(app),
+        domain: domain.as_deref(),
+        tls: asked.is_confidential(app),
+        requirement: Some(&requirement),
+    };
+    if let Decision::Deny(reason) = policy.policy.decide(&key, &request) {
+        return Err(reason.into());
+    }
+    Ok(Caller { key, tenant: row.tenant, owner: row.owner.into(), policy })
+}
+
+/// What the database says of the credential at an index.
+pub struct Row {
+    /// The key.
+    pub key: KeyId,
+    /// Its tenant.
+    pub tenant: TenantId,
+    /// Its owner.
+    pub owner: String,
+    status: Status,
+    signed: PolicyNumber,
+    amendment: Option<Amendment>,
+    /// The signed or amended policy, and what has taken its place.
+    in_force: (PolicyNumber, PolicyNumber),
+}
+
+/// Verifies a key on its row as it is committed now. Junk and forgeries don't reach the database.
+///
+/// # Errors
+/// The reason why it doesn't hold; `database_unavailable` where it can't be known.
+pub async fn verify(app: &App, parsed: &ParsedKey<'_>, environment: Environment) -> Result<(VerifiedKey, Row)> {
+    let now = app.clock.now();
+    let keyring = app.keyrings.current();
+    let authentic = Verifier::new(&keyring.keys, &Unknown, environment).authenticate(parsed, now)?;
+    let claims = authentic.claims();
+    // A genuine key without a row was made in a past that was undone. That is final, as a revocation is.
+    let row = find(app, claims.index).await?.filter(|row| row.key == claims.id && row.signed == claims.policy).ok_or(Reason::Revoked)?;
+    let verified = Verifier::new(&keyring.keys, &row, environment).admit(&authentic, now)?;
+    Ok((verified, row))
+}
+
+/// The row of an index, if there is one.
+///
+/// # Errors
+/// As any read.
+async fn find(app: &App, index: StatusIndex) -> Result<Option<Row>> {
+    let row = again!(
+sqlx::query!(
+            r#"SELECT k.id, k.tenant, k.owner, c.status, c.policy AS signed, c.amended_policy, c.amended_expires, p.number, p.superseded_by
+               FROM credentials c
+               JOIN api_keys k ON k.id = c.api_key
+               JOIN policies p ON p.number = coalesce(c.amended_policy, c.policy)
+               WHERE c.index = $1"#,
+            i64::from(index.0)
+        )
+        .fetch_optional(app.db.system()))?;
+    let Some(row) = row else { return Ok(None) };
+    let status = u8::try_from(row.status).ok().and_then(Status::from_value);
+    Ok(Some(Row {
+        key: KeyId(row.id),
+        tenant: TenantId(row.tenant),
+        owner: row.owner,
+        status: status.ok_or_else(|| Error::internal(anyhow::anyhow!("a status that is none")))?,
+        signed: policy_number(row.signed),
+        amendment: row.amended_policy.map(|policy| Amendment {
+            index,
+            policy: policy_number(policy),
+            expires: expiry_seconds(row.amended_expires),
+        }),
+        in_force: (policy_number(row.number), policy_number(row.superseded_by.unwrap_or(row.number))),
+    }))
+}
+
+impl Statuses for Row {
+    fn standing(&self, index: StatusIndex) -> Result<Standing, Missing> {
+        match self.status {
+            Status::Valid => Ok(Standing::Valid),
+            Status::Invalid => Ok(Standing::Invalid),
+            Status::Suspended => Ok(Standing::Suspended),
+            Status::Amended => self.amendment.map(Standing::Amended).ok_or(Missing::Amendment(index)),
+        }
+    }
+
+    fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {
+        if policy == self.in_force.0 { self.in_force.1 } else { policy }
+    }
+}
+
+/// Nothing is known yet: for the half of verification that needs no status.
+struct Unknown;
+
+impl Statuses for Unknown {
+    fn standing(&self, index: StatusIndex) -> Result<Standing, Missing> {
+        Err(Missing::Shard(index.shard()))
+    }
+
+    fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {
+        policy
+    }
+}

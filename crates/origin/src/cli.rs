@@ -1,0 +1,227 @@
+//! The command line.
+
+use std::{
+    io::Read,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use keyward_core::{Network, ParsedKey, bounds::MAX_KEY_LEN};
+use keyward_postgres::{AlreadyRunning, Options, PrivatePostgres};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    bootstrap::bootstrap,
+    clock::Clock,
+    config::Config,
+    db::Db,
+    journal::Memory,
+    recover::{DEFAULT_GAP, recover},
+    sealing::master_key,
+    server::Server,
+};
+
+/// Issues API keys and decides on them at the edge.
+///
+/// `keyward serve` is the origin: it stores keys in Postgres (its own, unless DATABASE_URL names one), and tells edges of
+/// every change within milliseconds. The first start writes an admin key to DATA_DIR/admin.key; with it:
+///
+///   curl -H "Authorization: Bearer $(cat .keyward/data/admin.key)" -H 'Content-Type: application/json'
+///        -d '{"name":"my first key","capabilities":["llm:gpt-4"]}' http://127.0.0.1:8080/api/v1/api-keys
+#[derive(Parser)]
+#[command(name = "keyward", version, verbatim_doc_comment)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the origin until interrupted; standard output says `keyward ready URL` when it listens.
+    Serve(Serve),
+    /// Put a database that went back in time (a restored backup, a failover that lost commits) into use again.
+    ///
+    /// The server stands still (503 `recovery_required`) when it notices. This raises the epoch, never gives a number of
+    /// the lost time a second meaning, invalidates the keys that were made in it, and revokes again what the journal in
+    /// the data directory knows to have been revoked. The server may be running or not; edges follow by themselves.
+    Recover(Recover),
+    /// Show what a key says. Offline, and unproved: anyone can compute a checksum.
+    Inspect {
+        /// The key, or `-` to read it from standard input (an argument shows in the list of processes).
+        key: String,
+    },
+}
+
+#[derive(Args)]
+struct Database {
+    /// A Postgres 15 or newer; unset: a private one in the data directory.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// Where files stay: the first keys, the journal, the private Postgres.
+    #[arg(long, env = "KEYWARD_DATA_DIR", default_value = ".keyward/data")]
+    data_dir: PathBuf,
+    /// 32 bytes of base64url that seal all secrets in the database; unset: a file beside the data directory, made at the
+    /// first start.
+    #[arg(long, env = "KEYWARD_MASTER_KEY", hide_env_values = true, hide = true)]
+    master_key: Option<String>,
+    /// Where `postgres` and `initdb` are; unset: the newest of /usr/lib/postgresql, then PATH.
+    #[arg(long, env = "KEYWARD_PG_BIN")]
+    pg_bin: Option<PathBuf>,
+    /// Force nothing to the disk. For tests: a machine that stops loses data.
+    #[arg(long)]
+    no_fsync: bool,
+}
+
+#[derive(Args)]
+struct Serve {
+    /// Where to listen.
+    #[arg(long, env = "KEYWARD_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// The URL by which the world knows this origin, without a trailing slash; unset: http://LISTEN.
+    #[arg(long, env = "KEYWARD_ISSUER")]
+    issuer: Option<String>,
+    /// A directory of static pages to serve.
+    #[arg(long, env = "KEYWARD_WWW")]
+    www: Option<PathBuf>,
+    /// Addresses or CIDR blocks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    #[arg(long, env = "KEYWARD_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
+    trusted_proxies: Vec<Network>,
+    #[command(flatten)]
+    database: Database,
+}
+
+#[derive(Args)]
+struct Recover {
+    /// How many status positions and policy numbers to pass over: more than can have been used in the lost time.
+    #[arg(long, default_value_t = DEFAULT_GAP)]
+    gap: u32,
+    #[command(flatten)]
+    database: Database,
+}
+
+impl Cli {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// With what hindered, for the person at the terminal.
+    pub fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Inspect { key } => inspect(&key),
+            Command::Serve(arguments) => runtime()?.block_on(serve(arguments)),
+            Command::Recover(arguments) => runtime()?.block_on(run_recover(arguments)),
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let filter = EnvFilter::try_from_env("KEYWARD_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    // Standard output is for what the command was asked for.
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+async fn serve(arguments: Serve) -> anyhow::Result<()> {
+    // Before anything is started: a signal that comes early must not leave a Postgres behind.
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let stop = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    let database = arguments.database;
+    let config = Config {
+        listen: arguments.listen,
+        issuer: arguments.issuer.unwrap_or_else(|| format!("http://{}", arguments.listen)),
+        data_dir: database.data_dir.clone(),
+        durable: !database.no_fsync,
+        www: arguments.www,
+        trusted_proxies: arguments.trusted_proxies,
+    };
+    config.check()?;
+    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("can't make {}", config.data_dir.display()))?;
+    let master = master_key(database.master_key.as_deref(), &config.data_dir)?;
+    let (url, postgres) = database.find().await?;
+    let server = Server::start(config, &url, &master, Clock::system()).await?;
+    server.serve(stop).await?;
+    // Its end blocks.
+    Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
+}
+
+async fn run_recover(arguments: Recover) -> anyhow::Result<()> {
+    let database = arguments.database;
+    let master = master_key(database.master_key.as_deref(), &database.data_dir)?;
+    let clock = Clock::system();
+    let (url, postgres) = database.find().await?;
+    let db = Db::open(&url)?;
+    db.migrate().await?;
+    // Nothing is founded here: an empty database is refused below, for want of a deployment to recover.
+    let config = Config {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        issuer: String::new(),
+        data_dir: database.data_dir.clone(),
+        durable: true,
+        www: None,
+        trusted_proxies: Vec::new(),
+    };
+    let foundation = bootstrap(&db, &config, &master, &clock).await?;
+    let done = recover(&db, &foundation, &Memory::read(&database.data_dir)?, arguments.gap, clock.now()).await?;
+    db.close().await;
+    println!(
+        "{}",
+        json!({"epoch": done.epoch, "first_policy": done.first_policy, "first_index": done.first_index, "revoked_again": done.revoked})
+    );
+    Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
+}
+
+impl Database {
+    /// The database's URL, and the private Postgres behind it where this process has started one.
+    async fn find(&self) -> anyhow::Result<(String, Option<Arc<PrivatePostgres>>)> {
+        if let Some(url) = &self.database_url {
+            return Ok((url.clone(), None));
+        }
+        let dir = self.data_dir.join("postgres");
+        let options = Options { dir: dir.clone(), durable: !self.no_fsync, binaries: self.pg_bin.clone() };
+        match tokio::task::spawn_blocking(move || PrivatePostgres::start(&options)).await? {
+            Ok(postgres) => Ok((postgres.url().to_owned(), Some(Arc::new(postgres)))),
+            // The server that runs it can be helped while it runs.
+            Err(error) if error.is::<AlreadyRunning>() => Ok((keyward_postgres::url(&dir), None)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn inspect(argument: &str) -> anyhow::Result<()> {
+    let mut text = argument.to_owned();
+    if argument == "-" {
+        text.clear();
+        std::io::stdin().take(MAX_KEY_LEN as u64 + 2).read_to_string(&mut text)?;
+    }
+    // The key itself is in no message.
+    let parsed = ParsedKey::parse(text.trim()).map_err(|reason| anyhow::anyhow!("not a key: {reason}"))?;
+    let claims = parsed.unverified_claims();
+    let shown = json!({
+        "proved": false,
+        "prefix": parsed.prefix().as_str(),
+        "environment": parsed.environment(),
+        "id": claims.id,
+        "scope": claims.scope,
+        "token_exchange": claims.exchange,
+        "signing_key": keyward_core::codec::base64url(&claims.signing_key),
+        "expires": claims.expires,
+        "status_list": claims.index.shard(),
+        "status_offset": claims.index.offset(),
+        "policy": claims.policy,
+    });
+    println!("{}", serde_json::to_string_pretty(&shown)?);
+    Ok(())
+}
+
+fn parse_network(text: &str) -> Result<Network, String> {
+    Network::parse(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,49 @@
+//! What `keyward serve` is told.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use anyhow::ensure;
+use keyward_core::Network;
+
+/// The settings of a server.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The URL by which the world knows this origin: the `iss` of all it signs. No trailing slash.
+    pub issuer: String,
+    /// Where files stay: the first keys, the journal, the private Postgres.
+    pub data_dir: PathBuf,
+    /// `false`: nothing is forced to the disk. For tests that kill processes, not machines.
+    pub durable: bool,
+    /// Static pages to serve, if any.
+    pub www: Option<PathBuf>,
+    /// Proxies whose word on the client's address and scheme is taken.
+    pub trusted_proxies: Vec<Network>,
+}
+
+/// The longest issuer: it stands in every status list and token.
+const MAX_ISSUER: usize = 256;
+
+impl Config {
+    /// Refuses what can't work before anything is started.
+    ///
+    /// # Errors
+    /// With what is wrong.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let shaped = self.issuer.starts_with("http://") || self.issuer.starts_with("https://");
+        ensure!(
+            shaped && !self.issuer.ends_with('/') && self.issuer.len() <= MAX_ISSUER && self.issuer.bytes().all(|byte| byte.is_ascii_graphic()),
+            "the issuer has to be an http(s) URL without a trailing slash, of at most {MAX_ISSUER} characters"
+        );
+        Ok(())
+    }
+
+    /// Whether this peer is a proxy that is believed.
+    pub fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted_proxies.iter().any(|network| network.contains(peer))
+    }
+}

@@ -1,0 +1,155 @@
+//! Connections to Postgres, and the transactions that everything else goes through.
+//!
+//! Two pools with one database role each: `app` sees the one tenant that its transaction names and nothing without
+//! one (row-level security); `system` sees all. The role is set when a connection is made and never changed.
+
+use std::{str::FromStr, time::Duration};
+
+use anyhow::Context;
+use keyward_core::{Position, TenantId};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::{
+    error::Result,
+    feed::{self, Change},
+};
+
+/// Awaits what may run twice, anew for as long as it meets connections that a restart of Postgres has left dead in the
+/// pool. Cheaper than testing each connection before each use. (A macro, because a future that borrows what it needs
+/// anew each time has no nameable type that is known to be `Send`.)
+macro_rules! again {
+    ($run:expr) => {{
+        let mut left = $crate::db::MAX_DEAD;
+        loop {
+            match $run.await {
+                Err(error) if left > 0 && $crate::db::is_dead(&error) => left -= 1,
+                result => break result,
+            }
+        }
+    }};
+}
+pub(crate) use again;
+
+/// How long a request waits for a connection before it is told that the database is unavailable.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Connections for tenants' requests. Commits that wait for the disk together share one write, so that more
+/// connections than processors pay off.
+const APP_CONNECTIONS: u32 = 24;
+/// Connections for recognising callers, the feed and the housekeeping.
+const SYSTEM_CONNECTIONS: u32 = 12;
+
+/// The database.
+#[derive(Clone)]
+pub struct Db {
+    app: PgPool,
+    system: PgPool,
+    options: PgConnectOptions,
+}
+
+impl Db {
+    /// Prepares the pools; connects when first needed, and again whenever needed.
+    ///
+    /// # Errors
+    /// Where the URL is not one of Postgres.
+    pub fn open(url: &str) -> anyhow::Result<Db> {
+        let options = PgConnectOptions::from_str(url)
+            .context("DATABASE_URL is not a Postgres URL")?
+            .application_name("keyward")
+            // A slow statement shows in Postgres' own log; here it would repeat the statement for every caller.
+            .disable_statement_logging();
+        let pool = |role: &str, connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                // A ping before each use would be a round trip for each request; a dead connection shows itself.
+                .test_before_acquire(false)
+                .connect_lazy_with(options.clone().options([("role", role), ("statement_timeout", "15s")]))
+        };
+        Ok(Db { app: pool("keyward_app", APP_CONNECTIONS), system: pool("keyward_system", SYSTEM_CONNECTIONS), options })
+    }
+
+    /// Applies the migrations, as the database's owner. Replicas that start together queue for a lock.
+    ///
+    /// # Errors
+    /// Where the database can't be reached or is newer than this program.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        let mut owner = self.owner().await?;
+        sqlx::migrate!().run(&mut owner).await.context("can't migrate the database")?;
+        Ok(owner.close().await?)
+    }
+
+    /// A connection of its own with the owner's rights.
+    ///
+    /// # Errors
+    /// Where the database can't be reached.
+    pub async fn owner(&self) -> anyhow::Result<PgConnection> {
+        PgConnection::connect_with(&self.options).await.context("can't connect to the database")
+    }
+
+    /// Statements that see all tenants: for what isn't done in a tenant's name.
+    pub fn system(&self) -> &PgPool {
+        &self.system
+    }
+
+    /// A transaction in a tenant's name. The only way to its tables.
+    ///
+    /// # Errors
+    /// Where the database can't be reached.
+    pub async fn tenant(&self, tenant: TenantId) -> Result<Tx> {
+        // One round trip for both. A UUID's text holds nothing that could end the literal.
+        let begin = format!("BEGIN; SET LOCAL keyward.tenant = '{tenant}'");
+        Ok(Tx(again!(self.app.begin_with(AssertSqlSafe(begin.clone())))?))
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.app.close().await;
+        self.system.close().await;
+    }
+}
+
+/// As many dead connections as a pool can hold.
+pub(crate) const MAX_DEAD: u32 = if APP_CONNECTIONS > SYSTEM_CONNECTIONS { APP_CONNECTIONS } else { SYSTEM_CONNECTIONS };
+
+/// Whether the connection was found dead.
+pub(crate) fn is_dead(error: &sqlx::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    match error {
+        sqlx::Error::Io(error) => matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof),
+        // What an ending server left unread: it ends on an operator's word, or because another of its processes crashed.
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02")),
+        _ => false,
+    }
+}
+
+/// A transaction in a tenant's name. Dropped, it changes nothing.
+pub struct Tx(Transaction<'static, Postgres>);
+
+impl Tx {
+    /// To run statements on.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.0
+    }
+
+    /// Commits what the feed needn't know of.
+    ///
+    /// # Errors
+    /// Where it can't be committed; or where the connection broke, when it may have been.
+    pub async fn commit(self) -> Result<()> {
+        Ok(self.0.commit().await?)
+    }
+
+    /// Commits, with a change for the feed: the sequence number is taken by the last statement, so that its lock is
+    /// held for the commit alone, and numbers are in the order of commits.
+    ///
+    /// # Errors
+    /// `recovery_required` where nothing may change; else as [`Tx::commit`].
+    pub async fn commit_with(mut self, change: &Change) -> Result<Position> {
+        let position = feed::append(self.connection(), change).await?;
+        self.0.commit().await?;
+        Ok(position)
+    }
+}

@@ -1,0 +1,201 @@
+//! From a request to typed arguments, everything checked before a handler sees it.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use axum::{
+    RequestPartsExt,
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{header, request::Parts},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use keyward_api::{Code, FieldError};
+use keyward_core::{Capability, KeyId, PolicyNumber, Reason};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    auth::{Asked, Caller, authenticate},
+    error::{Error, Result},
+    state::App,
+};
+
+/// Bytes of a body.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// What a handler asks of its caller: a capability, as a type, so that it stands in the handler's signature.
+pub trait Needs {
+    /// `resource:name`.
+    const CAPABILITY: &'static str;
+}
+
+macro_rules! needs {
+    ($($(#[$meta:meta])* $name:ident = $capability:literal;)*) => {$(
+        $(#[$meta])*
+        pub struct $name;
+        impl Needs for $name {
+            const CAPABILITY: &'static str = $capability;
+        }
+    )*};
+}
+
+needs! {
+    /// To see keys.
+    Read = "keys:read";
+    /// To create keys.
+    Create = "keys:create";
+    /// To change, suspend and resume keys.
+    Update = "keys:update";
+    /// To rotate keys.
+    Rotate = "keys:rotate";
+    /// To revoke keys.
+    Revoke = "keys:revoke";
+    /// To validate keys.
+    Validate = "keys:validate";
+    /// To follow the feed.
+    Follow = "edge:sync";
+}
+
+/// A caller that has the capability.
+pub struct Authorized<N: Needs> {
+    /// Who calls.
+    pub caller: Caller,
+    needs: PhantomData<N>,
+}
+
+impl<N: Needs + Send + Sync> FromRequestParts<Arc<App>> for Authorized<N> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        let capability = Capability::parse(N::CAPABILITY).map_err(Error::internal)?;
+        Ok(Self { caller: authenticate(app, &Asked::new(parts), &capability).await?, needs: PhantomData })
+    }
+}
+
+/// The query, every member of it known.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        // A secret in a URL ends up in logs: better to fail than to get used to it.
+        if parts.uri.query().is_some_and(|query| query.contains("api_key=")) {
+            return Err(Reason::CredentialMissing.into());
+        }
+        match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(Error::invalid(vec![named("query", &std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string))])),
+        }
+    }
+}
+
+/// The id in the path. One that is no UUID is the id of nothing.
+pub struct KeyPath(pub KeyId);
+
+impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let Path(text) = parts.extract::<Path<String>>().await.map_err(|_| Code::NotFound)?;
+        // One spelling: hyphenated, lower case.
+        let id: uuid::Uuid = text.parse().map_err(|_| Code::NotFound)?;
+        if id.to_string() == text { Ok(Self(KeyId(id))) } else { Err(Code::NotFound.into()) }
+    }
+}
+
+/// The policy number in the path.
+pub struct PolicyPath(pub PolicyNumber);
+
+impl<S: Send + Sync> FromRequestParts<S> for PolicyPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Ok(Self(PolicyNumber(number_in_path(parts).await?)))
+    }
+}
+
+/// A number in the path, in its one spelling; anything else is the number of nothing.
+///
+/// # Errors
+/// `not_found`.
+pub async fn number_in_path(parts: &mut Parts) -> Result<u32> {
+    let Path(text) = parts.extract::<Path<String>>().await.map_err(|_| Code::NotFound)?;
+    let number: u32 = text.parse().map_err(|_| Code::NotFound)?;
+    if number.to_string() == text { Ok(number) } else { Err(Code::NotFound.into()) }
+}
+
+/// A JSON body, bounded, every member of it known; with its bytes, for the digest of the request.
+pub struct Body<T> {
+    /// What it says.
+    pub value: T,
+    /// As it was sent.
+    pub bytes: Bytes,
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self> {
+        let is_json = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
+            value.to_str().is_ok_and(|value| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")))
+        });
+        if !is_json {
+            return Err(Code::UnsupportedMediaType.into());
+        }
+        let bytes = read(request).await?;
+        Ok(Self { value: parse(&bytes)?, bytes })
+    }
+}
+
+/// As [`Body`], where leaving it out means the default.
+pub struct OptionalBody<T>(pub Body<T>);
+
+impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return Body::from_request(request, app).await.map(Self);
+        }
+        let bytes = read(request).await?;
+        if bytes.is_empty() { Ok(Self(Body { value: T::default(), bytes })) } else { Err(Code::UnsupportedMediaType.into()) }
+    }
+}
+
+async fn read(request: Request) -> Result<Bytes> {
+    match Limited::new(request.into_body(), MAX_BODY).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::from(Code::BodyTooLarge).detail(format!("At most {MAX_BODY} bytes."))),
+        Err(_) => Err(Error::from(Code::MalformedRequest).detail("The body broke off.")),
+    }
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let inner = error.inner();
+        if inner.is_data() {
+            Error::invalid(vec![named(&error.path().to_string(), &message(inner))])
+        } else {
+            Error::from(Code::MalformedRequest).detail("The body is not JSON.")
+        }
+    })?;
+    reader.end().map_err(|_| Error::from(Code::MalformedRequest).detail("There is something after the body's JSON."))?;
+    Ok(value)
+}
+
+/// serde_json's words without the place, which says nothing beside the field's path.
+fn message(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
+}
+
+/// The field that serde complains of. An unknown or missing one stands in the words and not in the path.
+fn named(path: &str, message: &str) -> FieldError {
+    let quoted = ["unknown field `", "missing field `", "duplicate field `"]
+        .iter()
+        .find_map(|start| message.strip_prefix(start)?.split('`').next());
+    // What a client sent may be long; our own names aren't.
+    let field = quoted.map_or_else(|| if path == "." { String::new() } else { path.to_owned() }, str::to_owned);
+    FieldError { field: field.chars().take(128).collect(), message: message.chars().take(512).collect() }
+}

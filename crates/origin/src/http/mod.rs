@@ -1,0 +1,85 @@
+//! The routes.
+
+mod edge;
+mod extract;
+mod keys;
+mod public;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+    routing::{delete, get, post},
+};
+use keyward_api::Code;
+use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
+
+use crate::{
+    error::{Error, Result},
+    state::App,
+};
+
+/// Everything that the server answers to.
+pub fn router(app: Arc<App>) -> Router {
+    let api = Router::new()
+        .route("/api/v1/api-keys", get(keys::get_all).post(keys::post))
+        .route("/api/v1/api-keys/validate", post(keys::post_validate))
+        .route("/api/v1/api-keys/catalog/capabilities", get(keys::get_capabilities))
+        .route("/api/v1/api-keys/catalog/scopes", get(keys::get_scopes))
+        .route("/api/v1/api-keys/{id}", get(keys::get).patch(keys::patch))
+        .route("/api/v1/api-keys/{id}/rotate", post(keys::post_rotate))
+        .route("/api/v1/api-keys/{id}/revoke", delete(keys::delete_revoke))
+        .route("/api/v1/api-keys/{id}/suspend", post(keys::post_suspend))
+        .route("/api/v1/api-keys/{id}/resume", post(keys::post_resume))
+        .route("/api/v1/policies/{number}/supersede", post(keys::post_supersede))
+        .route("/edge/v1/feed", get(edge::get_feed))
+        .route("/edge/v1/snapshot", get(edge::get_snapshot))
+        .route("/edge/v1/parts/{digest}", get(edge::get_part))
+        .route("/edge/v1/policies/{number}", get(edge::get_policy))
+        .route("/edge/v1/manifest", get(edge::get_manifest))
+        .route("/.well-known/jwks.json", get(public::get_jwks))
+        .route("/status-lists/{shard}", get(public::get_status_list))
+        // What the database says can't be trusted after it went back in time: nothing above answers then.
+        .route_layer(from_fn_with_state(Arc::clone(&app), stand_still));
+    let routes = api
+        .route("/healthz", get(public::get_healthz))
+        .route("/readyz", get(public::get_readyz))
+        .route("/metrics", get(public::get_metrics))
+        .method_not_allowed_fallback(|| async { Error::from(Code::MethodNotAllowed) })
+        .merge(pages(&app))
+        .layer(from_fn_with_state(Arc::clone(&app), count));
+    routes.with_state(app)
+}
+
+/// The static pages, if there are any; else nothing is found.
+fn pages(app: &Arc<App>) -> Router<Arc<App>> {
+    let not_found = || async { Error::from(Code::NotFound) };
+    let Some(dir) = &app.config.www else { return Router::new().fallback(not_found) };
+    let files = ServeDir::new(dir).fallback(axum::handler::HandlerWithoutStateExt::into_service(not_found));
+    let mut pages = Router::new().fallback_service(files);
+    for (name, value) in public::PAGE_HEADERS {
+        pages = pages.layer(SetResponseHeaderLayer::overriding(name, value));
+    }
+    pages
+}
+
+async fn stand_still(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
+    app.recovery.guard()?;
+    Ok(next.run(request).await)
+}
+
+async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or("(other)", MatchedPath::as_str).to_owned();
+    let response = next.run(request).await;
+    // Methods are the client's to invent; those that we serve are few.
+    let method = match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PATCH" | "DELETE" | "PUT" | "OPTIONS") => known,
+        _ => "(other)",
+    };
+    app.metrics.count(method, &route, response.status().as_u16());
+    response
+}

@@ -1,0 +1,144 @@
+//! The same request twice has one effect, and the same answer: the very key, for 24 hours.
+//!
+//! Raw keys are stored nowhere. What is kept, sealed, are the 16 bytes that make the signature come out the same again
+//! from the credential's row and its signing key.
+
+use axum::http::{HeaderMap, Method};
+use keyward_api::Code;
+use keyward_core::{PolicyNumber, StatusIndex, TenantId, Timestamp};
+use keyward_issuer::{ENTROPY_LEN, SecretKeyText};
+use sha2::{Digest, Sha256};
+use time::Duration;
+
+use super::issue::Draft;
+use crate::{
+    auth::Caller,
+    clock::{datetime, expiry_seconds},
+    db::Tx,
+    error::{Error, Result},
+    keys::row::{KeyRow, key_rows},
+    positions::Place,
+    state::App,
+};
+use keyward_core::KeyPrefix;
+
+const KEPT: Duration = Duration::hours(24);
+const MAX_KEY: usize = 255;
+const HEADER: &str = "idempotency-key";
+
+/// An Idempotency-Key (draft-ietf-httpapi-idempotency-key-header) and the digest of the request that it came with.
+pub struct Idempotency {
+    key: String,
+    request: [u8; 32],
+}
+
+impl Idempotency {
+    /// What a request says.
+    ///
+    /// # Errors
+    /// `validation_failed` where the header is there and isn't 1 to 255 visible characters.
+    pub fn from_request(headers: &HeaderMap, method: &Method, path: &str, tenant: TenantId, body: &[u8]) -> Result<Option<Self>> {
+        let mut values = headers.get_all(HEADER).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let key = value.to_str().ok().filter(|key| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
+        let (Some(key), None) = (key, values.next()) else {
+            return Err(Error::field("Idempotency-Key", format!("one value of 1 to {MAX_KEY} visible ASCII characters")));
+        };
+        let mut digest = Sha256::new();
+        for part in [method.as_str().as_bytes(), path.as_bytes(), tenant.0.as_bytes(), body] {
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
+        }
+        Ok(Some(Self { key: key.to_owned(), request: digest.finalize().into() }))
+    }
+
+    /// Claims the key for this request; what the first one made, where there was one. A request that comes while the
+    /// first one is under way waits for it.
+    ///
+    /// # Errors
+    /// `idempotency_mismatch` where it was another request; `idempotency_conflict` where what it made can't be used any
+    /// more.
+    pub async fn claim(&self, app: &App, tx: &mut Tx, caller: &Caller, tenant: TenantId, draft: &Draft, now: Timestamp) -> Result<Option<Replay>> {
+        let sealed = app.data_key.seal(&self.purpose(caller, draft.place.index), &draft.entropy)?;
+        let first = sqlx::query!(
+            "INSERT INTO idempotency (tenant, caller, key, request, index, sealed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (tenant, caller, key) DO UPDATE SET request = $4, index = $5, sealed = $6, created_at = $7
+             WHERE idempotency.created_at <= $8
+             RETURNING index",
+            tenant.0,
+            caller.id().0,
+            self.key,
+            &self.request[..],
+            i64::from(draft.place.index.0),
+            sealed,
+            datetime(now),
+            datetime(now) - KEPT,
+        )
+        .fetch_optional(tx.connection())
+        .await?;
+        if first.is_some() {
+            return Ok(None);
+        }
+        self.replay(app, tx, caller, tenant).await.map(Some)
+    }
+
+    async fn replay(&self, app: &App, tx: &mut Tx, caller: &Caller, tenant: TenantId) -> Result<Replay> {
+        let first = sqlx::query!(
+            "SELECT request, index, sealed FROM idempotency WHERE tenant = $1 AND caller = $2 AND key = $3",
+            tenant.0,
+            caller.id().0,
+            self.key,
+        )
+        .fetch_one(tx.connection())
+        .await?;
+        if first.request != self.request {
+            return Err(Code::IdempotencyMismatch.into());
+        }
+        let credential = sqlx::query!(
+            "SELECT api_key, position, signing_key, prefix, policy, expires_at, status FROM credentials WHERE index = $1",
+            first.index,
+        )
+        .fetch_optional(tx.connection())
+        .await?
+        .filter(|credential| credential.status != 1)
+        .ok_or(Code::IdempotencyConflict)?;
+        let key = key_rows!("WHERE tenant = $1 AND id = $2", tenant.0, credential.api_key).fetch_one(tx.connection()).await?;
+        let short = credential.signing_key.as_slice().try_into().map_err(Error::internal)?;
+        let signer = app.keyrings.current().api_key_signer(short).cloned().ok_or(Code::IdempotencyConflict)?;
+        let index = StatusIndex(u32::try_from(first.index).map_err(Error::internal)?);
+        let entropy = app.data_key.open(&self.purpose(caller, index), &first.sealed)?;
+        let draft = Draft {
+            id: key.id(),
+            scope: key.scope()?,
+            exchange: key.exchange,
+            prefix: KeyPrefix::parse(&credential.prefix).unwrap_or_default(),
+            environment: key.environment()?,
+            expires: expiry_seconds(credential.expires_at),
+            place: Place { position: u32::try_from(credential.position).map_err(Error::internal)?, index },
+            entropy: <[u8; ENTROPY_LEN]>::try_from(entropy.as_slice()).map_err(Error::internal)?,
+        };
+        let policy = PolicyNumber(u32::try_from(credential.policy).map_err(Error::internal)?);
+        Ok(Replay { raw: draft.mint_with(&signer, policy), key })
+    }
+
+    fn purpose(&self, caller: &Caller, index: StatusIndex) -> String {
+        format!("entropy {} {index} {}", caller.id(), self.key)
+    }
+}
+
+/// What the first request made.
+pub struct Replay {
+    /// The raw key, the same again.
+    pub raw: SecretKeyText,
+    /// The key as it is now.
+    pub key: KeyRow,
+}
+
+/// Forgets what is older than it is kept.
+///
+/// # Errors
+/// As any write.
+pub async fn sweep(app: &App) -> Result<()> {
+    sqlx::query!("DELETE FROM idempotency WHERE created_at <= $1", datetime(app.clock.now()) - KEPT).execute(app.db.system()).await?;
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! API keys: what can be done to them, apart from HTTP.
+
+pub mod create;
+pub mod grant;
+pub mod idempotency;
+pub mod issue;
+pub mod list;
+pub mod rotate;
+pub mod row;
+pub mod standing;
+pub mod supersede;
+pub mod terms;
+pub mod update;
+pub mod validate;
+
+/// What goes with a raw key in an answer.
+const WARNING: &str = "Store this key securely. It will not be shown again.";

@@ -1,0 +1,172 @@
+//! A key as the database has it, and as the API shows it.
+
+use keyward_api::{
+    Code,
+    keys::{Key, KeyStatus},
+};
+use keyward_core::{AnyOr, Environment, KeyId, PolicyNumber, PolicyTerms, ScopeClass, TenantId, Timestamp};
+use sqlx::types::{Json, Uuid};
+use time::OffsetDateTime;
+
+use crate::{
+    auth::Caller,
+    clock::{datetime, expiry_seconds, rfc3339},
+    db::Tx,
+    error::{Error, Result},
+    policies::policy_number,
+};
+
+/// A row of the view `key_details`.
+pub struct KeyRow {
+    pub id: Uuid,
+    pub tenant: Uuid,
+    pub owner: String,
+    pub name: String,
+    pub description: Option<String>,
+    pub scope: i16,
+    pub environment: String,
+    pub exchange: bool,
+    pub state: String,
+    pub expires_at: Option<OffsetDateTime>,
+    pub current_index: i64,
+    pub hint: String,
+    pub created_at: OffsetDateTime,
+    pub updated_at: OffsetDateTime,
+    pub last_rotated: Option<OffsetDateTime>,
+    pub policy_in_force: i64,
+    pub terms: Json<PolicyTerms>,
+}
+
+/// Selects [`KeyRow`]s, by the end of the statement and its arguments.
+macro_rules! key_rows {
+    ($end:literal, $($argument:expr),* $(,)?) => {
+        sqlx::query_as!(
+            $crate::keys::row::KeyRow,
+            r#"SELECT id AS "id!", tenant AS "tenant!", owner AS "owner!", name AS "name!", description, scope AS "scope!",
+                      environment AS "environment!", exchange AS "exchange!", state AS "state!", expires_at,
+                      current_index AS "current_index!", hint AS "hint!", created_at AS "created_at!", updated_at AS "updated_at!",
+                      last_rotated, policy_in_force AS "policy_in_force!", terms AS "terms!: sqlx::types::Json<keyward_core::PolicyTerms>"
+               FROM key_details "# + $end,
+            $($argument),*
+        )
+    };
+}
+pub(crate) use key_rows;
+
+impl KeyRow {
+    /// The key of that id, if the caller may see it. One that it may not see and one that isn't there look the same:
+    /// whoever guesses ids learns nothing.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn find(tx: &mut Tx, caller: &Caller, tenant: TenantId, id: KeyId) -> Result<KeyRow> {
+        let row = key_rows!("WHERE tenant = $1 AND id = $2", tenant.0, id.0).fetch_optional(tx.connection()).await?;
+        row.filter(|row| caller.sees(&row.owner)).ok_or(Code::NotFound.into())
+    }
+
+    /// As [`KeyRow::find`]; holds the key until the transaction ends, so that its changes queue.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn hold(tx: &mut Tx, caller: &Caller, tenant: TenantId, id: KeyId) -> Result<KeyRow> {
+        sqlx::query!("SELECT id FROM api_keys WHERE tenant = $1 AND id = $2 FOR NO KEY UPDATE", tenant.0, id.0)
+            .fetch_optional(tx.connection())
+            .await?
+            .ok_or(Code::NotFound)?;
+        Self::find(tx, caller, tenant, id).await
+    }
+
+    /// Its id.
+    pub fn id(&self) -> KeyId {
+        KeyId(self.id)
+    }
+
+    /// How far it reaches, as signed.
+    ///
+    /// # Errors
+    /// Never with what the database admits.
+    pub fn scope(&self) -> Result<ScopeClass> {
+        match self.scope {
+            0 => Ok(ScopeClass::User),
+            1 => Ok(ScopeClass::Tenant),
+            2 => Ok(ScopeClass::Admin),
+            _ => Err(Error::internal(anyhow::anyhow!("a scope that is none"))),
+        }
+    }
+
+    /// Its environment.
+    ///
+    /// # Errors
+    /// Never with what the database admits.
+    pub fn environment(&self) -> Result<Environment> {
+        Environment::parse(&self.environment).ok_or_else(|| Error::internal(anyhow::anyhow!("an environment that is none")))
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> PolicyNumber {
+        policy_number(self.policy_in_force)
+    }
+
+    /// Unix seconds from which it can't be used.
+    pub fn expires(&self) -> Option<u32> {
+        expiry_seconds(self.expires_at)
+    }
+
+    /// What it is at `now`. Revoked outlasts expired: it is the stronger word, and final.
+    pub fn status(&self, now: Timestamp) -> KeyStatus {
+        match self.state.as_str() {
+            "active" | "suspended" if self.expires_at.is_some_and(|expires| expires <= datetime(now)) => KeyStatus::Expired,
+            "active" => KeyStatus::Active,
+            "suspended" => KeyStatus::Suspended,
+            _ => KeyStatus::Revoked,
+        }
+    }
+
+    /// As the API shows it.
+    ///
+    /// # Errors
+    /// Never with what the database admits.
+    pub fn show(self, now: Timestamp) -> Result<Key> {
+        let (scope, environment, status, policy) = (self.scope()?, self.environment()?, self.status(now), self.policy());
+        let terms = self.terms.0;
+        Ok(Key {
+            id: KeyId(self.id),
+            name: self.name,
+            description: self.description,
+            owner_id: self.owner,
+            tenant_id: TenantId(self.tenant),
+            scope,
+            environment,
+            capabilities: texts(&terms.capabilities),
+            rate_limit_per_hour: terms.limits.rate_per_hour,
+            daily_quota: terms.limits.daily_quota,
+            monthly_quota: terms.limits.monthly_quota,
+            cost_limit_cents: terms.limits.cost_cents,
+            max_tokens_per_request: terms.limits.tokens_per_request,
+            max_concurrent_requests: terms.limits.concurrent,
+            allowed_endpoints: restriction(&terms.endpoints),
+            blocked_endpoints: texts(&terms.blocked_endpoints),
+            allowed_ips: restriction(&terms.ips),
+            allowed_domains: terms.domains.only().unwrap_or_default().iter().map(|domain| domain.as_str().to_owned()).collect(),
+            require_tls: terms.require_tls,
+            token_exchange: self.exchange,
+            tenant_constraints: terms.constraints,
+            status,
+            policy,
+            key_hint: self.hint,
+            created_at: rfc3339(self.created_at),
+            updated_at: rfc3339(self.updated_at),
+            expires_at: self.expires_at.map(rfc3339),
+            last_rotated: self.last_rotated.map(rfc3339),
+            usage: None,
+        })
+    }
+}
+
+fn texts<T: ToString>(list: &[T]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
+
+fn restriction<T: ToString>(restriction: &AnyOr<T>) -> Vec<String> {
+    texts(restriction.only().unwrap_or_default())
+}

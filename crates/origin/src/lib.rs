@@ -1,0 +1,31 @@
+//! The origin: issues API keys, keeps their status, and tells edges of every change.
+//!
+//! A request goes through [`http`] (routes, extractors), to what can be done to keys ([`keys`]), to Postgres ([`db`]).
+//! What edges follow is [`feed`]; what outlives a restored database is [`journal`], and what happens then [`recovery`]
+//! and [`recover`]. [`server`] puts it together; the `keyward` command is a thin shell around it.
+
+#![expect(unreachable_pub, reason = "an application: `pub` says what a module offers to the others, not to the world")]
+
+pub mod bootstrap;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod sealing;
+pub mod server;
+
+mod auth;
+mod db;
+mod error;
+mod feed;
+mod http;
+mod journal;
+mod keys;
+mod metrics;
+mod policies;
+mod positions;
+mod recover;
+mod recovery;
+mod signing;
+mod spread;
+mod state;
+mod tenants;

@@ -1,0 +1,99 @@
+//! Noticing that the database went back in time, and standing still until somebody has run `keyward recover`.
+//!
+//! A restored database would give numbers a second meaning and let revoked keys pass. So from the moment that it shows
+//! (in the journal, in the feed, or by an edge that has seen more), nothing is changed, and no heartbeat is signed.
+
+use std::sync::{PoisonError, RwLock};
+
+use keyward_api::Code;
+use keyward_core::Position;
+
+use crate::{
+    error::{Error, Result},
+    state::App,
+};
+
+/// Whether all stands still, and why.
+#[derive(Default)]
+pub struct Recovery {
+    reason: RwLock<Option<String>>,
+}
+
+impl Recovery {
+    /// Passes where all is well.
+    ///
+    /// # Errors
+    /// `recovery_required`.
+    pub fn guard(&self) -> Result<()> {
+        match &*self.reason.read().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some(reason) => Err(Error::new(Code::RecoveryRequired).detail(reason)),
+        }
+    }
+
+    /// Whether all stands still.
+    pub fn is_required(&self) -> bool {
+        self.guard().is_err()
+    }
+
+    /// Stands still.
+    pub fn stop(&self, reason: &str) {
+        let mut current = self.reason.write().unwrap_or_else(PoisonError::into_inner);
+        if current.is_none() {
+            tracing::error!(reason, "nothing changes until `keyward recover` has been run");
+            *current = Some(reason.to_owned());
+        }
+    }
+
+    /// Goes on.
+    pub fn resume(&self) {
+        *self.reason.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Stands still, and has the other servers on this database do so too.
+    pub async fn require(&self, app: &App, reason: &str) -> Error {
+        self.stop(reason);
+        let mark = sqlx::query!("UPDATE feed_state SET recovery = $1 WHERE recovery IS NULL", reason).execute(app.db.system()).await;
+        if let Err(error) = mark {
+            tracing::error!(%error, "can't mark the database for recovery");
+        }
+        Error::new(Code::RecoveryRequired).detail(reason)
+    }
+
+    /// Checks a position of the feed that somebody has seen against the database's.
+    ///
+    /// # Errors
+    /// `recovery_required` where more was seen than the database knows of.
+    pub async fn check_seen(&self, app: &App, seen: Position, ours: Position) -> Result<()> {
+        if seen <= ours {
+            return Ok(());
+        }
+        let reason = format!(
+            "the database stands at epoch {}, sequence number {}; epoch {}, sequence number {} has been published",
+            ours.epoch, ours.seq, seen.epoch, seen.seq
+        );
+        Err(self.require(app, &reason).await)
+    }
+
+    /// Checks the version of a manifest that somebody has seen against the database's.
+    ///
+    /// # Errors
+    /// As [`Recovery::check_seen`].
+    pub async fn check_manifest(&self, app: &App, seen: u64, ours: u64) -> Result<()> {
+        if seen <= ours {
+            return Ok(());
+        }
+        Err(self.require(app, &format!("the database's manifest is version {ours}; version {seen} has been published")).await)
+    }
+
+    /// Checks a block of positions that the database gave.
+    ///
+    /// # Errors
+    /// `recovery_required` where it had given it before.
+    pub async fn check_block(&self, app: &App, first: u32) -> Result<()> {
+        if app.remembered(|memory| memory.taken).is_none_or(|taken| taken < first) {
+            return Ok(());
+        }
+        Err(self.require(app, "the database gives out status positions a second time").await)
+    }
+}

@@ -1,0 +1,143 @@
+//! A server from its parts: started, kept running, ended in order.
+
+use std::{
+    future::Future,
+    io::Write,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::Context;
+use axum::serve::ListenerExt;
+use tokio::{net::TcpListener, task::JoinSet, time::interval};
+
+use crate::{
+    bootstrap::{bootstrap, write_root},
+    clock::Clock,
+    config::Config,
+    db::Db,
+    feed::{self, Feed},
+    http::router,
+    journal::Journal,
+    keys::idempotency,
+    metrics::Metrics,
+    policies::Policies,
+    positions::Positions,
+    recovery::Recovery,
+    sealing::SealingKey,
+    signing::Keyrings,
+    state::App,
+    tenants::Tenants,
+};
+
+/// How often the manifest's age and old idempotency records are looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
+/// How long requests under way may take to end.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// A server that is ready but for its listener.
+pub struct Server {
+    app: Arc<App>,
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    /// Prepares the database and memory, and starts what runs beside the requests.
+    ///
+    /// # Errors
+    /// Where the database can't be reached, the master key is wrong, or the data directory is another deployment's.
+    pub async fn start(config: Config, database_url: &str, master: &SealingKey, clock: Clock) -> anyhow::Result<Server> {
+        config.check()?;
+        std::fs::create_dir_all(&config.data_dir).with_context(|| format!("can't make {}", config.data_dir.display()))?;
+        let db = Db::open(database_url)?;
+        db.migrate().await?;
+        let foundation = bootstrap(&db, &config, master, &clock).await?;
+        let journal = Journal::open(&config.data_dir, foundation.deployment, config.durable)?;
+        let keyrings = Keyrings::load(&db, Arc::clone(&foundation.data_key), &config.issuer, &clock).await?;
+        write_root(&config.data_dir, &keyrings.current().root)?;
+        let app = Arc::new(App {
+            positions: Positions::new(foundation.spread()),
+            data_key: foundation.data_key,
+            keyrings,
+            tenants: Tenants::default(),
+            policies: Policies::default(),
+            feed: Feed::load(&db).await?,
+            recovery: Recovery::default(),
+            metrics: Metrics::default(),
+            journal: Arc::new(Mutex::new(journal)),
+            config,
+            clock,
+            db,
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(feed::run(Arc::clone(&app)));
+        tasks.spawn(feed::listen(Arc::clone(&app)));
+        // What the database says has been held against the journal before anybody is served.
+        if let Err(error) = app.feed.check(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "starting all the same");
+        }
+        tasks.spawn(feed::keep_snapshots(Arc::clone(&app)));
+        tasks.spawn(keep_house(Arc::clone(&app)));
+        Ok(Server { app, tasks })
+    }
+
+    /// What its parts share.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Serves until `stop`, then ends in order. Says on standard output when it listens, and where.
+    ///
+    /// # Errors
+    /// Where it can't listen.
+    pub async fn serve(mut self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let listener = TcpListener::bind(self.app.config.listen).await.with_context(|| format!("can't listen on {}", self.app.config.listen))?;
+        let address = listener.local_addr()?;
+        // An answer of a long poll must not wait for a full packet.
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
+        let mut out = std::io::stdout();
+        writeln!(out, "keyward ready http://{address}")?;
+        out.flush()?;
+        tracing::info!(%address, "listening");
+        let app = Arc::clone(&self.app);
+        let (ending, mut ended) = tokio::sync::watch::channel(false);
+        let service = router(Arc::clone(&self.app)).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+            stop.await;
+            tracing::info!("ending");
+            // Those who wait for news are told that there is none.
+            app.feed.close();
+            ending.send_replace(true);
+        });
+        let drained = async {
+            let _ = ended.wait_for(|ended| *ended).await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            served = serving => served?,
+            () = drained => tracing::warn!("some requests were cut off"),
+        }
+        self.tasks.shutdown().await;
+        self.app.db.close().await;
+        Ok(())
+    }
+}
+
+async fn keep_house(app: Arc<App>) {
+    let mut ticks = interval(HOUSEKEEPING);
+    loop {
+        ticks.tick().await;
+        if app.recovery.is_required() {
+            continue;
+        }
+        if let Err(error) = app.keyrings.renew(&app.db, app.clock.now()).await {
+            tracing::error!(error = format!("{error:#}"), "can't renew the manifest");
+        }
+        if let Err(error) = idempotency::sweep(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't forget old idempotency records");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the parts of a running server share.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::anyhow;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    db::Db,
+    error::{Error, Result},
+    feed::Feed,
+    journal::{Entry, Journal, Memory},
+    metrics::Metrics,
+    policies::Policies,
+    positions::Positions,
+    recovery::Recovery,
+    sealing::SealingKey,
+    signing::Keyrings,
+    tenants::Tenants,
+};
+
+/// A running server.
+pub struct App {
+    /// Its settings.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+    /// The database.
+    pub db: Db,
+    /// What seals secrets in the database.
+    pub data_key: Arc<SealingKey>,
+    /// The signing keys.
+    pub keyrings: Keyrings,
+    /// Status positions to give out.
+    pub positions: Positions,
+    /// Tenants that were met.
+    pub tenants: Tenants,
+    /// Policies that were met.
+    pub policies: Policies,
+    /// What edges follow.
+    pub feed: Feed,
+    /// Whether the database went back in time.
+    pub recovery: Recovery,
+    /// What happened, in numbers.
+    pub metrics: Metrics,
+    /// What the database may not forget.
+    pub journal: Arc<Mutex<Journal>>,
+}
+
+impl App {
+    /// Writes to the journal, off the threads that serve.
+    ///
+    /// # Errors
+    /// Where it can't be written: then what it is about must not leave the server.
+    pub async fn journal(&self, entry: Entry) -> Result<()> {
+        let journal = Arc::clone(&self.journal);
+        let written = tokio::task::spawn_blocking(move || lock(&journal).append(entry)).await;
+        written.map_err(|_| Error::internal(anyhow!("the journal's writer panicked")))?.map_err(Error::internal)
+    }
+
+    /// What the journal knows.
+    pub fn remembered<T>(&self, look: impl FnOnce(&Memory) -> T) -> T {
+        look(lock(&self.journal).memory())
+    }
+}
+
+fn lock(journal: &Mutex<Journal>) -> std::sync::MutexGuard<'_, Journal> {
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
+}
