@@ -18,17 +18,16 @@ pub(crate) async fn send(config: &Config, request: &web_sys::Request, target: &T
 }
 
 async fn exchange(config: &Config, request: &web_sys::Request, target: &Target, passage: &Passage) -> Result<web_sys::Response, JsValue> {
+    let url = format!("{}{}{}", config.upstream, target.path.as_str(), target.query);
+    // A request stands in for its own initialiser: so the method, and the body with its length, go on as they came. A
+    // dictionary would not take a body for a GET.
+    let onto = web_sys::Request::new_with_str_and_init(&url, request.unchecked_ref())?;
     let init = web_sys::RequestInit::new();
-    init.set_method(&request.method());
     init.set_headers(onward(&request.headers(), passage)?.as_ref());
     // A redirect is the client's to follow, past the edge's decision on it.
     init.set_redirect(web_sys::RequestRedirect::Manual);
-    if let Some(body) = request.body() {
-        init.set_body(&body);
-    }
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-    let url = format!("{}{}{}", config.upstream, target.path.as_str(), target.query);
-    JsFuture::from(scope.fetch_with_str_and_init(&url, &init)).await?.dyn_into()
+    JsFuture::from(scope.fetch_with_request_and_init(&onto, &init)).await?.dyn_into()
 }
 
 /// The headers of the request, less what is stripped, and with the identity.

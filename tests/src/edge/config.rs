@@ -43,7 +43,9 @@ impl Wrangler {
 }
 
 /// The text for `config`; sockets without an address get a port of the system's choice.
-pub(super) fn write(config: &EdgeConfig, addresses: &[SocketAddr], modules: &Path) -> Result<String> {
+///
+/// What the Durable Objects store stands in `objects`, a folder that has to exist: SQLite is not to be had in memory.
+pub(super) fn write(config: &EdgeConfig, addresses: &[SocketAddr], modules: &Path, objects: &Path) -> Result<String> {
     let wrangler = match config.modules {
         None => Wrangler::read()?,
         Some(_) => Wrangler { compatibility_date: Wrangler::read()?.compatibility_date, ..Wrangler::default() },
@@ -55,7 +57,10 @@ pub(super) fn write(config: &EdgeConfig, addresses: &[SocketAddr], modules: &Pat
         writeln!(text, "    (name = \"s{isolate}\", worker = .w{isolate}),")?;
     }
     // Loopback is a private address, where the origin and the upstream are.
-    text.push_str("    (name = \"internet\", network = (allow = [\"private\", \"public\"])),\n  ],\n  sockets = [\n");
+    text.push_str("    (name = \"internet\", network = (allow = [\"private\", \"public\"])),\n");
+    let objects = quoted(objects.to_str().context("a folder's path")?)?;
+    writeln!(text, "    (name = \"objects\", disk = (path = {objects}, writable = true)),")?;
+    text.push_str("  ],\n  sockets = [\n");
     for isolate in 0..config.isolates {
         let address = addresses.get(isolate).map_or_else(|| "127.0.0.1:0".to_owned(), ToString::to_string);
         writeln!(text, "    (name = \"s{isolate}\", address = \"{address}\", http = (), service = \"s{isolate}\"),")?;
@@ -98,7 +103,7 @@ fn worker(text: &mut String, isolate: usize, config: &EdgeConfig, wrangler: &Wra
             let class = quoted(class_name)?;
             writeln!(text, "    (className = {class}, uniqueKey = {class}, enableSql = true),")?;
         }
-        text.push_str("  ],\n  durableObjectStorage = (inMemory = void),\n");
+        text.push_str("  ],\n  durableObjectStorage = (localDisk = \"objects\"),\n");
     }
     text.push_str(");\n");
     Ok(())

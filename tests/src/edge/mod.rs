@@ -119,7 +119,9 @@ impl Edge {
     pub async fn restart(&mut self) -> Result<()> {
         self.kill()?;
         must_exist(&self.modules.join("index.js"))?;
-        let text = config::write(&self.config, &self.addresses, &self.modules)?;
+        let objects = self.home.path().join("objects");
+        fs::create_dir_all(&objects)?;
+        let text = config::write(&self.config, &self.addresses, &self.modules, &objects)?;
         let path = self.home.path().join("edge.capnp");
         fs::write(&path, text)?;
         let mut command = Command::new(must_exist(&self.program)?);
