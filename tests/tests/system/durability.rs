@@ -120,7 +120,7 @@ async fn killed_at_any_moment(times: u32, seed: u64) -> Result<()> {
         let deeds = Arc::new(Mutex::new(Vec::new()));
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
-                let name = format!("seed {seed} round {round} worker {worker}");
+                let name = format!("seed-{seed}-round-{round}-worker-{worker}");
                 tokio::spawn(work(stack.origin.address(), admin.clone(), name, deeds.clone()))
             })
             .collect();
@@ -223,7 +223,7 @@ fn whole(origin: &Origin) -> Result<()> {
         (
             "a revoked key with a credential that holds",
             "SELECT count(*) FROM api_keys k JOIN credentials c ON c.api_key = k.id
-             WHERE k.state = 'revoked' AND c.status <> 1 AND coalesce(c.amended_expires, c.expires_at) > now()",
+             WHERE k.state = 'revoked' AND c.status <> 1 AND coalesce(c.amended_expires, c.expires_at, 'infinity') > now()",
         ),
         (
             "a key that isn't revoked with a current credential that is",

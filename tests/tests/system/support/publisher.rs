@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -14,8 +15,13 @@ use keyward_core::{
     bounds::SHARD_LEN, codec::base64url,
 };
 use keyward_issuer::{SigningKey, amendment_page, mint_api_key, status_list_claims};
-use keyward_tests::http::{Reply, Request, Response, Server};
+use keyward_tests::{
+    EdgeConfig, Upstream,
+    http::{Reply, Request, Response, Server},
+};
 use tokio::{sync::watch, time::timeout};
+
+use super::common;
 
 /// What the manifest calls the origin; nobody resolves it.
 const ISSUER: &str = "https://keys.example.com";
@@ -77,13 +83,23 @@ impl Publisher {
         Ok(Self { server, published, changed })
     }
 
-    pub(crate) fn address(&self) -> std::net::SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.server.address()
     }
 
-    /// The root's public key, as an edge pins it.
-    pub(crate) fn root(&self) -> String {
-        base64url(self.published().keys.root.public_key().as_bytes())
+    /// An edge that follows this publisher, which it reaches at `url`, in front of `upstream`.
+    pub(crate) fn edge_config(&self, url: &str, upstream: &Upstream) -> Result<EdgeConfig> {
+        let published = self.published();
+        let vars = [
+            ("KEYWARD_ORIGIN", url.to_owned()),
+            ("KEYWARD_UPSTREAM", upstream.url()),
+            ("KEYWARD_ROOTS", base64url(published.keys.root.public_key().as_bytes())),
+            ("KEYWARD_ENV", "live".to_owned()),
+        ];
+        // To the publisher any credential will do.
+        let secrets = vec![("KEYWARD_SYNC_KEY".to_owned(), published.mint(1, 1)?)];
+        let vars = vars.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Ok(common(EdgeConfig { isolates: 1, listen: Vec::new(), vars, secrets, modules: None }))
     }
 
     /// What is published; holding the guard holds all answers back.

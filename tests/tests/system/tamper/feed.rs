@@ -3,32 +3,51 @@
 use anyhow::{Context, Result, ensure};
 use keyward_core::{Delta, Digest, Heartbeat, Manifest, PolicyClaims, PolicyNumber, Snapshot, Status, StatusIndex};
 use keyward_tests::{Verdict, eventually};
+use tokio::task::JoinSet;
 
 use super::{
-    lies::about_any,
+    lies::{Lies, about_any},
     scene::{KEPT, Kind, REVOKED, Scene},
 };
-use crate::support::{SOON, now_ms, together};
+use crate::support::{SOON, now_ms, publisher::Published, together};
 
-/// Tells each lie until the edge has counted it, and looks whether it still knows what it knew.
-async fn refuses(scene: &Scene, kind: Kind, lies: Vec<(&'static str, String)>) -> Result<()> {
-    for (what, lie) in lies {
-        let (before, position) = (scene.rejected().await?, scene.position().await?);
-        scene.lie(kind, lie);
-        scene.publisher.announce();
-        let counted = format!("a refusal of a {kind:?} ({what}) is counted");
-        eventually(&counted, SOON, async || {
-            // A request, so that somebody follows the feed.
-            scene.get("/v1/search", KEPT, 1).await.ok()?;
-            (scene.rejected().await.ok()? > before).then_some(())
-        })
-        .await
-        .with_context(|| scene.edge.log())?;
-        ensure!(scene.position().await? == position, "{kind:?} ({what}) moved the edge");
-        scene.holds().await.with_context(|| format!("after a {kind:?} ({what})"))?;
-        scene.truth().await?;
+/// How many edges are lied to at a time: one that has refused something waits before it asks again.
+const LANES: usize = 6;
+
+/// Tells each lie to an edge until it has counted it, and looks whether it still knows what it knew.
+async fn refuses(kind: Kind, lies: fn(&Published) -> Result<Lies>) -> Result<()> {
+    let _turn = together().await;
+    let mut lanes = JoinSet::new();
+    for lane in 0..LANES {
+        lanes.spawn(async move {
+            let scene = Scene::start().await?;
+            scene.settled().await?;
+            let lies = lies(&scene.publisher.published())?;
+            for (what, lie) in lies.into_iter().skip(lane).step_by(LANES) {
+                refuses_one(&scene, kind, what, lie).await.with_context(|| format!("a {kind:?} with a fault: {what}"))?;
+            }
+            goes_on(&scene).await
+        });
+    }
+    while let Some(lane) = lanes.join_next().await {
+        lane??;
     }
     Ok(())
+}
+
+async fn refuses_one(scene: &Scene, kind: Kind, what: &str, lie: String) -> Result<()> {
+    let (before, position) = (scene.rejected().await?, scene.position().await?);
+    scene.lie(kind, lie);
+    scene.publisher.announce();
+    eventually("the refusal is counted", SOON, async || {
+        // A request, so that somebody follows the feed.
+        scene.get("/v1/search", KEPT, 1).await.ok()?;
+        (scene.rejected().await.ok()? > before).then_some(())
+    })
+    .await
+    .with_context(|| scene.edge.log())?;
+    ensure!(scene.position().await? == position, "{what}: it moved the edge");
+    scene.holds().await
 }
 
 /// With the truth again, the edge goes on from where it stood.
@@ -48,35 +67,27 @@ pub(super) async fn goes_on(scene: &Scene) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_false_heartbeat_is_refused() -> Result<()> {
-    let _turn = together().await;
-    let scene = Scene::start().await?;
-    scene.settled().await?;
-    let lies = {
-        let published = scene.publisher.published();
+    refuses(Kind::Heartbeat, |published| {
         let keys = &published.keys;
         let honest = published.heartbeat_claims();
         let sign = |heartbeat: Heartbeat| keys.feed.sign(&heartbeat);
-        let mut lies = about_any(&published, &honest, &keys.feed, [&keys.policy, &keys.root, &keys.token])?;
+        let mut lies = about_any(published, &honest, &keys.feed, [&keys.policy, &keys.root, &keys.token])?;
         lies.extend([
             ("an earlier sequence number", sign(Heartbeat { seq: honest.seq - 1, ..honest.clone() })?),
             ("an earlier epoch", sign(Heartbeat { epoch: 0, ..honest.clone() })?),
+            ("an epoch that the manifest doesn't have", sign(Heartbeat { epoch: 2, ..honest.clone() })?),
             ("an earlier manifest", sign(Heartbeat { manifest: 4, ..honest.clone() })?),
             ("the same manifest with another content", sign(Heartbeat { digest: Digest::of("x"), ..honest.clone() })?),
             ("of the future", sign(Heartbeat { iat_ms: now_ms() + 600_000, ..honest.clone() })?),
         ]);
-        lies
-    };
-    refuses(&scene, Kind::Heartbeat, lies).await?;
-    goes_on(&scene).await
+        Ok(lies)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_false_delta_is_refused() -> Result<()> {
-    let _turn = together().await;
-    let scene = Scene::start().await?;
-    scene.settled().await?;
-    let lies = {
-        let published = scene.publisher.published();
+    refuses(Kind::Delta, |published| {
         let keys = &published.keys;
         // It would bring the revoked key back, and end the other.
         let seq = published.seq;
@@ -89,11 +100,18 @@ async fn a_false_delta_is_refused() -> Result<()> {
             ..Delta::default()
         };
         let sign = |delta: Delta| keys.feed.sign(&delta);
-        let mut lies = about_any(&published, &honest, &keys.feed, [&keys.policy, &keys.root, &keys.api_key])?;
+        let mut lies = about_any(published, &honest, &keys.feed, [&keys.policy, &keys.root, &keys.api_key])?;
         lies.extend([
             ("another epoch", sign(Delta { epoch: 2, ..honest.clone() })?),
             ("a replay", sign(Delta { from: seq - 1, to: seq, ..honest.clone() })?),
             ("of the future", sign(Delta { iat_ms: now_ms() + 600_000, ..honest.clone() })?),
+            (
+                "an index twice",
+                sign(Delta {
+                    changes: [(StatusIndex(KEPT), Status::Invalid), (StatusIndex(KEPT), Status::Valid)].into(),
+                    ..honest.clone()
+                })?,
+            ),
             ("a shard that nobody opened", sign(Delta { changes: vec![(StatusIndex(7 << 20), Status::Valid)], ..honest.clone() })?),
             (
                 "policies that lead in a circle",
@@ -104,26 +122,21 @@ async fn a_false_delta_is_refused() -> Result<()> {
                 })?,
             ),
         ]);
-        lies
-    };
-    refuses(&scene, Kind::Delta, lies).await?;
-    goes_on(&scene).await
+        Ok(lies)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_false_manifest_is_refused() -> Result<()> {
-    let _turn = together().await;
-    let scene = Scene::start().await?;
-    scene.settled().await?;
-    let lies = {
-        let published = scene.publisher.published();
+    refuses(Kind::Manifest, |published| {
         let keys = &published.keys;
         let honest = Manifest { version: 6, ..published.manifest_claims() };
         let sign = |manifest: Manifest| keys.root.sign(&manifest);
         let without_keys = Manifest { keys: Vec::new(), ..honest.clone() };
         let mut misnamed = honest.clone();
         misnamed.keys[0].x = keys.stranger.public_key();
-        let mut lies = about_any(&published, &honest, &keys.root, [&keys.policy, &keys.feed, &keys.api_key])?;
+        let mut lies = about_any(published, &honest, &keys.root, [&keys.policy, &keys.feed, &keys.api_key])?;
         lies.extend([
             ("an earlier version", sign(Manifest { version: 4, ..honest.clone() })?),
             ("the same version with another content", sign(Manifest { version: 5, ..without_keys })?),
@@ -132,25 +145,20 @@ async fn a_false_manifest_is_refused() -> Result<()> {
             ("of the future", sign(Manifest { iat: now_ms() / 1000 + 600, ..honest.clone() })?),
             ("a key under another's name", sign(misnamed)?),
         ]);
-        lies
-    };
-    refuses(&scene, Kind::Manifest, lies).await?;
-    goes_on(&scene).await
+        Ok(lies)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_false_snapshot_is_refused() -> Result<()> {
-    let _turn = together().await;
-    let scene = Scene::start().await?;
-    scene.settled().await?;
-    let lies = {
-        let published = scene.publisher.published();
+    refuses(Kind::Snapshot, |published| {
         let keys = &published.keys;
         let (honest, _) = published.snapshot_claims()?;
         // All that an attacker wants: nothing revoked.
         let honest = Snapshot { shards: vec![(0, Digest::of("all valid"))], ..honest };
         let sign = |snapshot: Snapshot| keys.feed.sign(&snapshot);
-        let mut lies = about_any(&published, &honest, &keys.feed, [&keys.policy, &keys.root, &keys.token])?;
+        let mut lies = about_any(published, &honest, &keys.feed, [&keys.policy, &keys.root, &keys.token])?;
         lies.extend([
             ("an earlier sequence number", sign(Snapshot { seq: honest.seq - 1, ..honest.clone() })?),
             ("another epoch", sign(Snapshot { epoch: 2, ..honest.clone() })?),
@@ -158,10 +166,9 @@ async fn a_false_snapshot_is_refused() -> Result<()> {
             ("a shard twice", sign(Snapshot { shards: [honest.shards.clone(), honest.shards.clone()].concat(), ..honest.clone() })?),
             ("a shard beyond all", sign(Snapshot { shards: vec![(4096, Digest::of("x"))], ..honest.clone() })?),
         ]);
-        lies
-    };
-    refuses(&scene, Kind::Snapshot, lies).await?;
-    goes_on(&scene).await
+        Ok(lies)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,9 @@ use serde::Serialize;
 
 use crate::support::publisher::Published;
 
+/// What is wrong with each, and the text.
+pub(super) type Lies = Vec<(&'static str, String)>;
+
 /// A JWS with one character of a part changed to another of the alphabet.
 fn flipped(jws: &str, part: usize) -> String {
     let mut parts: Vec<String> = jws.split('.').map(str::to_owned).collect();
@@ -21,7 +24,7 @@ pub(super) fn about_any<T: keyward_core::Signed + Serialize>(
     honest: &T,
     right: &SigningKey,
     wrong: [&SigningKey; 3],
-) -> Result<Vec<(&'static str, String)>> {
+) -> Result<Lies> {
     let jws = right.sign(honest)?;
     let payload = serde_json::to_vec(honest)?;
     let swapped = |typ: &str| right.sign_as(typ, &payload);

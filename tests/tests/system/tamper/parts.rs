@@ -9,14 +9,14 @@ use keyward_tests::{Verdict, eventually};
 
 use super::{
     feed::goes_on,
-    lies::about_any,
+    lies::{Lies, about_any},
     scene::{AMENDED, KEPT, Kind, Scene, answer, in_snapshot},
 };
 use crate::support::{SOON, publisher::Published, together};
 
 /// A cold edge that has the snapshot, and is handed parts that aren't the snapshot's: genuine ones of other moments
 /// among them.
-async fn false_part(kind: Kind, index: u32, code: &str, lies: impl Fn(&Published) -> Result<Vec<(&'static str, String)>>) -> Result<()> {
+async fn false_part(kind: Kind, index: u32, code: &str, lies: impl Fn(&Published) -> Result<Lies>) -> Result<()> {
     let mut scene = Scene::start().await?;
     let lies = lies(&scene.publisher.published())?;
     for (what, lie) in lies {

@@ -3,12 +3,12 @@
 use anyhow::{Context, Result, ensure};
 use keyward_core::{Amendment, Delta, FeedReply, PolicyNumber, SnapshotReply, Status, StatusIndex};
 use keyward_tests::{
-    Edge, EdgeConfig, Relay, Upstream, Verdict, eventually,
+    Edge, Relay, Upstream, Verdict, eventually,
     http::{Request, Response},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::support::{Metrics, Publisher, SOON, common, now_ms};
+use crate::support::{Metrics, Publisher, SOON};
 
 /// The kinds of signed object, by where an edge meets them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,20 +57,7 @@ impl Scene {
         }
         let relay = Relay::start(publisher.address()).await?;
         let upstream = Upstream::start().await?;
-        let vars = [
-            ("KEYWARD_ORIGIN", relay.url()),
-            ("KEYWARD_UPSTREAM", upstream.url()),
-            ("KEYWARD_ROOTS", publisher.root()),
-            ("KEYWARD_ENV", "live".to_owned()),
-        ];
-        let config = EdgeConfig {
-            isolates: 1,
-            listen: Vec::new(),
-            vars: vars.map(|(name, value)| (name.to_owned(), value)).to_vec(),
-            // To the publisher any credential will do.
-            secrets: vec![("KEYWARD_SYNC_KEY".to_owned(), publisher.published().mint(1, 1)?)],
-        };
-        let edge = Edge::start(common(config)).await?;
+        let edge = Edge::start(publisher.edge_config(&relay.url(), &upstream)?).await?;
         Ok(Self { edge, relay, publisher, upstream })
     }
 
@@ -92,20 +79,6 @@ impl Scene {
     /// Waits for [`Scene::holds`].
     pub(super) async fn settled(&self) -> Result<()> {
         eventually("the edge has the state", SOON, async || self.holds().await.ok()).await.with_context(|| self.edge.log())
-    }
-
-    /// Tells the truth again, and waits until the edge has heard some of it.
-    pub(super) async fn truth(&self) -> Result<()> {
-        self.relay.rule(|_| Verdict::Pass);
-        let since = now_ms();
-        eventually("the edge hears the truth", SOON, async || {
-            // A request, so that somebody follows the feed.
-            self.get("/v1/search", KEPT, 1).await.ok()?;
-            let age = self.edge.health(0).await.ok()?["age_ms"].as_u64()?;
-            (now_ms() - age > since).then_some(())
-        })
-        .await
-        .with_context(|| self.edge.log())
     }
 
     pub(super) async fn rejected(&self) -> Result<u64> {
