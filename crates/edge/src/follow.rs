@@ -268,10 +268,14 @@ impl Follower {
             self.wants_snapshot = true;
             return Ok(Next::Again);
         }
+        let mut moved = false;
         for delta in &reply.deltas {
             let from = self.replica.position().unwrap_or_default();
             match self.replica.apply_delta(delta, now) {
-                Ok(()) => to.delta(delta, from, self.replica.position().unwrap_or_default()),
+                Ok(()) => {
+                    moved = true;
+                    to.delta(delta, from, self.replica.position().unwrap_or_default());
+                }
                 Err(FeedError::Rollback) if overtaken => {}
                 Err(FeedError::Gap) => {
                     self.wants_snapshot = true;
@@ -283,17 +287,19 @@ impl Follower {
                 }
             }
         }
-        self.hear(&reply.heartbeat, now, overtaken, to, counters)
+        // A hub that got deltas and no sound heartbeat with them passes them on with the one before.
+        self.hear(&reply.heartbeat, now, overtaken || moved, to, counters)
     }
 
-    fn hear(&mut self, text: &str, now: Timestamp, overtaken: bool, to: &mut dyn Listener, counters: &mut Counters) -> Result<Next, Rejected> {
+    /// Hears a heartbeat. Where it may be `late`, being older than the state is nothing to count.
+    fn hear(&mut self, text: &str, now: Timestamp, late: bool, to: &mut dyn Listener, counters: &mut Counters) -> Result<Next, Rejected> {
         match self.replica.hear(text, now) {
             Ok(progress) if progress.behind || progress.manifest_behind => Ok(Next::Again),
             Ok(_) => {
                 to.heartbeat(text);
                 Ok(Next::Done)
             }
-            Err(FeedError::Rollback) if overtaken => Ok(Next::Again),
+            Err(FeedError::Rollback) if late => Ok(Next::Done),
             Err(error) => {
                 counters.rejected(Object::Heartbeat, error.into());
                 Err(Rejected)

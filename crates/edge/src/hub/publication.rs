@@ -16,6 +16,7 @@ pub struct Publication {
     snapshot: String,
     snapshot_at: Position,
     heartbeat: String,
+    heartbeat_at: Position,
     log: VecDeque<Entry>,
     log_bytes: usize,
     position: Position,
@@ -58,6 +59,7 @@ impl Listener for Publication {
 
     fn heartbeat(&mut self, text: &str) {
         self.heartbeat = text.to_owned();
+        self.heartbeat_at = self.position;
     }
 }
 
@@ -91,9 +93,10 @@ impl Publication {
         })
     }
 
-    /// The answer to `GET /edge/v1/feed` for somebody at `after`, who may know the manifest already.
+    /// The answer to `GET /edge/v1/feed` for somebody at `after`, who may know the manifest already. `None` where
+    /// there is nothing sound to say: no state yet, or no heartbeat for it.
     pub fn feed_reply(&self, after: Position, knows_manifest: bool) -> Option<FeedReply> {
-        if !self.is_ready() {
+        if !self.is_ready() || (after == self.position && self.heartbeat_at < self.position) {
             return None;
         }
         let covered = after == self.position || self.log.front().is_some_and(|entry| entry.from <= after && after.epoch == self.position.epoch);
@@ -131,6 +134,8 @@ mod tests {
         publication.heartbeat("heartbeat");
         publication.delta("10-13", at(10), at(13));
         publication.delta("13-14", at(13), at(14));
+        assert!(publication.feed_reply(at(14), true).is_none(), "no heartbeat for it yet");
+        publication.heartbeat("heartbeat");
         for (after, expected) in [
             (at(10), Some(vec!["10-13", "13-14"])),
             (at(12), Some(vec!["10-13", "13-14"])),
