@@ -1,7 +1,4 @@
-use crate::{
-    Digest, JwsError, Manifest, ManifestKey, Reason, Role, Signed, Timestamp,
-    jws::UnverifiedJws,
-};
+use crate::{Digest, JwsError, Manifest, ManifestKey, Reason, Role, Signed, Timestamp, jws::UnverifiedJws};
 
 /// The signing keys of a verified manifest. What [`Manifest::open`] returns; there is no other way to make one.
 #[derive(Clone, Debug)]
@@ -53,12 +50,7 @@ impl KeySet {
             return Err(OpenError::ManifestExpired);
         }
         let jws = UnverifiedJws::parse::<T>(text)?;
-        let key = self
-            .manifest
-            .keys
-            .iter()
-            .find(|key| Some(key.role) == T::ROLE && key.kid == *jws.kid())
-            .ok_or(OpenError::UnknownKey)?;
+        let key = self.manifest.keys.iter().find(|key| Some(key.role) == T::ROLE && key.kid == *jws.kid()).ok_or(OpenError::UnknownKey)?;
         if !key.state.verifies() || key.exp.is_some_and(|exp| now.secs() >= exp) {
             return Err(OpenError::KeyState);
         }

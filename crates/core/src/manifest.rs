@@ -134,11 +134,10 @@ impl Manifest {
         let mut kids = BTreeSet::new();
         let mut shorts = BTreeSet::new();
         let sound = self.keys.len() <= MAX_MANIFEST_KEYS
-            && self.keys.iter().all(|key| {
-                key.kid == key.x.kid()
-                    && kids.insert(key.kid)
-                    && (key.role != Role::ApiKey || shorts.insert(key.kid.short()))
-            });
+            && self
+                .keys
+                .iter()
+                .all(|key| key.kid == key.x.kid() && kids.insert(key.kid) && (key.role != Role::ApiKey || shorts.insert(key.kid.short())));
         if sound { Ok(()) } else { Err(ManifestError::Keys) }
     }
 }

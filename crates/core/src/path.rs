@@ -140,6 +140,5 @@ const fn is_unreserved(byte: u8) -> bool {
 
 /// `pchar` of RFC 3986 section 3.3 and the slash; without `;`, which servlet containers cut a segment at.
 const fn is_path_char(byte: u8) -> bool {
-    is_unreserved(byte)
-        || matches!(byte, b'/' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=')
+    is_unreserved(byte) || matches!(byte, b'/' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=')
 }

@@ -1,9 +1,6 @@
 //! Endpoint patterns: an optional method, and a path of literals, `*` for one segment and `**` for the rest.
 
-use crate::{
-    NormalPath,
-    bounds::MAX_POLICY_STRING,
-};
+use crate::{NormalPath, bounds::MAX_POLICY_STRING};
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -104,7 +101,11 @@ impl EndpointPattern {
     /// Whether it means all endpoints that `other` means.
     pub fn covers(&self, other: &Self) -> bool {
         let method = self.method.is_none() || self.method == other.method;
-        let length = if self.open { self.segments.len() <= other.segments.len() } else { !other.open && self.segments.len() == other.segments.len() };
+        let length = if self.open {
+            self.segments.len() <= other.segments.len()
+        } else {
+            !other.open && self.segments.len() == other.segments.len()
+        };
         method && length && self.segments.iter().zip(&other.segments).all(|(own, other)| *own == Segment::Any || own == other)
     }
 

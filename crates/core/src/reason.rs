@@ -165,11 +165,9 @@ impl Reason {
             | Self::CapabilityMissing
             | Self::ScopeExceeded
             | Self::ConstraintUnknown => Class::Forbidden,
-            Self::StateUnavailable
-            | Self::StateStale
-            | Self::StatusUnavailable
-            | Self::AmendmentUnavailable
-            | Self::PolicyUnavailable => Class::Unavailable,
+            Self::StateUnavailable | Self::StateStale | Self::StatusUnavailable | Self::AmendmentUnavailable | Self::PolicyUnavailable => {
+                Class::Unavailable
+            }
         }
     }
 

@@ -2,9 +2,7 @@
 
 use crate::{
     AnyOr, Capability, EndpointPattern, KeyId, KeySet, Limits, Missing, Network, OpenError, Reason, Refusal, Role, Signed, Standing,
-    StatusIndex, Statuses, TenantId, Timestamp,
-    bounds::MAX_TOKEN_LEN,
-    json,
+    StatusIndex, Statuses, TenantId, Timestamp, bounds::MAX_TOKEN_LEN, json,
 };
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -107,7 +105,13 @@ pub enum TokenError {
 
 impl VerifiedToken {
     /// Reads a token for `audience` and asks whether it, and its key, hold at `now`.
-    pub fn verify<S: Statuses + ?Sized>(text: &str, audience: &str, keys: &KeySet, statuses: &S, now: Timestamp) -> Result<Self, TokenError> {
+    pub fn verify<S: Statuses + ?Sized>(
+        text: &str,
+        audience: &str,
+        keys: &KeySet,
+        statuses: &S,
+        now: Timestamp,
+    ) -> Result<Self, TokenError> {
         let claims: AccessTokenClaims = keys.open(text, now)?;
         if claims.iss != keys.manifest().iss || claims.iat.saturating_mul(1000) > now.latest_iat() {
             return Err(TokenError::Refused(Reason::SignatureInvalid));

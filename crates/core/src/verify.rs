@@ -1,8 +1,6 @@
 //! From a parsed key to a verified one: signature, then status and amendment, then the time window.
 
-use crate::{
-    Environment, KeyId, KeySet, Missing, ParsedKey, PolicyNumber, Reason, ScopeClass, Standing, StatusIndex, Statuses, Timestamp,
-};
+use crate::{Environment, KeyId, KeySet, Missing, ParsedKey, PolicyNumber, Reason, ScopeClass, Standing, StatusIndex, Statuses, Timestamp};
 
 /// Why a key is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -40,7 +40,13 @@ impl core::fmt::Debug for SecretKeyText {
 /// assert_eq!(key.expose().len(), 144);
 /// assert_eq!(ParsedKey::parse(key.expose()).unwrap().unverified_claims().index, StatusIndex(5));
 /// ```
-pub fn mint_api_key(signer: &SigningKey, claims: ApiKeyClaims, prefix: &KeyPrefix, environment: Environment, entropy: &[u8; ENTROPY_LEN]) -> SecretKeyText {
+pub fn mint_api_key(
+    signer: &SigningKey,
+    claims: ApiKeyClaims,
+    prefix: &KeyPrefix,
+    environment: Environment,
+    entropy: &[u8; ENTROPY_LEN],
+) -> SecretKeyText {
     let claims = ApiKeyClaims { signing_key: signer.kid().short(), ..claims }.to_bytes();
     let (message, len) = signed_message(prefix, environment, &claims);
     let signature = signer.sign_with_entropy(&message[..len], entropy);

@@ -3,7 +3,7 @@ use ed25519_dalek::{
     hazmat::{ExpandedSecretKey, raw_sign},
 };
 use keyward_core::{
-    Kid, ManifestKey, KeyState, PublicKey, Role, Signature, Signed,
+    KeyState, Kid, ManifestKey, PublicKey, Role, Signature, Signed,
     codec::{base64url, decode_base64url_exact},
 };
 use serde::Serialize;
@@ -104,7 +104,8 @@ impl SigningKey {
     /// for each message.
     pub(crate) fn sign_with_entropy(&self, message: &[u8], entropy: &[u8; 16]) -> Signature {
         let mut expanded = ExpandedSecretKey::from(&*self.seed());
-        let mut mixed = Sha512::new().chain_update(b"keyward/nonce/v1\0").chain_update(expanded.hash_prefix).chain_update(entropy).finalize();
+        let mut mixed =
+            Sha512::new().chain_update(b"keyward/nonce/v1\0").chain_update(expanded.hash_prefix).chain_update(entropy).finalize();
         expanded.hash_prefix.copy_from_slice(&mixed[..32]);
         mixed.as_mut_slice().zeroize();
         let verifying: VerifyingKey = self.dalek.verifying_key();

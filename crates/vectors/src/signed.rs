@@ -29,7 +29,8 @@ pub(crate) fn key(given: &Value, case: Value) -> Result<Value, String> {
 
 fn verified(world: &World, text: &str, now: Timestamp) -> Result<Result<VerifiedKey, Reason>, String> {
     let keys = world.replica.keys().ok_or("a world without keys")?;
-    let verify = || -> Result<VerifiedKey, Refusal> { Verifier::new(keys, &world.replica, Environment::Live).verify(&ParsedKey::parse(text)?, now) };
+    let verify =
+        || -> Result<VerifiedKey, Refusal> { Verifier::new(keys, &world.replica, Environment::Live).verify(&ParsedKey::parse(text)?, now) };
     Ok(verify().map_err(Refusal::reason))
 }
 

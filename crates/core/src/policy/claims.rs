@@ -1,9 +1,5 @@
 use super::DomainPattern;
-use crate::{
-    Capability, Digest, EndpointPattern, Network, PolicyNumber, Role, ScopeClass, Signed, TenantId,
-    bounds::MAX_POLICY_LEN,
-    json,
-};
+use crate::{Capability, Digest, EndpointPattern, Network, PolicyNumber, Role, ScopeClass, Signed, TenantId, bounds::MAX_POLICY_LEN, json};
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
@@ -100,13 +96,29 @@ impl PolicyTerms {
     /// The claims with these terms.
     pub fn numbered(self, number: PolicyNumber, epoch: u32, iat: u64) -> PolicyClaims {
         let Self { tenant, scope, capabilities, endpoints, blocked_endpoints, ips, domains, require_tls, limits, constraints } = self;
-        PolicyClaims { number, epoch, iat, tenant, scope, capabilities, endpoints, blocked_endpoints, ips, domains, require_tls, limits, constraints }
+        PolicyClaims {
+            number,
+            epoch,
+            iat,
+            tenant,
+            scope,
+            capabilities,
+            endpoints,
+            blocked_endpoints,
+            ips,
+            domains,
+            require_tls,
+            limits,
+            constraints,
+        }
     }
 }
 
 impl From<PolicyClaims> for PolicyTerms {
     fn from(claims: PolicyClaims) -> Self {
-        let PolicyClaims { tenant, scope, capabilities, endpoints, blocked_endpoints, ips, domains, require_tls, limits, constraints, .. } = claims;
+        let PolicyClaims {
+            tenant, scope, capabilities, endpoints, blocked_endpoints, ips, domains, require_tls, limits, constraints, ..
+        } = claims;
         Self { tenant, scope, capabilities, endpoints, blocked_endpoints, ips, domains, require_tls, limits, constraints }
     }
 }

@@ -47,6 +47,7 @@ impl Serialize for DomainPattern {
 impl<'de> Deserialize<'de> for DomainPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("a domain is `app.example.com` or `*.example.com`, lower case, without scheme or port"))
+        Self::parse(&text)
+            .ok_or_else(|| de::Error::custom("a domain is `app.example.com` or `*.example.com`, lower case, without scheme or port"))
     }
 }

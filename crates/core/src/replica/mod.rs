@@ -5,8 +5,8 @@ mod parts;
 mod state;
 
 use crate::{
-    Delta, Digest, Heartbeat, KeySet, Manifest, ManifestError, Missing, OpenError, PolicyNumber, PublicKey, Snapshot, Standing, StatusIndex,
-    StatusListError, Statuses, Timestamp,
+    Delta, Digest, Heartbeat, KeySet, Manifest, ManifestError, Missing, OpenError, PolicyNumber, PublicKey, Snapshot, Standing,
+    StatusIndex, StatusListError, Statuses, Timestamp,
     bounds::{DEFAULT_PAGE_BUDGET, DEFAULT_SHARD_BUDGET},
 };
 use alloc::vec::Vec;

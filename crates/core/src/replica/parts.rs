@@ -47,7 +47,11 @@ impl Former {
         self.indices.extend(changes.into_iter().filter(|(_, status)| *status == Status::Invalid).map(|(index, _)| index));
         for (shard, list) in shards {
             if let Some(before) = self.shards.remove(&shard) {
-                self.indices.extend((0..before.len()).filter(|at| before.status(*at) == Some(Status::Invalid)).filter_map(|at| StatusIndex::new(shard, at as u32)));
+                self.indices.extend(
+                    (0..before.len())
+                        .filter(|at| before.status(*at) == Some(Status::Invalid))
+                        .filter_map(|at| StatusIndex::new(shard, at as u32)),
+                );
             }
             self.shards.insert(shard, list);
         }

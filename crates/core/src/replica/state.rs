@@ -2,7 +2,8 @@
 
 use super::{FeedError, Position};
 use crate::{
-    Amendment, AmendmentPage, Delta, Digest, Missing, PageRef, PolicyNumber, Snapshot, Standing, Status, StatusIndex, StatusList, Timestamp,
+    Amendment, AmendmentPage, Delta, Digest, Missing, PageRef, PolicyNumber, Snapshot, Standing, Status, StatusIndex, StatusList,
+    Timestamp,
     bounds::{MAX_AMENDMENT_PAGES, MAX_DELTA_ENTRIES, MAX_OVERLAY, MAX_SHARDS, MAX_SUPERSESSIONS, SHARD_BITS},
 };
 use alloc::{

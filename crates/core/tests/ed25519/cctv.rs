@@ -4,7 +4,9 @@
 //! They are not copied here. That these are the very same 914 in the same order is shown by their digest.
 
 use crate::{holds, unhex};
-use curve25519_dalek::{EdwardsPoint, Scalar, constants::ED25519_BASEPOINT_POINT, edwards::CompressedEdwardsY, scalar::clamp_integer, traits::Identity};
+use curve25519_dalek::{
+    EdwardsPoint, Scalar, constants::ED25519_BASEPOINT_POINT, edwards::CompressedEdwardsY, scalar::clamp_integer, traits::Identity,
+};
 use sha2::{Digest, Sha256, Sha512};
 
 /// A point of order 1, 2, 4 or 8.

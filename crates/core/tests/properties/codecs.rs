@@ -5,8 +5,8 @@ use crate::{
     tries,
 };
 use keyward_core::{
-    Capability, Digest, DomainPattern, EndpointPattern, Kid, Manifest, Network, ParsedKey, PolicyNumber, PublicKey, Refusal, Signed, StatusList,
-    Verifier,
+    Capability, Digest, DomainPattern, EndpointPattern, Kid, Manifest, Network, ParsedKey, PolicyNumber, PublicKey, Refusal, Signed,
+    StatusList, Verifier,
     codec::{base64url, decode_base64url},
 };
 use keyward_issuer::{SigningKey, encode_status_list, mint_api_key};

@@ -5,8 +5,8 @@ use crate::{
     tries,
 };
 use keyward_core::{
-    AnyOr, ApiKeyClaims, Capability, DomainPattern, EndpointPattern, Environment, KeyId, KeyPrefix, Limits, Network, NormalPath, ParsedKey, Policy,
-    PolicyNumber, PolicyTerms, Request, Requirement, Role, ScopeClass, StatusIndex, TenantId, VerifiedKey, Verifier,
+    AnyOr, ApiKeyClaims, Capability, DomainPattern, EndpointPattern, Environment, KeyId, KeyPrefix, Limits, Network, NormalPath, ParsedKey,
+    Policy, PolicyNumber, PolicyTerms, Request, Requirement, Role, ScopeClass, StatusIndex, TenantId, VerifiedKey, Verifier,
 };
 use keyward_issuer::mint_api_key;
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::TestRunner};
@@ -43,7 +43,9 @@ fn pattern() -> impl Strategy<Value = EndpointPattern> + Clone {
 }
 
 fn network() -> impl Strategy<Value = Network> + Clone {
-    some(&["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::1"], |text| Network::parse(text).unwrap())
+    some(&["10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::1"], |text| {
+        Network::parse(text).unwrap()
+    })
 }
 
 fn domain() -> impl Strategy<Value = DomainPattern> + Clone {
@@ -103,7 +105,12 @@ struct Asked {
 
 fn asked() -> impl Strategy<Value = Asked> {
     let path = some(&["/", "/a", "/a/", "/a/b", "/a/b/c", "/a/x/c", "/b", "/b/b", "/c/b"], |text| NormalPath::parse(text).unwrap());
-    let address = option::weighted(0.9, some(&["10.1.2.3", "::ffff:10.1.2.4", "10.9.9.9", "192.0.2.1", "2001:db8::1", "2001:db8::2", "fe80::1"], |text| text.parse().unwrap()));
+    let address = option::weighted(
+        0.9,
+        some(&["10.1.2.3", "::ffff:10.1.2.4", "10.9.9.9", "192.0.2.1", "2001:db8::1", "2001:db8::2", "fe80::1"], |text| {
+            text.parse().unwrap()
+        }),
+    );
     let domain = option::weighted(0.9, select(vec!["a.com", "b.a.com", "c.b.a.com", "x.com", "com"]));
     let requirement = prop_oneof![Just(Requirement::Authenticated), capability().prop_map(Requirement::Capability)];
     (select(vec!["GET", "POST"]), path, address, domain, prop::bool::weighted(0.8), option::weighted(0.95, requirement))
@@ -138,7 +145,10 @@ fn what_is_covered_permits_nothing_that_what_covers_it_refuses() {
     };
     TestRunner::new(tries(1500)).run(&(pair(), vec(asked(), 24)), check).unwrap();
     // None of it counts if chance never got there.
-    assert!(covered.get() > 30 && permitted.get() > 30 && refused.get() > 30, "{covered:?} covered, {permitted:?} permitted, {refused:?} refused");
+    assert!(
+        covered.get() > 30 && permitted.get() > 30 && refused.get() > 30,
+        "{covered:?} covered, {permitted:?} permitted, {refused:?} refused"
+    );
 }
 
 proptest! {

@@ -5,9 +5,9 @@ use crate::{
     tries,
 };
 use keyward_core::{
-    AccessTokenClaims, AmendmentPage, Capability, Delta, Digest, DomainPattern, EndpointPattern, Environment, FeedReply, Heartbeat, Kid, Manifest,
-    Missing, Network, NormalPath, ParsedKey, Policy, PolicyClaims, PolicyNumber, PublicKey, Replica, RouteTable, Signed, Snapshot, SnapshotReply,
-    StatusIndex, StatusList, StatusListBody, StatusListClaims, Timestamp, VerifiedToken, Verifier,
+    AccessTokenClaims, AmendmentPage, Capability, Delta, Digest, DomainPattern, EndpointPattern, Environment, FeedReply, Heartbeat, Kid,
+    Manifest, Missing, Network, NormalPath, ParsedKey, Policy, PolicyClaims, PolicyNumber, PublicKey, Replica, RouteTable, Signed,
+    Snapshot, SnapshotReply, StatusIndex, StatusList, StatusListBody, StatusListClaims, Timestamp, VerifiedToken, Verifier,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde::Serialize;
@@ -24,12 +24,14 @@ fn every_parser(text: &str) {
     let _ = keys.open::<StatusListClaims>(text, NOW).map(|claims| claims.status_list.decode());
     let mut replica = Replica::new(vec![root.public_key()]);
     replica.install_manifest(&root.sign(&strategies::manifest(1, 1)).unwrap(), NOW).unwrap();
-    let _ = (replica.install_manifest(text, NOW), replica.install_snapshot(text, NOW), replica.apply_delta(text, NOW), replica.hear(text, NOW));
+    let _ =
+        (replica.install_manifest(text, NOW), replica.install_snapshot(text, NOW), replica.apply_delta(text, NOW), replica.hear(text, NOW));
     let _ = replica.install_part(Missing::Shard(0), text, NOW);
     let _ = (EndpointPattern::parse(text), RouteTable::parse(text), NormalPath::parse(text), Network::parse(text));
     let _ = (Capability::parse(text), DomainPattern::parse(text), PublicKey::parse(text), Kid::parse(text), Digest::parse(text));
     let _ = StatusListBody { bits: 2, lst: text.into() }.decode();
-    let _ = (serde_json::from_str::<FeedReply>(text), serde_json::from_str::<SnapshotReply>(text), serde_json::from_str::<AmendmentPage>(text));
+    let _ =
+        (serde_json::from_str::<FeedReply>(text), serde_json::from_str::<SnapshotReply>(text), serde_json::from_str::<AmendmentPage>(text));
 }
 
 /// One change of a text: some bytes gone, some put in.

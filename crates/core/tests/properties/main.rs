@@ -16,5 +16,12 @@ use proptest::test_runner::Config;
 fn tries(cases: u32) -> Config {
     let soak = std::env::var("KEYWARD_SOAK").ok().and_then(|text| text.parse::<u32>().ok()).unwrap_or(1);
     // What failed once becomes a vector or a test of its own: no file of seeds.
-    Config { cases: cases.saturating_mul(soak), failure_persistence: None, max_shrink_iters: 2000, ..Config::default() }
+    Config {
+        cases: cases.saturating_mul(soak),
+        failure_persistence: None,
+        max_shrink_iters: 2000,
+        max_global_rejects: u32::MAX,
+        max_local_rejects: u32::MAX,
+        ..Config::default()
+    }
 }

@@ -9,8 +9,8 @@ use crate::{
     tries,
 };
 use keyward_core::{
-    Amendment, Delta, Digest, FeedError, Missing, PolicyNumber, Position, Replica, Role, Signed, Snapshot, Standing, Status, StatusIndex, StatusList,
-    Statuses, bounds::SHARD_LEN,
+    Amendment, Delta, Digest, FeedError, Missing, PolicyNumber, Position, Replica, Role, Signed, Snapshot, Standing, Status, StatusIndex,
+    StatusList, Statuses, bounds::SHARD_LEN,
 };
 use keyward_issuer::{amendment_page, status_list_claims};
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -162,9 +162,23 @@ impl Origin {
             to,
             iat_ms: NOW.millis(),
             opened: after.shards.difference(&before.shards).copied().collect(),
-            changes: INDICES.iter().filter(|index| touched(index) || amended(index)).map(|index| (StatusIndex(*index), after.status(*index))).collect(),
-            amendments: after.amendments.iter().filter(|(index, _)| amended(index)).map(|(index, amended)| amendment(*index, *amended)).collect(),
-            supersessions: after.supersessions.iter().filter(|(old, _)| !before.supersessions.contains_key(old)).map(|(old, new)| (PolicyNumber(*old), PolicyNumber(*new))).collect(),
+            changes: INDICES
+                .iter()
+                .filter(|index| touched(index) || amended(index))
+                .map(|index| (StatusIndex(*index), after.status(*index)))
+                .collect(),
+            amendments: after
+                .amendments
+                .iter()
+                .filter(|(index, _)| amended(index))
+                .map(|(index, amended)| amendment(*index, *amended))
+                .collect(),
+            supersessions: after
+                .supersessions
+                .iter()
+                .filter(|(old, _)| !before.supersessions.contains_key(old))
+                .map(|(old, new)| (PolicyNumber(*old), PolicyNumber(*new)))
+                .collect(),
             policies: vec![],
         })
     }

@@ -1,9 +1,10 @@
 //! Everything that travels, at random; and an issuer to sign it.
 
 use keyward_core::{
-    AccessTokenClaims, Amendment, AmendmentPage, AnyOr, ApiKeyClaims, Capability, Delta, Digest, DomainPattern, EndpointPattern, Environment,
-    Heartbeat, KeyId, KeyPrefix, KeySet, KeyState, Limits, Manifest, Network, PolicyClaims, PolicyNumber, PolicyTerms, Role, ScopeClass,
-    Snapshot, Standing, Status, StatusIndex, StatusListBody, StatusListClaims, StatusRef, StatusReference, Statuses, TenantId, Timestamp,
+    AccessTokenClaims, Amendment, AmendmentPage, AnyOr, ApiKeyClaims, Capability, Delta, Digest, DomainPattern, EndpointPattern,
+    Environment, Heartbeat, KeyId, KeyPrefix, KeySet, KeyState, Limits, Manifest, Network, PolicyClaims, PolicyNumber, PolicyTerms, Role,
+    ScopeClass, Snapshot, Standing, Status, StatusIndex, StatusListBody, StatusListClaims, StatusRef, StatusReference, Statuses, TenantId,
+    Timestamp,
 };
 use keyward_issuer::SigningKey;
 use proptest::{collection::vec, option, prelude::*};
@@ -73,14 +74,16 @@ fn expiry() -> impl Strategy<Value = Option<u32>> {
 }
 
 pub(crate) fn key_claims() -> impl Strategy<Value = ApiKeyClaims> {
-    (scope(), any::<bool>(), expiry(), any::<u32>(), any::<u32>(), key_id()).prop_map(|(scope, exchange, expires, index, policy, id)| ApiKeyClaims {
-        scope,
-        exchange,
-        signing_key: signer(Some(Role::ApiKey)).kid().short(),
-        expires,
-        index: StatusIndex(index),
-        policy: PolicyNumber(policy),
-        id,
+    (scope(), any::<bool>(), expiry(), any::<u32>(), any::<u32>(), key_id()).prop_map(|(scope, exchange, expires, index, policy, id)| {
+        ApiKeyClaims {
+            scope,
+            exchange,
+            signing_key: signer(Some(Role::ApiKey)).kid().short(),
+            expires,
+            index: StatusIndex(index),
+            policy: PolicyNumber(policy),
+            id,
+        }
     })
 }
 
@@ -93,7 +96,11 @@ fn status() -> impl Strategy<Value = Status> {
 }
 
 fn amendment() -> impl Strategy<Value = Amendment> {
-    (any::<u32>(), any::<u32>(), expiry()).prop_map(|(index, policy, expires)| Amendment { index: StatusIndex(index), policy: PolicyNumber(policy), expires })
+    (any::<u32>(), any::<u32>(), expiry()).prop_map(|(index, policy, expires)| Amendment {
+        index: StatusIndex(index),
+        policy: PolicyNumber(policy),
+        expires,
+    })
 }
 
 fn supersessions() -> impl Strategy<Value = Vec<(PolicyNumber, PolicyNumber)>> {
@@ -103,8 +110,8 @@ fn supersessions() -> impl Strategy<Value = Vec<(PolicyNumber, PolicyNumber)>> {
 pub(crate) fn delta() -> impl Strategy<Value = Delta> {
     let changes = vec((any::<u32>(), status()).prop_map(|(index, status)| (StatusIndex(index), status)), 0..6);
     let numbers = (any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>());
-    (numbers, vec(any::<u32>(), 0..3), changes, vec(amendment(), 0..4), supersessions(), vec(any::<u32>().prop_map(PolicyNumber), 0..3)).prop_map(
-        |((epoch, from, to, iat_ms), opened, changes, amendments, supersessions, policies)| Delta {
+    (numbers, vec(any::<u32>(), 0..3), changes, vec(amendment(), 0..4), supersessions(), vec(any::<u32>().prop_map(PolicyNumber), 0..3))
+        .prop_map(|((epoch, from, to, iat_ms), opened, changes, amendments, supersessions, policies)| Delta {
             epoch,
             from,
             to,
@@ -114,19 +121,24 @@ pub(crate) fn delta() -> impl Strategy<Value = Delta> {
             amendments,
             supersessions,
             policies,
-        },
-    )
+        })
 }
 
 pub(crate) fn heartbeat() -> impl Strategy<Value = Heartbeat> {
-    (any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>(), digest())
-        .prop_map(|(epoch, seq, iat_ms, manifest, digest)| Heartbeat { epoch, seq, iat_ms, manifest, digest })
+    (any::<u32>(), any::<u64>(), any::<u64>(), any::<u64>(), digest()).prop_map(|(epoch, seq, iat_ms, manifest, digest)| Heartbeat {
+        epoch,
+        seq,
+        iat_ms,
+        manifest,
+        digest,
+    })
 }
 
 pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
     let pages = vec((any::<u32>().prop_map(StatusIndex), digest()), 0..4);
-    (any::<u32>(), any::<u64>(), any::<u64>(), vec((any::<u32>(), digest()), 0..4), pages, supersessions())
-        .prop_map(|(epoch, seq, iat_ms, shards, amendments, supersessions)| Snapshot { epoch, seq, iat_ms, shards, amendments, supersessions })
+    (any::<u32>(), any::<u64>(), any::<u64>(), vec((any::<u32>(), digest()), 0..4), pages, supersessions()).prop_map(
+        |(epoch, seq, iat_ms, shards, amendments, supersessions)| Snapshot { epoch, seq, iat_ms, shards, amendments, supersessions },
+    )
 }
 
 pub(crate) fn amendments() -> impl Strategy<Value = AmendmentPage> {
@@ -149,7 +161,10 @@ pub(crate) fn pattern() -> impl Strategy<Value = EndpointPattern> {
 pub(crate) fn network() -> impl Strategy<Value = Network> {
     let masked = |address: u128, len: u32, width: u32| address >> (128 - width) >> (width - len).min(127) << (width - len).min(127);
     prop_oneof![
-        (any::<u128>(), 0..=32u32).prop_map(move |(bits, len)| format!("{}/{len}", std::net::Ipv4Addr::from(masked(bits, len.max(1), 32) as u32 * u32::from(len > 0)))),
+        (any::<u128>(), 0..=32u32).prop_map(move |(bits, len)| format!(
+            "{}/{len}",
+            std::net::Ipv4Addr::from(masked(bits, len.max(1), 32) as u32 * u32::from(len > 0))
+        )),
         (any::<u128>(), 1..=128u32).prop_map(move |(bits, len)| format!("{}/{len}", std::net::Ipv6Addr::from(masked(bits, len, 128)))),
     ]
     .prop_map(|text| Network::parse(&text).unwrap())
@@ -182,7 +197,8 @@ fn constraint() -> impl Strategy<Value = (String, serde_json::Value)> {
         any::<u64>().prop_map(|n| ("mcp_timeout_seconds".into(), json!(n))),
         any::<bool>().prop_map(|on| ("enable_premium_features".into(), json!(on))),
         vec("\\.[a-z]{1,4}", 0..3).prop_map(|types| ("allowed_file_types".into(), json!(types))),
-        (any::<i64>(), -1e9..1e9f64, ".{0,8}").prop_map(|(n, x, text)| ("llm:gpt-4".into(), json!({ "a": n, "b": [x, null, true, { "c": text }] }))),
+        (any::<i64>(), -1e9..1e9f64, ".{0,8}")
+            .prop_map(|(n, x, text)| ("llm:gpt-4".into(), json!({ "a": n, "b": [x, null, true, { "c": text }] }))),
     ]
 }
 
@@ -205,13 +221,23 @@ pub(crate) fn terms() -> impl Strategy<Value = PolicyTerms> {
 }
 
 pub(crate) fn policy() -> impl Strategy<Value = PolicyClaims> {
-    (terms(), any::<u32>(), any::<u32>(), any::<u64>()).prop_map(|(terms, number, epoch, iat)| terms.numbered(PolicyNumber(number), epoch, iat))
+    (terms(), any::<u32>(), any::<u32>(), any::<u64>())
+        .prop_map(|(terms, number, epoch, iat)| terms.numbered(PolicyNumber(number), epoch, iat))
 }
 
 pub(crate) fn token() -> impl Strategy<Value = AccessTokenClaims> {
     let lists = (vec(capability(), 0..4), any_or(pattern()), any_or(network()));
-    ((".{0,20}", ".{0,20}", ".{0,20}"), key_id(), (any::<u64>(), any::<u64>()), uuid(), tenant(), lists, limits(), (any::<u32>(), ".{0,20}")).prop_map(
-        |((iss, aud, scope), id, (exp, iat), jti, tenant, (cap, ep, ip), lim, (idx, uri))| AccessTokenClaims {
+    (
+        (".{0,20}", ".{0,20}", ".{0,20}"),
+        key_id(),
+        (any::<u64>(), any::<u64>()),
+        uuid(),
+        tenant(),
+        lists,
+        limits(),
+        (any::<u32>(), ".{0,20}"),
+    )
+        .prop_map(|((iss, aud, scope), id, (exp, iat), jti, tenant, (cap, ep, ip), lim, (idx, uri))| AccessTokenClaims {
             iss,
             sub: id,
             aud,
@@ -226,6 +252,5 @@ pub(crate) fn token() -> impl Strategy<Value = AccessTokenClaims> {
             ip,
             lim,
             status: StatusReference { status_list: StatusRef { idx, uri } },
-        },
-    )
+        })
 }

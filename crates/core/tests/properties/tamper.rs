@@ -5,8 +5,8 @@ use crate::{
     tries,
 };
 use keyward_core::{
-    ApiKeyClaims, Environment, KeyId, KeyPrefix, Manifest, ParsedKey, PolicyNumber, Refusal, Reason, Role, ScopeClass, Signed, StatusIndex, Verifier,
-    codec::write_key,
+    ApiKeyClaims, Environment, KeyId, KeyPrefix, Manifest, ParsedKey, PolicyNumber, Reason, Refusal, Role, ScopeClass, Signed, StatusIndex,
+    Verifier, codec::write_key,
 };
 use keyward_issuer::mint_api_key;
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};

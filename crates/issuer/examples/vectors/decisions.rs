@@ -1,5 +1,5 @@
 use crate::{
-    Case, File, error, ok,
+    Case, Change, File, error, ok,
     world::{self, NOW_MS, given, key_claims, mint, policy_claims},
 };
 use keyward_core::{ApiKeyClaims, PolicyNumber, ScopeClass};
@@ -30,8 +30,6 @@ pub(crate) fn file() -> File {
         cases,
     }
 }
-
-type Change<'a> = &'a dyn Fn(&mut Value);
 
 /// A request that is permitted, but for what `change` makes of it. `change` sees the whole input.
 fn input(change: Change<'_>) -> Value {
@@ -104,7 +102,17 @@ fn endpoints() -> Vec<Case> {
     for path in ["/v1/admin", "/v1/admin/", "/v1/admin/x", "/v1/%61dmin", "/v1/adm%69n/x", "/%76%31/admin"] {
         cases.push(deny(&format!("blocked as {path}"), "endpoint_blocked", &blocked(path)));
     }
-    for path in ["/v1/x/../admin", "/v1/x/%2e%2e/admin", "/v1//admin", "/v1\\admin", "/v1%2fadmin", "/v1/%2561dmin", "/v1/%25%361dmin", "/v1/admin;x=1", "/v1/admin%00"] {
+    for path in [
+        "/v1/x/../admin",
+        "/v1/x/%2e%2e/admin",
+        "/v1//admin",
+        "/v1\\admin",
+        "/v1%2fadmin",
+        "/v1/%2561dmin",
+        "/v1/%25%361dmin",
+        "/v1/admin;x=1",
+        "/v1/admin%00",
+    ] {
         cases.push(deny(&format!("refused as {path}"), "path_refused", &blocked(path)));
     }
     cases
@@ -160,7 +168,9 @@ fn scopes_and_constraints() -> Vec<Case> {
             input["policy"]["scope"] = "tenant".into();
         }),
         deny("a policy above the signed scope", "scope_exceeded", &|input| input["policy"]["scope"] = "admin".into()),
-        permit("known constraints", &|input| input["policy"]["constraints"] = json!({ "mcp_timeout_seconds": 5, "llm:gpt-4": { "top_p": 0.5 } })),
+        permit("known constraints", &|input| {
+            input["policy"]["constraints"] = json!({ "mcp_timeout_seconds": 5, "llm:gpt-4": { "top_p": 0.5 } })
+        }),
         deny("an unknown constraint", "constraint_unknown", &|input| input["policy"]["constraints"] = json!({ "max_teleports": 3 })),
         deny("the policy that was signed, where another has taken its place", "policy_unavailable", &|input| {
             input["key"] = mint("api", ApiKeyClaims { policy: PolicyNumber(4), ..key_claims() }).into();

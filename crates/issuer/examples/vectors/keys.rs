@@ -52,25 +52,53 @@ fn genuine() -> Vec<Case> {
     };
     let mut cases = vec![
         ok("a user's key", now(mint("api", key_claims())), held(|_| ())),
-        ok("a tenant's key", now(mint("api", with(&|claims| claims.scope = ScopeClass::Tenant))), held(|held| held["scope"] = "tenant".into())),
-        ok("an admin's key", now(mint("api", with(&|claims| claims.scope = ScopeClass::Admin))), held(|held| held["scope"] = "admin".into())),
-        ok("a key that may be exchanged", now(mint("api", with(&|claims| claims.exchange = true))), held(|held| held["exchange"] = true.into())),
+        ok(
+            "a tenant's key",
+            now(mint("api", with(&|claims| claims.scope = ScopeClass::Tenant))),
+            held(|held| held["scope"] = "tenant".into()),
+        ),
+        ok(
+            "an admin's key",
+            now(mint("api", with(&|claims| claims.scope = ScopeClass::Admin))),
+            held(|held| held["scope"] = "admin".into()),
+        ),
+        ok(
+            "a key that may be exchanged",
+            now(mint("api", with(&|claims| claims.exchange = true))),
+            held(|held| held["exchange"] = true.into()),
+        ),
         ok("a key without expiry", now(mint("api", with(&|claims| claims.expires = None))), held(|held| held["expires"] = Value::Null)),
-        ok("a key at the end of its shard", now(mint("api", with(&|claims| claims.index = StatusIndex(world::LAST)))), held(|held| held["index"] = world::LAST.into())),
+        ok(
+            "a key at the end of its shard",
+            now(mint("api", with(&|claims| claims.index = StatusIndex(world::LAST)))),
+            held(|held| held["index"] = world::LAST.into()),
+        ),
         ok("in its last millisecond", at(mint("api", key_claims()), (NOW + 3600) * 1000 - 1), held(|_| ())),
         error("from the moment that its expiry names", at(mint("api", key_claims()), (NOW + 3600) * 1000), "key_expired"),
         error("with an expiry of zero", now(mint("api", with(&|claims| claims.expires = Some(0)))), "key_expired"),
         ok("of a signing key that signs no more", now(mint("api verify-only", key_claims())), held(|_| ())),
-        ok("of a signing key that ends before it", now(mint("api expiring", key_claims())), held(|held| held["expires"] = (NOW + 1000).into())),
+        ok(
+            "of a signing key that ends before it",
+            now(mint("api expiring", key_claims())),
+            held(|held| held["expires"] = (NOW + 1000).into()),
+        ),
         error("of a signing key that has ended", at(mint("api expiring", key_claims()), (NOW + 1000) * 1000), "signing_key_expired"),
-        error("after the manifest has expired", at(mint("api", with(&|claims| claims.expires = None)), (NOW + 1_000_000) * 1000), "state_unavailable"),
+        error(
+            "after the manifest has expired",
+            at(mint("api", with(&|claims| claims.expires = None)), (NOW + 1_000_000) * 1000),
+            "state_unavailable",
+        ),
         ok("superseded policy", now(mint("api", with(&|claims| claims.policy = PolicyNumber(4)))), held(|held| held["policy"] = 20.into())),
     ];
     for prefix in ["ab", "acme", "a23456789012"] {
         let key = mint_as("api", key_claims(), prefix, Environment::Live);
         cases.push(ok(format!("with the prefix {prefix}"), now(key.expose()), held(|_| ())));
     }
-    cases.push(error("of the other environment", now(mint_as("api", key_claims(), "kwd", Environment::Test).expose()), "wrong_environment"));
+    cases.push(error(
+        "of the other environment",
+        now(mint_as("api", key_claims(), "kwd", Environment::Test).expose()),
+        "wrong_environment",
+    ));
     cases
 }
 
@@ -215,7 +243,10 @@ fn forged() -> Vec<Case> {
         ("more scope than was signed", written(ApiKeyClaims { scope: ScopeClass::Admin, ..claims }, &stolen)),
         ("more time than was signed", written(ApiKeyClaims { expires: None, ..claims }, &stolen)),
         ("another index than was signed", written(ApiKeyClaims { index: StatusIndex(10), ..claims }, &stolen)),
-        ("the other environment, with the checksum mended", with_checksum(&mint_as("api", key_claims(), "kwd", Environment::Test).expose().replace("_test_", "_live_"))),
+        (
+            "the other environment, with the checksum mended",
+            with_checksum(&mint_as("api", key_claims(), "kwd", Environment::Test).expose().replace("_test_", "_live_")),
+        ),
         ("another prefix, with the checksum mended", with_checksum(&key.replace("kwd_", "kwe_"))),
         ("signed by somebody else under our signing key's name", by_nobody),
     ];
@@ -253,11 +284,19 @@ fn statuses() -> Vec<Case> {
         ok("before the end in its amendment", at(of(world::ENDED), NOW_MS - 1), amended(world::ENDED, 17, NOW.into())),
         ok("renewed by its amendment", now(ended_long_ago.clone()), amended(world::RENEWED, 17, (NOW + 500).into())),
         error("renewed, and over again", at(ended_long_ago, (NOW + 500) * 1000), "key_expired"),
-        ok("amended to a policy that is superseded", now(of(world::AMENDED_TO_SUPERSEDED)), amended(world::AMENDED_TO_SUPERSEDED, 20, Value::Null)),
+        ok(
+            "amended to a policy that is superseded",
+            now(of(world::AMENDED_TO_SUPERSEDED)),
+            amended(world::AMENDED_TO_SUPERSEDED, 20, Value::Null),
+        ),
         error("amended, and the amendment is nowhere", now(of(world::AMENDMENT_LOST)), "amendment_unavailable"),
         error("in a shard that isn't loaded", now(of(world::NOT_LOADED)), "status_unavailable"),
         error("in a shard that there isn't", now(of(world::UNKNOWN_SHARD)), "status_unavailable"),
         error("at the highest index", now(of(u32::MAX)), "status_unavailable"),
-        error("revoked, of the other environment", now(mint_as("api", ApiKeyClaims { index: StatusIndex(world::REVOKED), ..key_claims() }, "kwd", Environment::Test).expose()), "wrong_environment"),
+        error(
+            "revoked, of the other environment",
+            now(mint_as("api", ApiKeyClaims { index: StatusIndex(world::REVOKED), ..key_claims() }, "kwd", Environment::Test).expose()),
+            "wrong_environment",
+        ),
     ]
 }

@@ -25,6 +25,9 @@ struct File {
     cases: Vec<Case>,
 }
 
+/// What is changed in an input that was right.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 /// What goes in, and what has to come out: `{"ok":…}` or `{"error":…}`.
 struct Case {
     name: String,

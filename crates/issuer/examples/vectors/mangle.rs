@@ -137,7 +137,11 @@ impl Sound {
     /// Rightly signed by keys that may not sign this kind: the reader knows some of them, for something else.
     pub(crate) fn by_others(&self) -> Vec<(String, String)> {
         let names = ["api", "token", "policy", "feed", "audit", "root", "nobody"];
-        names.into_iter().filter(|name| *name != self.signer).map(|name| (format!("signed by the key: {name}"), self.signed_by(name))).collect()
+        names
+            .into_iter()
+            .filter(|name| *name != self.signer)
+            .map(|name| (format!("signed by the key: {name}"), self.signed_by(name)))
+            .collect()
     }
 
     pub(crate) fn signed_by(&self, name: &str) -> String {
@@ -160,7 +164,8 @@ fn flip(signature: &str) -> String {
 /// The same signature with the group order (RFC 8032 section 5.1) added to S: it holds for verifiers that don't reduce.
 fn add_order(signature: &str) -> String {
     const ORDER: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0x10,
     ];
     let mut bytes = decode(signature);
     let mut carry = 0;

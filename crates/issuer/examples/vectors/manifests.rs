@@ -1,6 +1,7 @@
 use crate::{
-    Case, File, error, ok,
+    Case, File, error,
     mangle::{Sound, jws},
+    ok,
     world::{self, EPOCH, NOW, NOW_MS, VERSION, manifest, roots, signer},
 };
 use keyward_core::{Digest, KeyState, Manifest, Role};

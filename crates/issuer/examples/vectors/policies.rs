@@ -1,5 +1,5 @@
 use crate::{
-    Case, File, error,
+    Case, Change, File, error,
     mangle::Sound,
     ok,
     world::{self, EPOCH, FIRST_POLICY, NOW_MS, given, policy_claims},
@@ -19,10 +19,16 @@ pub(crate) fn file() -> File {
         ok("a policy", now(policy.text()), number),
         ok("with the newer name of the algorithm", now(policy.with_new_alg()), number),
         error("of another number than was asked for", json!({ "text": policy.text(), "number": number + 1, "now_ms": NOW_MS }), "Number"),
-        error("after the manifest has expired", json!({ "text": policy.text(), "number": number, "now_ms": (world::NOW + 1_000_000) * 1000 }), "Open(ManifestExpired)"),
+        error(
+            "after the manifest has expired",
+            json!({ "text": policy.text(), "number": number, "now_ms": (world::NOW + 1_000_000) * 1000 }),
+            "Open(ManifestExpired)",
+        ),
         error("by a retired key", now(policy.signed_by("policy retired")), "Open(KeyState)"),
     ];
-    cases.extend(policy.spoiled().into_iter().map(|spoiled| error(spoiled.name, now(spoiled.text), format!("Open(Jws({}))", spoiled.error))));
+    cases.extend(
+        policy.spoiled().into_iter().map(|spoiled| error(spoiled.name, now(spoiled.text), format!("Open(Jws({}))", spoiled.error))),
+    );
     cases.extend(policy.by_others().into_iter().map(|(name, text)| error(name, now(text), "Open(UnknownKey)")));
     cases.extend(epochs(&|claims| of(payload(claims))));
     cases.extend(shapes(&|change| {
@@ -31,7 +37,13 @@ pub(crate) fn file() -> File {
         now(of(value))
     }));
     cases.push(repeated(&policy));
-    File { name: "policies.json", about: "Signed policies, and the `number` under which they were asked for.", operation: "policy", given: given(), cases }
+    File {
+        name: "policies.json",
+        about: "Signed policies, and the `number` under which they were asked for.",
+        operation: "policy",
+        given: given(),
+        cases,
+    }
 }
 
 /// A number that this epoch has given anew means what it means now.
@@ -54,10 +66,10 @@ fn epochs(text: &dyn Fn(PolicyClaims) -> String) -> Vec<Case> {
     ]
 }
 
-fn shapes(with: &dyn Fn(&dyn Fn(&mut Value)) -> Value) -> Vec<Case> {
+fn shapes(with: &dyn Fn(Change<'_>) -> Value) -> Vec<Case> {
     let number = policy_claims().number.0;
-    let taken = |name: &str, change: &dyn Fn(&mut Value)| ok(name, with(change), number);
-    let refused = |name: &str, code: &str, change: &dyn Fn(&mut Value)| error(name, with(change), code);
+    let taken = |name: &str, change: Change<'_>| ok(name, with(change), number);
+    let refused = |name: &str, code: &str, change: Change<'_>| error(name, with(change), code);
     const PAYLOAD: &str = "Open(Jws(Payload))";
     let many = |text: &dyn Fn(usize) -> String, count: usize| (0..count).map(text).collect::<Vec<_>>();
     let paths = |count| many(&|n| EndpointPattern::parse(&format!("/{n}")).expect("a pattern").to_string(), count);
@@ -81,12 +93,18 @@ fn shapes(with: &dyn Fn(&dyn Fn(&mut Value)) -> Value) -> Vec<Case> {
         refused("with too many constraints", "TooLong", &|policy| {
             policy["constraints"] = (0..65).map(|n| (format!("c{n}"), json!(1))).collect();
         }),
-        refused("with a constraint of another type", "Constraint", &|policy| policy["constraints"] = json!({ "mcp_timeout_seconds": "30" })),
+        refused("with a constraint of another type", "Constraint", &|policy| {
+            policy["constraints"] = json!({ "mcp_timeout_seconds": "30" })
+        }),
         refused("with a negative constraint", "Constraint", &|policy| policy["constraints"] = json!({ "mcp_timeout_seconds": -1 })),
         refused("with a switch that is a number", "Constraint", &|policy| policy["constraints"] = json!({ "enable_premium_features": 1 })),
         refused("with a list of other than strings", "Constraint", &|policy| policy["constraints"] = json!({ "allowed_file_types": [1] })),
-        refused("with a capability's constraint that is no object", "Constraint", &|policy| policy["constraints"] = json!({ "llm:gpt-4": true })),
-        refused("with a limit missing: it doesn't mean unlimited", PAYLOAD, &|policy| drop(policy["limits"].as_object_mut().expect("limits").remove("daily_quota"))),
+        refused("with a capability's constraint that is no object", "Constraint", &|policy| {
+            policy["constraints"] = json!({ "llm:gpt-4": true })
+        }),
+        refused("with a limit missing: it doesn't mean unlimited", PAYLOAD, &|policy| {
+            drop(policy["limits"].as_object_mut().expect("limits").remove("daily_quota"))
+        }),
         refused("with limits in a list", PAYLOAD, &|policy| policy["limits"] = json!([1, 1, 1, 1, 1, 1])),
         refused("with an unknown limit", PAYLOAD, &|policy| policy["limits"]["per_second"] = 1.into()),
         refused("with a limit below zero", PAYLOAD, &|policy| policy["limits"]["daily_quota"] = (-1).into()),

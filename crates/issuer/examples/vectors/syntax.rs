@@ -125,7 +125,9 @@ pub(crate) fn patterns() -> File {
     ];
     let mut cases: Vec<Case> = matching
         .into_iter()
-        .map(|(pattern, method, path, matches)| ok(format!("{pattern} and {method} {path}"), json!({ "pattern": pattern, "request": [method, path] }), matches))
+        .map(|(pattern, method, path, matches)| {
+            ok(format!("{pattern} and {method} {path}"), json!({ "pattern": pattern, "request": [method, path] }), matches)
+        })
         .collect();
     let written = [("/", "/"), ("/**", "/**"), ("/a/", "/a"), ("POST /%61/*/**", "POST /a/*/**"), ("/a%3fb", "/a%3Fb")];
     cases.extend(written.into_iter().map(|(raw, normal)| ok(format!("{raw} is written"), json!({ "pattern": raw }), normal)));
@@ -222,7 +224,12 @@ pub(crate) fn networks() -> File {
         ("0.0.0.1/0", "HostBits"),
     ];
     cases.extend(bad.into_iter().map(|(raw, code)| error(format!("{raw:?} is refused"), json!({ "network": raw }), code)));
-    file("networks.json", "network", "Addresses and CIDR blocks: with an `address`, whether they hold it; without, how they are written.", cases)
+    file(
+        "networks.json",
+        "network",
+        "Addresses and CIDR blocks: with an `address`, whether they hold it; without, how they are written.",
+        cases,
+    )
 }
 
 pub(crate) fn capabilities() -> File {
@@ -240,7 +247,9 @@ pub(crate) fn capabilities() -> File {
         .into_iter()
         .map(|(held, wanted, covers)| ok(format!("{held} and {wanted}"), json!({ "held": held, "wanted": wanted }), covers))
         .collect();
-    for bad in ["", ":", "llm", "llm:", ":gpt", "*", "*:*", "*:gpt", "llm:gp*", "llm:**", "llm:a:b", "llm: a", "llm:a b", "llm:\u{e4}", "llm:a/b"] {
+    for bad in
+        ["", ":", "llm", "llm:", ":gpt", "*", "*:*", "*:gpt", "llm:gp*", "llm:**", "llm:a:b", "llm: a", "llm:a b", "llm:\u{e4}", "llm:a/b"]
+    {
         cases.push(error(format!("{bad:?} is refused"), json!({ "held": bad, "wanted": "llm:gpt-4" }), "CapabilityError"));
     }
     let long = format!("llm:{}", "a".repeat(509));
@@ -267,7 +276,24 @@ pub(crate) fn domains() -> File {
         .into_iter()
         .map(|(pattern, host, matches)| ok(format!("{pattern} and {host:?}"), json!({ "pattern": pattern, "host": host }), matches))
         .collect();
-    for bad in ["", "*", "*.", "*.*.com", "a.*.com", "a*.com", "Example.com", "https://example.com", "example.com:443", "example.com/", ".com", "a..b", "-a.com", "a-.com", "\u{e4}.com", "a_b.com"] {
+    for bad in [
+        "",
+        "*",
+        "*.",
+        "*.*.com",
+        "a.*.com",
+        "a*.com",
+        "Example.com",
+        "https://example.com",
+        "example.com:443",
+        "example.com/",
+        ".com",
+        "a..b",
+        "-a.com",
+        "a-.com",
+        "\u{e4}.com",
+        "a_b.com",
+    ] {
         cases.push(error(format!("{bad:?} is refused"), json!({ "pattern": bad, "host": "example.com" }), "Domain"));
     }
     cases.push(error("a label of 64 letters", json!({ "pattern": "a".repeat(64), "host": "example.com" }), "Domain"));

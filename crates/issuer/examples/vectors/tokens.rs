@@ -1,5 +1,5 @@
 use crate::{
-    Case, File, error,
+    Case, Change, File, error,
     mangle::Sound,
     ok,
     world::{self, AUDIENCE, ISSUER, NOW, NOW_MS, given, key_id, policy_claims, tenant},
@@ -35,7 +35,8 @@ pub(crate) fn file() -> File {
         error("by a key that has ended", now(token.signed_by("token expired")), "Open(KeyState)"),
         error("an API key in a token's place", now(world::mint("api", world::key_claims())), "Open(Jws(Encoding))"),
     ];
-    cases.extend(token.spoiled().into_iter().map(|spoiled| error(spoiled.name, now(spoiled.text), format!("Open(Jws({}))", spoiled.error))));
+    cases
+        .extend(token.spoiled().into_iter().map(|spoiled| error(spoiled.name, now(spoiled.text), format!("Open(Jws({}))", spoiled.error))));
     cases.extend(token.by_others().into_iter().map(|(name, text)| error(name, now(text), "Open(UnknownKey)")));
     cases.extend(claims(&|change| {
         let mut payload = payload();
@@ -45,8 +46,8 @@ pub(crate) fn file() -> File {
     File { name: "tokens.json", about: "Capability tokens, for the `audience` given.", operation: "token", given: given(), cases }
 }
 
-fn claims(with: &dyn Fn(&dyn Fn(&mut Value)) -> Value) -> Vec<Case> {
-    let refused = |name: &str, code: &str, change: &dyn Fn(&mut Value)| error(name, with(change), code);
+fn claims(with: &dyn Fn(Change<'_>) -> Value) -> Vec<Case> {
+    let refused = |name: &str, code: &str, change: Change<'_>| error(name, with(change), code);
     let of = |index: u32| move |token: &mut Value| token["status"]["status_list"]["idx"] = index.into();
     let list = |uri: String| move |token: &mut Value| token["status"]["status_list"]["uri"] = uri.clone().into();
     let subject = json!(key_id());
