@@ -1,11 +1,14 @@
 //! A change reaches every edge soon, and the first request after it is already right.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use keyward_tests::{eventually, http::Request};
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::support::{Caller, Load, SOON, Stack, Statistics, alone, together};
 
@@ -25,10 +28,15 @@ async fn last_of_the_old(
     change: impl Future<Output = Result<()>>,
 ) -> Result<Duration> {
     let mut edges = JoinSet::new();
+    let all_call = Arc::new(Barrier::new(stack.edges.len() + 1));
     for edge in &stack.edges {
         let mut caller = Caller::new(edge.addresses()[0], request.clone());
+        let all_call = all_call.clone();
         edges.spawn(async move {
-            let (mut last, mut settled) = (Instant::now(), 0);
+            let first = caller.call().await?;
+            ensure!(first.status() == before, "{} before anything has changed", first.status());
+            all_call.wait().await;
+            let (mut last, mut settled) = (first.answered, 0);
             let start = Instant::now();
             while settled < SETTLED {
                 let answer = caller.call().await?;
@@ -45,6 +53,7 @@ async fn last_of_the_old(
             Ok(last)
         });
     }
+    all_call.wait().await;
     let sent = Instant::now();
     change.await?;
     let mut last = sent;
