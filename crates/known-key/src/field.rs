@@ -11,9 +11,13 @@
 //! | `a - b` | m units | tight | m + 2 units (it adds 2p, so that no limb is negative) |
 //! | `a * b` | at most 3 units | at most 2 units | tight |
 
+#[cfg(test)]
+mod bounds;
 mod fe26;
 mod fe51;
 mod invert;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use fe26::Fe26;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]

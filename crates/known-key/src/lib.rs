@@ -33,6 +33,7 @@
 //! taken on a given machine), `point` (the curve), `field` (numbers modulo 2^255 - 19).
 
 #![no_std]
+#![allow(clippy::needless_range_loop, reason = "limbs are numbered, as in the formulas")]
 
 extern crate alloc;
 

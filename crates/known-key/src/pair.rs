@@ -226,3 +226,40 @@ impl Packed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::field::Field;
+    use proptest::prelude::*;
+
+    fn pair(first: &Fe26, second: &Fe26) -> Pair {
+        let (x, y) = (&first.0, &second.0);
+        Pair(core::array::from_fn(|j| u32x4(x[2 * j], y[2 * j], x[2 * j + 1], y[2 * j + 1])))
+    }
+
+    /// Numbers of up to so many units, often with limbs at a bound.
+    fn up_to(units: u32) -> impl Strategy<Value = Fe26> {
+        TIGHT26
+            .map(|tight| prop_oneof![2 => 0..=units * tight, 1 => Just(0), 2 => Just(units * tight)])
+            .prop_map(Fe26)
+    }
+
+    fn same(pair: Pair, expected: [Fe26; 2]) -> Result<(), TestCaseError> {
+        prop_assert_eq!(pair.split().map(Fe26::to_bytes), expected.map(Fe26::to_bytes));
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn both_numbers_are_what_they_are_alone(a in up_to(3), b in up_to(3), c in up_to(2), d in up_to(2)) {
+            same(pair(&a, &b) * pair(&c, &d), [a * c, b * d])?;
+        }
+
+        #[test]
+        fn sums_and_differences_too(a in up_to(1), b in up_to(1), c in up_to(1), d in up_to(1)) {
+            same(pair(&a, &b) + pair(&c, &d), [a + c, b + d])?;
+            same(pair(&a, &b) - pair(&c, &d), [a - c, b - d])?;
+        }
+    }
+}

@@ -101,7 +101,7 @@ fn multiply(x: &Fe26, y: &Fe26) -> Fe26 {
     let column = |k: usize| -> u64 {
         let mut sum = 0;
         for i in 0..10 {
-            let x = if k % 2 == 0 && i % 2 == 1 { x2[i] } else { x[i] };
+            let x = if k.is_multiple_of(2) && i % 2 == 1 { x2[i] } else { x[i] };
             let y = if i <= k { y[k - i] } else { y19[k + 10 - i] };
             sum += u64::from(x) * u64::from(y);
         }

@@ -14,7 +14,7 @@ const MASK: u64 = (1 << 51) - 1;
 pub(crate) const TIGHT: [u64; 5] = [MASK + (1 << 12); 5];
 
 /// 2p with every limb at least as large as a tight one.
-const TWO_P: [u64; 5] = [2 * MASK - 36, 2 * MASK, 2 * MASK, 2 * MASK, 2 * MASK];
+pub(crate) const TWO_P: [u64; 5] = [2 * MASK - 36, 2 * MASK, 2 * MASK, 2 * MASK, 2 * MASK];
 
 impl Fe51 {
     /// Whether no limb is above `units` tight ones.
