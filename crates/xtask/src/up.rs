@@ -106,9 +106,10 @@ Keyward is up.
 
 Create a key at the origin:
 
-  KEY=$(curl -s {origin}/api/v1/api-keys -H "Authorization: Bearer $(cat {key})" \
-    -H 'Content-Type: application/json' -d '{body}' \
-    | sed 's/.*"raw_key":"\([^"]*\)".*/\1/')
+  ANSWER=$(curl -s {origin}/api/v1/api-keys -H "Authorization: Bearer $(cat {key})" \
+    -H 'Content-Type: application/json' -d '{body}')
+  KEY=$(echo "$ANSWER" | sed 's/.*"raw_key":"\([^"]*\)".*/\1/')
+  ID=$(echo "$ANSWER" | sed 's/.*"api_key":{{"id":"\([^"]*\)".*/\1/')
 
 Use it at the edge, then spoil it:
 
@@ -117,9 +118,7 @@ Use it at the edge, then spoil it:
 
 Revoke it, and use it again:
 
-  ID=$(curl -s {origin}/api/v1/api-keys -H "Authorization: Bearer $(cat {key})" \
-    | sed 's/.*"id":"\([^"]*\)".*/\1/')
-  curl -s -X DELETE {origin}/api/v1/api-keys/$ID/revoke -H "Authorization: Bearer $(cat {key})"
+  curl -X DELETE {origin}/api/v1/api-keys/$ID/revoke -H "Authorization: Bearer $(cat {key})"
   curl -i http://{edge}/v1/hello -H "Authorization: Bearer $KEY"
 
 Ctrl-C ends everything; the data stay in .keyward."#,

@@ -149,7 +149,7 @@ impl Wire {
 
     pub(crate) async fn write_response(&mut self, response: &Response, head_only: bool) -> Result<()> {
         let mut bytes = Vec::with_capacity(512 + response.body.len());
-        bytes.extend(format!("HTTP/1.1 {} -\r\n", response.status).bytes());
+        bytes.extend(format!("HTTP/1.1 {} {}\r\n", response.status, if response.status == 200 { "OK" } else { "" }).bytes());
         let body: &[u8] = if head_only { &[] } else { &response.body };
         finish(&mut bytes, &response.headers, body, !head_only && response.status != 204);
         Ok(self.stream.write_all(&bytes).await?)

@@ -41,6 +41,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/edge/v1/policies/{number}", get(edge::get_policy))
         .route("/edge/v1/manifest", get(edge::get_manifest))
         .route("/.well-known/jwks.json", get(public::get_jwks))
+        .route("/.well-known/keyward-manifest", get(public::get_manifest))
+        .route("/.well-known/keyward-root", get(public::get_root))
         .route("/status-lists/{shard}", get(public::get_status_list))
         // What the database says can't be trusted after it went back in time: nothing above answers then.
         .route_layer(from_fn_with_state(Arc::clone(&app), stand_still));

@@ -40,6 +40,26 @@ pub async fn get_jwks(State(app): State<Arc<App>>) -> Response {
     ([(header::CACHE_CONTROL, "public, max-age=60")], Json(json!({ "keys": keys }))).into_response()
 }
 
+/// `GET /.well-known/keyward-manifest`: the manifest, which holds public keys alone and proves itself.
+pub async fn get_manifest(State(app): State<Arc<App>>) -> Response {
+    published("application/jwt", app.keyrings.current().manifest.to_string())
+}
+
+/// `GET /.well-known/keyward-root`: the root's public key, for the pages that come from here too. What decides on
+/// requests pins it instead: from a root that travels with the manifest nothing follows.
+pub async fn get_root(State(app): State<Arc<App>>) -> Response {
+    published("text/plain", base64url(app.keyrings.current().root.as_bytes()))
+}
+
+fn published(media_type: &'static str, text: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        (header::CACHE_CONTROL, "public, max-age=60"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    (headers, text).into_response()
+}
+
 /// `GET /status-lists/{shard}` (draft-ietf-oauth-status-list section 8)
 pub async fn get_status_list(State(app): State<Arc<App>>, mut parts: Parts) -> Result<Response> {
     let shard = number_in_path(&mut parts).await?;
@@ -66,6 +86,6 @@ pub async fn get_readyz(State(app): State<Arc<App>>) -> Result<&'static str> {
 /// `GET /metrics`
 pub async fn get_metrics(State(app): State<Arc<App>>) -> Response {
     let position = app.feed.position();
-    let text = app.metrics.render(position.epoch, position.seq);
+    let text = app.metrics.render(position.epoch, position.seq, app.feed.waiting());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

@@ -1,0 +1,42 @@
+// Drives the page in a real browser: `node page.mjs`, told by the environment where things are (a key has no place in
+// a command line). Prints what the page says in each state as JSON, and fails on any error in the browser's console.
+import { chromium } from "playwright-core";
+
+const { CHROMIUM, PAGE, KEY, FORGED, SHOTS } = process.env;
+const browser = await chromium.launch({
+  executablePath: CHROMIUM,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
+});
+const faults = [];
+const requests = [];
+const said = {};
+try {
+  const page = await browser.newPage({ viewport: { width: 900, height: 1000 } });
+  page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("request", (request) => requests.push(`${request.url()} ${request.postData() ?? ""}`));
+  await page.goto(PAGE);
+  const state = async (name, text) => {
+    const before = await page.textContent("#verdict");
+    await page.fill("#key", text);
+    await page.waitForFunction((old) => document.querySelector("#verdict").textContent !== old, before);
+    said[name] = {
+      verdict: await page.textContent("#verdict"),
+      states: await page.$$eval("#checks li", (found) => found.map((item) => item.dataset.state)),
+      values: await page.$$eval("dd", (found) => found.map((item) => item.textContent)),
+    };
+    if (SHOTS) {
+      for (const colorScheme of ["light", "dark"]) {
+        await page.emulateMedia({ colorScheme });
+        await page.screenshot({ path: `${SHOTS}/${name}-${colorScheme}.png` });
+      }
+    }
+  };
+  await page.waitForFunction(() => document.querySelector("#keys").textContent !== "");
+  await state("genuine", KEY);
+  await state("forged", FORGED);
+  await state("mistyped", `${KEY.slice(0, -1)}${KEY.endsWith("0") ? "1" : "0"}`);
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify({ said, faults, leaked: requests.filter((request) => request.includes(KEY.slice(9))) }));
