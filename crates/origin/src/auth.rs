@@ -198,7 +198,7 @@ pub async fn verify(app: &App, parsed: &ParsedKey<'_>, environment: Environment)
 /// As any read.
 async fn find(app: &App, index: StatusIndex) -> Result<Option<Row>> {
     let row = again!(
-sqlx::query!(
+        sqlx::query!(
             r#"SELECT k.id, k.tenant, k.owner, c.status, c.policy AS signed, c.amended_policy, c.amended_expires, p.number, p.superseded_by
                FROM credentials c
                JOIN api_keys k ON k.id = c.api_key
@@ -206,7 +206,8 @@ sqlx::query!(
                WHERE c.index = $1"#,
             i64::from(index.0)
         )
-        .fetch_optional(app.db.system()))?;
+        .fetch_optional(app.db.system())
+    )?;
     let Some(row) = row else { return Ok(None) };
     let status = u8::try_from(row.status).ok().and_then(Status::from_value);
     Ok(Some(Row {

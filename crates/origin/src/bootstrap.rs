@@ -125,19 +125,16 @@ struct Secrets {
 
 async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &Keyring, now: Timestamp) -> anyhow::Result<Secrets> {
     let tenant = TenantId(new_id(now)?.0);
-    sqlx::query!(
-        "INSERT INTO tenants (id, slug, name, created_at) VALUES ($1, 'default', 'Default', $2)",
-        tenant.0,
-        datetime(now)
-    )
-    .execute(&mut *tx)
-    .await?;
+    sqlx::query!("INSERT INTO tenants (id, slug, name, created_at) VALUES ($1, 'default', 'Default', $2)", tenant.0, datetime(now))
+        .execute(&mut *tx)
+        .await?;
     let first = sqlx::query_scalar!(r#"SELECT nextval('position_blocks') AS "first!""#).fetch_one(&mut *tx).await?;
     let first = u32::try_from(first)?;
     let all = resources().map(|resource| Capability::parse(&format!("{resource}:*"))).collect::<Result<Vec<_>, _>>()?;
     // Not TLS only: nobody grants more than they hold, so no key could ever be made for use without TLS.
     let admin = PolicyTerms { capabilities: all, ..unrestricted(tenant, ScopeClass::Admin) };
-    let edge = PolicyTerms { capabilities: vec![Capability::parse("edge:sync")?], require_tls: true, ..unrestricted(tenant, ScopeClass::User) };
+    let edge =
+        PolicyTerms { capabilities: vec![Capability::parse("edge:sync")?], require_tls: true, ..unrestricted(tenant, ScopeClass::User) };
     let mut make = async |terms: PolicyTerms, position: u32, owner: &str, name: &str| -> anyhow::Result<_> {
         let terms = terms.canonical();
         let (policy, _) = find_or_create(tx, &terms, now).await?;
@@ -156,10 +153,7 @@ async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &
         anyhow::ensure!(store_key(tx, &draft, &minted, &profile, now).await?, "a policy vanished");
         Ok(zeroize::Zeroizing::new(minted.raw.expose().to_owned()))
     };
-    Ok(Secrets {
-        admin: make(admin, first, "admin", "First admin").await?,
-        edge: make(edge, first + 1, "keyward", "Edge").await?,
-    })
+    Ok(Secrets { admin: make(admin, first, "admin", "First admin").await?, edge: make(edge, first + 1, "keyward", "Edge").await? })
 }
 
 fn unrestricted(tenant: TenantId, scope: ScopeClass) -> PolicyTerms {

@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::{
-    io::Read,
+    io::{Read, Write},
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
@@ -12,7 +12,10 @@ use clap::{Args, Parser, Subcommand};
 use keyward_core::{Network, ParsedKey, bounds::MAX_KEY_LEN};
 use keyward_postgres::{AlreadyRunning, Options, PrivatePostgres};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -147,8 +150,15 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     std::fs::create_dir_all(&config.data_dir).with_context(|| format!("can't make {}", config.data_dir.display()))?;
     let master = master_key(database.master_key.as_deref(), &config.data_dir)?;
     let (url, postgres) = database.find().await?;
+    let listen = config.listen;
     let server = Server::start(config, &url, &master, Clock::system()).await?;
-    server.serve(stop).await?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "listening");
+    let mut out = std::io::stdout();
+    writeln!(out, "keyward ready http://{address}")?;
+    out.flush()?;
+    server.serve(listener, stop).await?;
     // Its end blocks.
     Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
 }

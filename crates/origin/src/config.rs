@@ -36,7 +36,10 @@ impl Config {
     pub fn check(&self) -> anyhow::Result<()> {
         let shaped = self.issuer.starts_with("http://") || self.issuer.starts_with("https://");
         ensure!(
-            shaped && !self.issuer.ends_with('/') && self.issuer.len() <= MAX_ISSUER && self.issuer.bytes().all(|byte| byte.is_ascii_graphic()),
+            shaped
+                && !self.issuer.ends_with('/')
+                && self.issuer.len() <= MAX_ISSUER
+                && self.issuer.bytes().all(|byte| byte.is_ascii_graphic()),
             "the issuer has to be an http(s) URL without a trailing slash, of at most {MAX_ISSUER} characters"
         );
         Ok(())

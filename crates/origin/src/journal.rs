@@ -102,7 +102,9 @@ impl Memory {
         for (at, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
             match line.strip_suffix(b"\n") {
                 None => break,
-                Some(line) => memory.learn(serde_json::from_slice(line).with_context(|| format!("line {} of {} is damaged", at + 1, path.display()))?),
+                Some(line) => {
+                    memory.learn(serde_json::from_slice(line).with_context(|| format!("line {} of {} is damaged", at + 1, path.display()))?)
+                }
             }
         }
         Ok(memory)

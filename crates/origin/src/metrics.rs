@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
-    sync::{Mutex, PoisonError, atomic::{AtomicU64, Ordering}},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Counters since the server's start.
@@ -34,17 +37,21 @@ impl Metrics {
     }
 
     /// All of them as text.
-    pub fn render(&self, epoch: u32, seq: u64) -> String {
+    pub fn render(&self, epoch: u32, seq: u64, waiting: u64) -> String {
         let mut text = String::from("# TYPE keyward_requests_total counter\n");
         for ((method, route, status), count) in &*self.requests.lock().unwrap_or_else(PoisonError::into_inner) {
             // Writing to a string can't fail.
             let _ = writeln!(text, "keyward_requests_total{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}} {count}");
         }
         text.push_str("# TYPE keyward_signed_total counter\n");
-        for (kind, count) in [("delta", &self.signed.deltas), ("heartbeat", &self.signed.heartbeats), ("snapshot", &self.signed.snapshots)] {
+        for (kind, count) in [("delta", &self.signed.deltas), ("heartbeat", &self.signed.heartbeats), ("snapshot", &self.signed.snapshots)]
+        {
             let _ = writeln!(text, "keyward_signed_total{{kind=\"{kind}\"}} {}", count.load(Ordering::Relaxed));
         }
-        let _ = write!(text, "# TYPE keyward_feed_epoch gauge\nkeyward_feed_epoch {epoch}\n# TYPE keyward_feed_seq gauge\nkeyward_feed_seq {seq}\n");
+        let _ = write!(
+            text,
+            "# TYPE keyward_feed_epoch gauge\nkeyward_feed_epoch {epoch}\n# TYPE keyward_feed_seq gauge\nkeyward_feed_seq {seq}\n# TYPE keyward_feed_waiting gauge\nkeyward_feed_waiting {waiting}\n"
+        );
         text
     }
 }

@@ -73,11 +73,9 @@ impl Policies {
             return Ok(Arc::clone(stored));
         }
         let row = again!(
-sqlx::query!(
-                r#"SELECT terms AS "terms: Json<PolicyTerms>", created_at FROM policies WHERE number = $1"#,
-                i64::from(number.0)
-            )
-            .fetch_optional(app.db.system()))?
+            sqlx::query!(r#"SELECT terms AS "terms: Json<PolicyTerms>", created_at FROM policies WHERE number = $1"#, i64::from(number.0))
+                .fetch_optional(app.db.system())
+        )?
         .ok_or(Code::NotFound)?;
         let created = row.created_at.unix_timestamp().try_into().unwrap_or(0);
         let epoch = app.keyrings.current().keys.manifest().epoch;

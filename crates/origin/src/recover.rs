@@ -57,13 +57,8 @@ pub async fn recover(db: &Db, foundation: &Foundation, journal: &Memory, gap: u3
     let first_index = skip_positions(&mut tx, journal, gap).await?;
     let first_policy = skip_policies(&mut tx, journal, gap).await?;
     let revoked = revoke_again(&mut tx, journal, now).await?;
-    let edition = Edition {
-        issuer: old.iss.clone(),
-        version: old.version.max(journal.manifest) + MANIFEST_GAP,
-        epoch,
-        first_policy,
-        first_index,
-    };
+    let edition =
+        Edition { issuer: old.iss.clone(), version: old.version.max(journal.manifest) + MANIFEST_GAP, epoch, first_policy, first_index };
     publish(&mut tx, &foundation.data_key, edition, now).await?;
     // What was signed in the old epoch is of no use to anybody.
     sqlx::query!("DELETE FROM snapshots").execute(&mut *tx).await?;
@@ -87,10 +82,12 @@ async fn skip_positions(tx: &mut PgConnection, journal: &Memory, gap: u32) -> an
     let block = sqlx::query_scalar!("SELECT last_value FROM position_blocks").fetch_one(&mut *tx).await?;
     let last = sqlx::query_scalar!("SELECT max(position) FROM credentials").fetch_one(&mut *tx).await?;
     let taken = block.max(last.unwrap_or(0)).max(journal.taken.map_or(0, i64::from));
-    let shard = (taken + i64::from(gap) >> SHARD_BITS) + 1;
+    let shard = ((taken + i64::from(gap)) >> SHARD_BITS) + 1;
     let first = u32::try_from(shard << SHARD_BITS).context("status positions are used up")?;
     sqlx::query!("SELECT setval('position_blocks', $1, false)", i64::from(first)).fetch_one(&mut *tx).await?;
-    sqlx::query!("INSERT INTO shards (shard) SELECT generate_series(0, $1::bigint) ON CONFLICT DO NOTHING", shard).execute(&mut *tx).await?;
+    sqlx::query!("INSERT INTO shards (shard) SELECT generate_series(0, $1::bigint) ON CONFLICT DO NOTHING", shard)
+        .execute(&mut *tx)
+        .await?;
     sqlx::query!("DELETE FROM invalid_ranges").execute(&mut *tx).await?;
     // Every stretch between two credentials, before the first and after the last.
     sqlx::query!(

@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    io::Write,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -87,21 +86,15 @@ impl Server {
         &self.app
     }
 
-    /// Serves until `stop`, then ends in order. Says on standard output when it listens, and where.
+    /// Serves until `stop`, then ends in order.
     ///
     /// # Errors
-    /// Where it can't listen.
-    pub async fn serve(mut self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let listener = TcpListener::bind(self.app.config.listen).await.with_context(|| format!("can't listen on {}", self.app.config.listen))?;
-        let address = listener.local_addr()?;
+    /// Where serving fails.
+    pub async fn serve(mut self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         // An answer of a long poll must not wait for a full packet.
         let listener = listener.tap_io(|stream| {
             let _ = stream.set_nodelay(true);
         });
-        let mut out = std::io::stdout();
-        writeln!(out, "keyward ready http://{address}")?;
-        out.flush()?;
-        tracing::info!(%address, "listening");
         let app = Arc::clone(&self.app);
         let (ending, mut ended) = tokio::sync::watch::channel(false);
         let service = router(Arc::clone(&self.app)).into_make_service_with_connect_info::<SocketAddr>();

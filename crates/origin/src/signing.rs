@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use keyward_core::{KeySet, Kid, KeyState, Manifest, ManifestKey, PublicKey, Role, Timestamp};
+use keyward_core::{KeySet, KeyState, Kid, Manifest, ManifestKey, PublicKey, Role, Timestamp};
 use keyward_issuer::SigningKey;
 use sqlx::PgConnection;
 
@@ -99,7 +99,12 @@ impl Keyrings {
 ///
 /// # Errors
 /// Where it can't be stored.
-pub async fn generate(connection: &mut PgConnection, data_key: &SealingKey, role: Option<Role>, now: Timestamp) -> anyhow::Result<SigningKey> {
+pub async fn generate(
+    connection: &mut PgConnection,
+    data_key: &SealingKey,
+    role: Option<Role>,
+    now: Timestamp,
+) -> anyhow::Result<SigningKey> {
     let key = SigningKey::from_seed(random()?);
     let role = role.map_or(ROOT, role_name);
     let public = key.public_key();
@@ -193,7 +198,8 @@ async fn renew(connection: &mut PgConnection, data_key: &SealingKey, issuer: Opt
 pub async fn load(connection: &mut PgConnection, data_key: &SealingKey, now: Timestamp) -> anyhow::Result<Keyring> {
     let stored = stored_keys(connection, data_key).await?;
     let newest = sqlx::query!("SELECT jws FROM manifests ORDER BY version DESC LIMIT 1").fetch_one(connection).await?;
-    let keys = Manifest::open(&newest.jws, std::slice::from_ref(&stored.root.public), now).context("the manifest in the database doesn't hold")?;
+    let keys =
+        Manifest::open(&newest.jws, std::slice::from_ref(&stored.root.public), now).context("the manifest in the database doesn't hold")?;
     Ok(Keyring { keys, manifest: newest.jws.into(), root: stored.root.public, by_kid: stored.signers })
 }
 
@@ -209,7 +215,8 @@ struct Root {
 }
 
 async fn stored_keys(connection: &mut PgConnection, data_key: &SealingKey) -> anyhow::Result<Stored> {
-    let rows = sqlx::query!("SELECT role, state, x, sealed, expires_at FROM signing_keys ORDER BY created_at, kid").fetch_all(connection).await?;
+    let rows =
+        sqlx::query!("SELECT role, state, x, sealed, expires_at FROM signing_keys ORDER BY created_at, kid").fetch_all(connection).await?;
     let (mut root, mut keys, mut signers) = (None, Vec::new(), BTreeMap::new());
     for row in rows {
         let public = PublicKey::from_bytes(row.x.as_slice().try_into()?)?;

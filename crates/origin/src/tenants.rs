@@ -35,8 +35,7 @@ impl Tenants {
         {
             return Ok(*prefix);
         }
-        let found = again!(
-sqlx::query_scalar!("SELECT key_prefix FROM tenants WHERE id = $1", tenant.0).fetch_optional(app.db.system()))?;
+        let found = again!(sqlx::query_scalar!("SELECT key_prefix FROM tenants WHERE id = $1", tenant.0).fetch_optional(app.db.system()))?;
         let prefix = found.ok_or_else(|| Error::from(Code::NotFound).detail("There is no such tenant."))?;
         let prefix = KeyPrefix::parse(&prefix).context("a tenant's prefix has another shape than the database checks")?;
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant, (now, prefix));

@@ -41,7 +41,8 @@ impl Cluster {
         let account = Account::current()?;
         private_dir(&dir, account)?;
         private_dir(&socket_dir(&dir), account)?;
-        let cluster = Cluster { bin: binaries::find(options.binaries.as_deref())?, account, data: dir.join("data"), dir, durable: options.durable };
+        let cluster =
+            Cluster { bin: binaries::find(options.binaries.as_deref())?, account, data: dir.join("data"), dir, durable: options.durable };
         if !cluster.data.join("PG_VERSION").exists() {
             cluster.initialise()?;
         }
@@ -61,7 +62,11 @@ impl Cluster {
         }
         let output = initdb.output().context("can't run initdb")?;
         if !output.status.success() {
-            bail!("initdb failed in {} (can the postgres account reach it?): {}", self.dir.display(), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "initdb failed in {} (can the postgres account reach it?): {}",
+                self.dir.display(),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         fs::rename(&fresh, &self.data).context("can't put the new cluster in its place")
     }
@@ -79,7 +84,12 @@ impl Cluster {
             None => self.command(&postgres),
         };
         command.arg("-D").arg(&self.data).arg("-k").arg(socket_dir(&self.dir));
-        let mut settings = vec!["listen_addresses=".to_owned(), format!("port={PORT}"), "max_connections=100".into(), "unix_socket_permissions=0700".into()];
+        let mut settings = vec![
+            "listen_addresses=".to_owned(),
+            format!("port={PORT}"),
+            "max_connections=100".into(),
+            "unix_socket_permissions=0700".into(),
+        ];
         if !self.durable {
             // Commits are still written before they are answered: what a killed server has answered is there afterwards.
             settings.extend(["fsync=off", "full_page_writes=off"].map(str::to_owned));

@@ -12,7 +12,11 @@ use std::{
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use crate::{Options, account::{Account, private_dir}, cluster::{self, Cluster}};
+use crate::{
+    Options,
+    account::{Account, private_dir},
+    cluster::{self, Cluster},
+};
 
 /// A first start may meet what the last run left: shared memory of backends that are still ending, a log to replay.
 const FIRST_START: Duration = Duration::from_secs(60);

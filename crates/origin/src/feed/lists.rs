@@ -81,7 +81,7 @@ impl StatusLists {
 /// As any read.
 pub async fn build(connection: &mut PgConnection, spread: &Spread, shard: u32) -> Result<StatusList> {
     let mut list = StatusList::new(2, SHARD_LEN).map_err(Error::internal)?;
-    let (first, last) = (i64::from(shard) << SHARD_BITS, (i64::from(shard) + 1 << SHARD_BITS) - 1);
+    let (first, last) = (i64::from(shard) << SHARD_BITS, ((i64::from(shard) + 1) << SHARD_BITS) - 1);
     let mut set = |index: StatusIndex, status: u8| list.set(index.offset(), status).then_some(()).context("a status outside of its shard");
     let ranges = sqlx::query!(
         r#"SELECT greatest(first_position, $1) AS "first!", least(last_position, $2) AS "last!"
@@ -96,7 +96,8 @@ pub async fn build(connection: &mut PgConnection, spread: &Spread, shard: u32) -
             set(spread.index(u32::try_from(position).map_err(Error::internal)?), Status::Invalid.value())?;
         }
     }
-    let mut marked = sqlx::query!("SELECT index, status FROM credentials WHERE status <> 0 AND index BETWEEN $1 AND $2", first, last).fetch(connection);
+    let mut marked =
+        sqlx::query!("SELECT index, status FROM credentials WHERE status <> 0 AND index BETWEEN $1 AND $2", first, last).fetch(connection);
     while let Some(row) = marked.try_next().await? {
         set(StatusIndex(u32::try_from(row.index).map_err(Error::internal)?), u8::try_from(row.status).map_err(Error::internal)?)?;
     }

@@ -8,7 +8,11 @@ use std::{
 use keyward_core::{Heartbeat, Position, Role, Timestamp};
 
 use super::change::{Change, Coalesced};
-use crate::{error::{Error, Result}, metrics::Metrics, signing::Keyring};
+use crate::{
+    error::{Error, Result},
+    metrics::Metrics,
+    signing::Keyring,
+};
 
 /// Changes kept. Whoever is further back takes a snapshot.
 const MAX_CHANGES: usize = 20_000;
@@ -35,9 +39,11 @@ pub struct Log {
 
 struct Answer {
     from: u64,
-    /// Each with the sequence number that it leads to.
-    deltas: Vec<(u64, Arc<str>)>,
+    deltas: Vec<SignedDelta>,
 }
+
+/// The sequence number that a delta leads to, and its text.
+type SignedDelta = (u64, Arc<str>);
 
 impl Log {
     /// Starts anew at a position with nothing before it.
@@ -95,7 +101,7 @@ impl Log {
         Ok(Some(answer.iter().filter(|(to, _)| *to > after).map(|(_, jws)| Arc::clone(jws)).collect()))
     }
 
-    fn sign(&self, from: u64, keyring: &Keyring, now: Timestamp, metrics: &Metrics) -> Result<Option<Vec<(u64, Arc<str>)>>> {
+    fn sign(&self, from: u64, keyring: &Keyring, now: Timestamp, metrics: &Metrics) -> Result<Option<Vec<SignedDelta>>> {
         let signer = keyring.signer(Role::Feed)?;
         let mut deltas = Vec::new();
         let mut sum = Coalesced::default();

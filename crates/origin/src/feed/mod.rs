@@ -11,7 +11,10 @@ mod publish;
 mod snapshot;
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -63,6 +66,10 @@ pub struct Feed {
     wake: Notify,
     reading: watch::Sender<Reading>,
     closing: watch::Sender<bool>,
+    /// The highest change that this server has answered for: what is said of the feed afterwards includes it.
+    answered: Mutex<Position>,
+    /// How many polls wait. Counted by a guard: a client that leaves drops its poll.
+    waiting: Arc<AtomicU64>,
     /// Status lists for anyone.
     pub lists: StatusLists,
     /// The whole state, for edges that begin or fell behind.
@@ -101,19 +108,38 @@ impl Feed {
             wake: Notify::new(),
             reading: watch::Sender::new(Reading { position, ..Reading::default() }),
             closing: watch::Sender::new(false),
+            answered: Mutex::default(),
+            waiting: Arc::default(),
             lists: StatusLists::default(),
             snapshots: Snapshots::default(),
         }
     }
 
-    /// Asks for a reading now: something has been committed.
+    /// Asks for a reading now: there may be news.
     pub fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// A change has been committed here, and its maker is about to be told.
+    pub fn committed(&self, position: Position) {
+        let mut answered = self.answered();
+        *answered = position.max(*answered);
+        drop(answered);
+        self.wake();
+    }
+
+    fn answered(&self) -> MutexGuard<'_, Position> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets nobody wait any more: the server ends.
     pub fn close(&self) {
         self.closing.send_replace(true);
+    }
+
+    /// How many polls wait just now.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// The end of what is published.
@@ -137,8 +163,10 @@ impl Feed {
             app.recovery.check_seen(app, follower.position, ours.position).await?;
             app.recovery.check_manifest(app, follower.manifest, ours.manifest).await?;
         } else if follower.position == ours.position && follower.manifest == ours.manifest {
-            let news = readings.wait_for(|now| now.position != follower.position || now.manifest != follower.manifest || app.recovery.is_required());
+            let news = readings
+                .wait_for(|now| now.position != follower.position || now.manifest != follower.manifest || app.recovery.is_required());
             let mut closing = self.closing.subscribe();
+            let _counted = Waiting::new(&self.waiting);
             tokio::select! {
                 _ = tokio::time::timeout(wait, news) => {}
                 _ = closing.wait_for(|closing| *closing) => {}
@@ -183,20 +211,24 @@ impl Feed {
     /// `database_unavailable`, `recovery_required`.
     pub async fn check(&self, app: &App) -> Result<()> {
         let since = Timestamp::from_millis(app.clock.now().millis().saturating_sub(FRESH_MS));
-        self.observe(app, since).await.map(|_| ())
+        self.observe(app, since).await?;
+        app.recovery.guard()
     }
 
-    /// A reading that began at `since` or later.
+    /// A reading that began at `since` or later, and knows of all that this server has answered for. (Without the
+    /// latter, a reading of a moment ago would do, and somebody who revokes and then asks would hear nothing of it.)
     async fn observe(&self, app: &App, since: Timestamp) -> Result<Reading> {
         let mut readings = self.reading.subscribe();
         let before = readings.borrow_and_update().count;
-        let wanted = |reading: &Reading| reading.success && reading.at >= since;
+        let answered = *self.answered();
+        let wanted = |reading: &Reading| reading.success && reading.at >= since && reading.position >= answered;
         if wanted(&readings.borrow()) {
             return Ok(*readings.borrow());
         }
         self.wake();
         // A reading under way may have begun too early: the second one from here can't have.
-        let found = readings.wait_for(|reading| wanted(reading) || reading.count >= before + 2 || reading.count > before && !reading.success);
+        let found =
+            readings.wait_for(|reading| wanted(reading) || reading.count >= before + 2 || reading.count > before && !reading.success);
         let reading = match tokio::time::timeout(READ_TIMEOUT, found).await {
             Ok(Ok(reading)) => *reading,
             _ => return Err(Code::DatabaseUnavailable.into()),
@@ -207,6 +239,21 @@ impl Feed {
 
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Waiting(Arc<AtomicU64>);
+
+impl Waiting {
+    fn new(count: &Arc<AtomicU64>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -80,10 +80,9 @@ pub async fn run(app: Arc<App>) {
 async fn read(app: &App) -> Result<bool> {
     let at = app.clock.now();
     let state = again!(
-sqlx::query!(
-            r#"SELECT epoch, seq, recovery, (SELECT max(version) FROM manifests) AS "manifest!" FROM feed_state"#
-        )
-        .fetch_one(app.db.system()))?;
+        sqlx::query!(r#"SELECT epoch, seq, recovery, (SELECT max(version) FROM manifests) AS "manifest!" FROM feed_state"#)
+            .fetch_one(app.db.system())
+    )?;
     let ours = position(state.epoch, state.seq);
     let manifest = u64::try_from(state.manifest).map_err(Error::internal)?;
     if let Some(reason) = &state.recovery {

@@ -8,8 +8,7 @@ use std::{
 
 use keyward_api::Code;
 use keyward_core::{
-    Amendment, Digest, PageRef, PolicyNumber, Position, Role, ShardRef, Snapshot, SnapshotReply, StatusIndex,
-    bounds::MAX_AMENDMENT_PAGE,
+    Amendment, Digest, PageRef, PolicyNumber, Position, Role, ShardRef, Snapshot, SnapshotReply, StatusIndex, bounds::MAX_AMENDMENT_PAGE,
 };
 use keyward_issuer::{SigningKey, amendment_page, status_list_claims};
 use serde::{Deserialize, Serialize};
@@ -88,7 +87,9 @@ impl Snapshots {
     /// `not_found` where there is none (any more).
     pub async fn part(&self, app: &App, digest: &Digest) -> Result<String> {
         again!(
-sqlx::query_scalar!("SELECT body FROM snapshot_parts WHERE digest = $1", &digest.as_bytes()[..]).fetch_optional(app.db.system()))?
+            sqlx::query_scalar!("SELECT body FROM snapshot_parts WHERE digest = $1", &digest.as_bytes()[..])
+                .fetch_optional(app.db.system())
+        )?
         .ok_or(Code::NotFound.into())
     }
 
@@ -270,10 +271,14 @@ async fn store(app: &App, connection: &mut PgConnection, newest: &Newest, parts:
     )
     .execute(&mut *tx)
     .await?;
-    sqlx::query!("DELETE FROM snapshots WHERE (epoch, seq) NOT IN (SELECT epoch, seq FROM snapshots ORDER BY epoch DESC, seq DESC LIMIT 2)")
+    sqlx::query!(
+        "DELETE FROM snapshots WHERE (epoch, seq) NOT IN (SELECT epoch, seq FROM snapshots ORDER BY epoch DESC, seq DESC LIMIT 2)"
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!("DELETE FROM feed_log WHERE (epoch, seq) <= (SELECT epoch, seq FROM snapshots ORDER BY epoch, seq LIMIT 1)")
         .execute(&mut *tx)
         .await?;
-    sqlx::query!("DELETE FROM feed_log WHERE (epoch, seq) <= (SELECT epoch, seq FROM snapshots ORDER BY epoch, seq LIMIT 1)").execute(&mut *tx).await?;
     let kept = sqlx::query_scalar!(r#"SELECT parts AS "parts: Json<Parts>" FROM snapshots"#).fetch_all(&mut *tx).await?;
     let kept: Vec<Vec<u8>> = kept
         .iter()

@@ -4,7 +4,7 @@ use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
     RequestPartsExt,
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{FromRequest, FromRequestParts, Path, Request},
     http::{header, request::Parts},
 };
@@ -84,7 +84,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         }
         match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(Error::invalid(vec![named("query", &std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string))])),
+            Err(rejection) => Err(Error::invalid(vec![named(
+                "query",
+                &std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string),
+            )])),
         }
     }
 }
@@ -137,7 +140,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
 
     async fn from_request(request: Request, _: &Arc<App>) -> Result<Self> {
         let is_json = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
-            value.to_str().is_ok_and(|value| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")))
+            value
+                .to_str()
+                .is_ok_and(|value| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")))
         });
         if !is_json {
             return Err(Code::UnsupportedMediaType.into());
@@ -154,11 +159,11 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
-        if request.headers().contains_key(header::CONTENT_TYPE) {
-            return Body::from_request(request, app).await.map(Self);
+        // Many clients name a type also where there is nothing to type.
+        if request.body().is_end_stream() {
+            return Ok(Self(Body { value: T::default(), bytes: Bytes::new() }));
         }
-        let bytes = read(request).await?;
-        if bytes.is_empty() { Ok(Self(Body { value: T::default(), bytes })) } else { Err(Code::UnsupportedMediaType.into()) }
+        Body::from_request(request, app).await.map(Self)
     }
 }
 
@@ -192,9 +197,10 @@ fn message(error: &serde_json::Error) -> String {
 
 /// The field that serde complains of. An unknown or missing one stands in the words and not in the path.
 fn named(path: &str, message: &str) -> FieldError {
-    let quoted = ["unknown field `", "missing field `", "duplicate field `"]
-        .iter()
-        .find_map(|start| message.strip_prefix(start)?.split('`').next());
+    // A query's errors begin with the member.
+    let message = message.split_once(": unknown field ").map_or(message.to_owned(), |(_, rest)| format!("unknown field {rest}"));
+    let quoted =
+        ["unknown field `", "missing field `", "duplicate field `"].iter().find_map(|start| message.strip_prefix(start)?.split('`').next());
     // What a client sent may be long; our own names aren't.
     let field = quoted.map_or_else(|| if path == "." { String::new() } else { path.to_owned() }, str::to_owned);
     FieldError { field: field.chars().take(128).collect(), message: message.chars().take(512).collect() }

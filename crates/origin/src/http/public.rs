@@ -52,11 +52,8 @@ pub async fn get_root(State(app): State<Arc<App>>) -> Response {
 }
 
 fn published(media_type: &'static str, text: String) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, media_type),
-        (header::CACHE_CONTROL, "public, max-age=60"),
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "public, max-age=60"), (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")];
     (headers, text).into_response()
 }
 

@@ -30,7 +30,13 @@ use crate::{
 ///
 /// # Errors
 /// `validation_failed`, `grant_exceeded`, `scope_insufficient`, those of idempotency, and those of any write.
-pub async fn create(app: &App, caller: &Caller, tenant: TenantId, request: CreateKey, idempotency: Option<Idempotency>) -> Result<KeyCreated> {
+pub async fn create(
+    app: &App,
+    caller: &Caller,
+    tenant: TenantId,
+    request: CreateKey,
+    idempotency: Option<Idempotency>,
+) -> Result<KeyCreated> {
     let now = app.clock.now();
     let mut checks = Checks::default();
     checks.name(&request.name);
@@ -54,7 +60,13 @@ pub async fn create(app: &App, caller: &Caller, tenant: TenantId, request: Creat
         place: app.positions.take(app).await?,
         entropy: random()?,
     };
-    let profile = Profile { tenant: tenant.0, owner, name: &request.name, description: request.description.as_deref(), created_by: Some(caller.id()) };
+    let profile = Profile {
+        tenant: tenant.0,
+        owner,
+        name: &request.name,
+        description: request.description.as_deref(),
+        created_by: Some(caller.id()),
+    };
 
     let mut tx = app.db.tenant(tenant).await?;
     if let Some(idempotency) = idempotency
@@ -74,7 +86,14 @@ pub async fn create(app: &App, caller: &Caller, tenant: TenantId, request: Creat
 }
 
 /// Stores the key under the tenant's policy with these terms, made if there is none; whether it was made.
-async fn store(app: &App, tx: &mut Tx, draft: &Draft, profile: &Profile<'_>, terms: &PolicyTerms, now: Timestamp) -> Result<(Minted, bool)> {
+async fn store(
+    app: &App,
+    tx: &mut Tx,
+    draft: &Draft,
+    profile: &Profile<'_>,
+    terms: &PolicyTerms,
+    now: Timestamp,
+) -> Result<(Minted, bool)> {
     let keyring = app.keyrings.current();
     // The policy that says this is known from before, nearly always: then one statement does it.
     let digest = terms.digest();
@@ -101,8 +120,7 @@ pub async fn finish(app: &App, tx: Tx, change: &Change) -> Result<()> {
     if change.is_empty() {
         return tx.commit().await;
     }
-    tx.commit_with(change).await?;
-    app.feed.wake();
+    app.feed.committed(tx.commit_with(change).await?);
     Ok(())
 }
 

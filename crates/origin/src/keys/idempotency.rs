@@ -58,7 +58,15 @@ impl Idempotency {
     /// # Errors
     /// `idempotency_mismatch` where it was another request; `idempotency_conflict` where what it made can't be used any
     /// more.
-    pub async fn claim(&self, app: &App, tx: &mut Tx, caller: &Caller, tenant: TenantId, draft: &Draft, now: Timestamp) -> Result<Option<Replay>> {
+    pub async fn claim(
+        &self,
+        app: &App,
+        tx: &mut Tx,
+        caller: &Caller,
+        tenant: TenantId,
+        draft: &Draft,
+        now: Timestamp,
+    ) -> Result<Option<Replay>> {
         let sealed = app.data_key.seal(&self.purpose(caller, draft.place.index), &draft.entropy)?;
         let first = sqlx::query!(
             "INSERT INTO idempotency (tenant, caller, key, request, index, sealed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)

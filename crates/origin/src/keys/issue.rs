@@ -131,7 +131,13 @@ pub struct Profile<'a> {
 ///
 /// # Errors
 /// As any write.
-pub async fn store_key(connection: &mut PgConnection, draft: &Draft, minted: &Minted, profile: &Profile<'_>, now: Timestamp) -> Result<bool> {
+pub async fn store_key(
+    connection: &mut PgConnection,
+    draft: &Draft,
+    minted: &Minted,
+    profile: &Profile<'_>,
+    now: Timestamp,
+) -> Result<bool> {
     let stored = sqlx::query!(
         "WITH policy AS (
              SELECT number FROM policies WHERE number = $1 AND tenant = $2 AND superseded_by IS NULL

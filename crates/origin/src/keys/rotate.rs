@@ -37,7 +37,14 @@ const MAX_OVERLAP: u64 = 30 * 24 * 3600;
 /// # Errors
 /// `not_found` where there is none that the caller sees; `key_revoked`; `key_expired` where no new expiry is named;
 /// `grant_exceeded` (the raw key is shown to the caller, so the caller has to hold as much); those of idempotency.
-pub async fn rotate(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, request: RotateKey, idempotency: Option<Idempotency>) -> Result<KeyRotated> {
+pub async fn rotate(
+    app: &App,
+    caller: &Caller,
+    tenant: TenantId,
+    id: KeyId,
+    request: RotateKey,
+    idempotency: Option<Idempotency>,
+) -> Result<KeyRotated> {
     let now = app.clock.now();
     let overlap = request.overlap_seconds.unwrap_or(DEFAULT_OVERLAP);
     if overlap > MAX_OVERLAP {

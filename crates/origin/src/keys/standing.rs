@@ -54,7 +54,9 @@ pub async fn revoke(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) -> 
     let mut tx = app.db.tenant(tenant).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
     if key.state != "revoked" {
-        sqlx::query!("UPDATE api_keys SET state = 'revoked', updated_at = $2 WHERE id = $1", id.0, datetime(now)).execute(tx.connection()).await?;
+        sqlx::query!("UPDATE api_keys SET state = 'revoked', updated_at = $2 WHERE id = $1", id.0, datetime(now))
+            .execute(tx.connection())
+            .await?;
         let changed = sqlx::query_as!(
             Changed,
             "UPDATE credentials SET status = 1 WHERE api_key = $1 AND status <> 1
@@ -82,7 +84,9 @@ pub async fn suspend(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) ->
         "suspended" => return key.show(now),
         _ => return Err(Code::KeyRevoked.into()),
     }
-    sqlx::query!("UPDATE api_keys SET state = 'suspended', updated_at = $2 WHERE id = $1", id.0, datetime(now)).execute(tx.connection()).await?;
+    sqlx::query!("UPDATE api_keys SET state = 'suspended', updated_at = $2 WHERE id = $1", id.0, datetime(now))
+        .execute(tx.connection())
+        .await?;
     let changed = sqlx::query_as!(
         Changed,
         "UPDATE credentials SET status = 2 WHERE api_key = $1 AND status IN (0, 3)
@@ -109,7 +113,9 @@ pub async fn resume(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) -> 
         "active" => return key.show(now),
         _ => return Err(Code::KeyRevoked.into()),
     }
-    sqlx::query!("UPDATE api_keys SET state = 'active', updated_at = $2 WHERE id = $1", id.0, datetime(now)).execute(tx.connection()).await?;
+    sqlx::query!("UPDATE api_keys SET state = 'active', updated_at = $2 WHERE id = $1", id.0, datetime(now))
+        .execute(tx.connection())
+        .await?;
     let changed = sqlx::query_as!(
         Changed,
         "UPDATE credentials SET status = CASE WHEN amended_policy IS NULL THEN 0 ELSE 3 END WHERE api_key = $1 AND status = 2

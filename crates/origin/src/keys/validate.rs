@@ -2,8 +2,7 @@
 
 use keyward_api::keys::{KeyValidated, ValidateKey};
 use keyward_core::{
-    AccessTokenClaims, AnyOr, EndpointPattern, ParsedKey, PolicyClaims, Reason, Role, StatusRef, StatusReference, TenantId,
-    VerifiedKey,
+    AccessTokenClaims, AnyOr, EndpointPattern, ParsedKey, PolicyClaims, Reason, Role, StatusRef, StatusReference, TenantId, VerifiedKey,
     bounds::{MAX_KEY_LEN, MAX_POLICY_STRING},
 };
 use keyward_issuer::{SignError, status_list_uri};
@@ -65,9 +64,10 @@ pub async fn validate(app: &App, tenant: TenantId, request: ValidateKey) -> Resu
 /// The words for a key that is genuine and doesn't hold, where it is the tenant's.
 async fn refuse_genuine(app: &App, tenant: TenantId, parsed: &ParsedKey<'_>, reason: Reason) -> Result<KeyValidated> {
     let claims = parsed.unverified_claims();
-    let theirs = sqlx::query_scalar!("SELECT tenant FROM credentials WHERE index = $1 AND api_key = $2", i64::from(claims.index.0), claims.id.0)
-        .fetch_optional(app.db.system())
-        .await?;
+    let theirs =
+        sqlx::query_scalar!("SELECT tenant FROM credentials WHERE index = $1 AND api_key = $2", i64::from(claims.index.0), claims.id.0)
+            .fetch_optional(app.db.system())
+            .await?;
     let message = match reason {
         _ if theirs != Some(tenant.0) => UNRECOGNISED,
         Reason::Revoked => "API key is revoked",

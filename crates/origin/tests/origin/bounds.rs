@@ -1,0 +1,86 @@
+//! What comes from outside is bounded, and what isn't known is refused by name.
+
+use serde_json::{Value, json};
+
+use crate::harness::{KEYS, Origin};
+
+#[tokio::test]
+async fn a_field_that_is_unknown_ill_typed_or_out_of_bounds_is_refused_by_name() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let many = |count: usize| Value::from((0..count).map(|at| format!("/v1/{at}")).collect::<Vec<_>>());
+    let cases = [
+        (json!({"nmae": "x"}), "nmae"),
+        (json!({"name": ""}), "name"),
+        (json!({"name": "x".repeat(129)}), "name"),
+        (json!({"name": "a\nb"}), "name"),
+        (json!({"name": 7}), "name"),
+        (json!({"description": "x".repeat(1025)}), "description"),
+        (json!({"expires_in_days": 0}), "expires_in_days"),
+        (json!({"expires_in_days": -1}), "expires_in_days"),
+        (json!({"expires_in_days": 1_000_000_000}), "expires_in_days"),
+        (json!({"scope": "root"}), "scope"),
+        (json!({"capabilities": ["llm:gpt-5"]}), "capabilities[0]"),
+        (json!({"capabilities": ["*"]}), "capabilities[0]"),
+        (json!({"rate_limit_per_hour": -1}), "rate_limit_per_hour"),
+        (json!({"daily_quota": 1.5}), "daily_quota"),
+        (json!({"daily_quota": u64::MAX}), "daily_quota"),
+        (json!({"allowed_endpoints": ["/ok", "/a/../b"]}), "allowed_endpoints[1]"),
+        (json!({"allowed_endpoints": many(257)}), "allowed_endpoints"),
+        (json!({"blocked_endpoints": ["/a*"]}), "blocked_endpoints[0]"),
+        (json!({"allowed_ips": ["10.0.0.1/8"]}), "allowed_ips[0]"),
+        (json!({"allowed_domains": ["https://example.com"]}), "allowed_domains[0]"),
+        (json!({"tenant_constraints": {"no_such_constraint": 1}}), "tenant_constraints.no_such_constraint"),
+        (json!({"tenant_constraints": {"mcp_timeout_seconds": "x"}}), "tenant_constraints.mcp_timeout_seconds"),
+    ];
+    for (members, field) in cases {
+        let answer = admin.try_create(members.clone()).await;
+        assert_eq!(answer.problem(), (422, "validation_failed".into(), field.into()), "{members}");
+    }
+    for query in ["nonsense=1", "limit=0", "limit=1001", "status=gone", "cursor=x"] {
+        admin.get(&format!("{KEYS}?{query}")).await.refused(422, "validation_failed");
+    }
+    let key = admin.create(json!({"allowed_endpoints": ["/v1/**"]})).await;
+    for (change, field) in [(json!({"allowed_endpoints": []}), "allowed_endpoints"), (json!({"scope": "user"}), "scope")] {
+        assert_eq!(admin.act(&key.id, "patch", Some(change)).await.problem(), (422, "validation_failed".into(), field.into()));
+    }
+    let opened = admin.act(&key.id, "patch", Some(json!({"allowed_endpoints": "any"}))).await.ok();
+    assert_eq!(opened["allowed_endpoints"], json!([]));
+    assert_eq!(admin.act(&key.id, "rotate", Some(json!({"overlap_seconds": 2_592_001}))).await.problem().2, "overlap_seconds");
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_large_undeclared_or_ambiguous_is_refused_before_it_is_read() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let http = reqwest::Client::new();
+    let post = |body: Vec<u8>, kind: &'static str| {
+        let request = http.post(format!("http://{}{KEYS}", origin.address)).bearer_auth(&admin.key).header("content-type", kind).body(body);
+        async move {
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.json::<Value>().await.unwrap()["code"].clone())
+        }
+    };
+    let padded = |len: usize| {
+        let mut body = br#"{"name":"x"}"#.to_vec();
+        body.resize(len, b' ');
+        body
+    };
+    assert_eq!(post(padded(64 * 1024), "application/json").await.0, 201);
+    assert_eq!(post(padded(64 * 1024 + 1), "application/json").await, (413, "body_too_large".into()));
+    assert_eq!(post(padded(100), "text/plain").await, (415, "unsupported_media_type".into()));
+    assert_eq!(post(b"{\"name\":".to_vec(), "application/json").await, (400, "malformed_request".into()));
+    assert_eq!(post(br#"{"name":"x"} x"#.to_vec(), "application/json").await, (400, "malformed_request".into()));
+    assert_eq!(post(br#"{"name":"x","name":"y"}"#.to_vec(), "application/json").await, (422, "validation_failed".into()));
+
+    admin.send("GET", KEYS, None, &[("x-api-key", &admin.key)]).await.ok();
+    admin.send("GET", KEYS, None, &[("x-api-key", "another")]).await.refused(400, "credentials_conflict");
+    admin.send("PUT", KEYS, None, &[]).await.refused(405, "method_not_allowed");
+    for path in ["/nowhere", "/api/v1/api-keys/not-a-uuid", "/edge/v1/policies/01", "/status-lists/x"] {
+        origin
+            .client(&if path.starts_with("/edge") { origin.edge().key } else { admin.key.clone() })
+            .get(path)
+            .await
+            .refused(404, "not_found");
+    }
+}

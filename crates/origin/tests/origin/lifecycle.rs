@@ -1,0 +1,194 @@
+//! What can be done to a key, and what an edge makes of it each time.
+
+use std::time::Duration;
+
+use keyward_core::Reason;
+use serde_json::json;
+
+use crate::{
+    edge::Edge,
+    harness::{KEYS, Origin},
+};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+#[tokio::test]
+async fn a_key_goes_through_its_whole_life_and_origin_and_edge_agree_at_every_step() {
+    let origin = Origin::start().await;
+    let (admin, mut edge) = (origin.admin(), Edge::start(&origin).await);
+    let key = admin.create(json!({"capabilities": ["llm:gpt-4"], "rate_limit_per_hour": 0, "expires_in_days": 30})).await;
+    assert_eq!(key.raw.len(), 144);
+    assert_eq!((&key.body["rate_limit_per_hour"], &key.body["status"]), (&json!(0), &json!("active")));
+    let signed = edge.sees(&origin, &key.raw).await.unwrap();
+    assert_eq!(signed.id().to_string(), key.id);
+    assert_eq!(admin.verdict(&key.raw).await, None);
+
+    let changed = admin.act(&key.id, "patch", Some(json!({"rate_limit_per_hour": 5, "description": "narrow"}))).await.ok();
+    let amended = edge.sees(&origin, &key.raw).await.unwrap();
+    assert_ne!(amended.policy(), signed.policy());
+    assert_eq!(edge.policy(&origin, amended.policy()).await.claims().limits.rate_per_hour, Some(5));
+    assert_eq!(amended.expires(), signed.expires());
+
+    admin.act(&key.id, "suspend", None).await.ok();
+    assert_eq!(edge.sees(&origin, &key.raw).await, Err(Reason::Suspended));
+    assert_eq!(admin.verdict(&key.raw).await.unwrap(), "API key is suspended");
+    // Changed while suspended, it stays suspended, and resumes with the change.
+    admin.act(&key.id, "patch", Some(json!({"rate_limit_per_hour": 4}))).await.ok();
+    assert_eq!(edge.sees(&origin, &key.raw).await, Err(Reason::Suspended));
+    admin.act(&key.id, "resume", None).await.ok();
+    let resumed = edge.sees(&origin, &key.raw).await.unwrap();
+    assert_eq!(edge.policy(&origin, resumed.policy()).await.claims().limits.rate_per_hour, Some(4));
+
+    let rotated = admin.act(&key.id, "rotate", Some(json!({"overlap_seconds": 3600}))).await.ok();
+    let fresh = rotated["new_raw_key"].as_str().unwrap();
+    assert_eq!((&rotated["api_key"]["id"], &rotated["api_key"]["description"]), (&json!(key.id), &changed["description"]));
+    for raw in [key.raw.as_str(), fresh] {
+        assert_eq!(edge.sees(&origin, raw).await.unwrap().policy(), resumed.policy());
+        assert_eq!(admin.verdict(raw).await, None);
+    }
+    // The end of the overlap needs nothing to happen.
+    let before = edge.position();
+    origin.advance(Duration::from_secs(3601));
+    assert_eq!(edge.sees(&origin, &key.raw).await, Err(Reason::Expired));
+    assert_eq!(admin.verdict(&key.raw).await.unwrap(), "API key has expired");
+    assert!(edge.sees(&origin, fresh).await.is_ok());
+    assert_eq!(edge.position(), before);
+
+    let revoked = admin.act(&key.id, "revoke", None).await.ok();
+    assert_eq!(revoked, json!({"success": true, "message": "API key revoked successfully", "key_id": key.id}));
+    assert_eq!(edge.sees(&origin, fresh).await, Err(Reason::Revoked));
+    assert_eq!(admin.verdict(fresh).await.unwrap(), "API key is revoked");
+    assert_eq!(admin.get(&format!("{KEYS}/{}", key.id)).await.ok()["status"], "revoked");
+    for action in ["rotate", "suspend", "resume", "patch"] {
+        admin.act(&key.id, action, Some(json!({}))).await.refused(409, "key_revoked");
+    }
+    assert_eq!(admin.act(&key.id, "revoke", None).await.ok(), revoked);
+}
+
+#[tokio::test]
+async fn a_revoke_during_an_overlap_stops_both_credentials_and_no_overlap_stops_the_old_one_at_once() {
+    let origin = Origin::start().await;
+    let (admin, mut edge) = (origin.admin(), Edge::start(&origin).await);
+    let first = admin.create(json!({})).await;
+    let second = admin.act(&first.id, "rotate", None).await.ok()["new_raw_key"].as_str().unwrap().to_owned();
+    let answer = admin.act(&first.id, "rotate", Some(json!({"overlap_seconds": 0}))).await.ok();
+    let third = answer["new_raw_key"].as_str().unwrap().to_owned();
+    assert_eq!(answer["old_key_expires_at"], json!(null));
+    for (raw, expected) in [(&first.raw, Err(Reason::Revoked)), (&second, Err(Reason::Revoked)), (&third, Ok(()))] {
+        assert_eq!(edge.sees(&origin, raw).await.map(|_| ()), expected);
+    }
+    let fourth = admin.act(&first.id, "rotate", None).await.ok()["new_raw_key"].as_str().unwrap().to_owned();
+    assert!(edge.sees(&origin, &third).await.is_ok() && edge.sees(&origin, &fourth).await.is_ok());
+    admin.act(&first.id, "revoke", None).await.ok();
+    assert_eq!(edge.sees(&origin, &third).await, Err(Reason::Revoked));
+    assert_eq!(edge.sees(&origin, &fourth).await, Err(Reason::Revoked));
+}
+
+#[tokio::test]
+async fn an_overlap_never_outlives_the_old_key_and_a_suspended_keys_new_credential_is_suspended() {
+    let origin = Origin::start().await;
+    let (admin, mut edge) = (origin.admin(), Edge::start(&origin).await);
+    let key = admin.create(json!({"expires_in_days": 1})).await;
+    let answer = admin.act(&key.id, "rotate", Some(json!({"overlap_seconds": 30 * 24 * 3600, "expires_in_days": 10}))).await.ok();
+    assert_eq!(answer["old_key_expires_at"], key.body["expires_at"]);
+    assert_ne!(answer["api_key"]["expires_at"], key.body["expires_at"]);
+    admin.act(&key.id, "suspend", None).await.ok();
+    let suspended = admin.act(&key.id, "rotate", None).await.ok()["new_raw_key"].as_str().unwrap().to_owned();
+    assert_eq!(edge.sees(&origin, &suspended).await, Err(Reason::Suspended));
+    admin.act(&key.id, "resume", None).await.ok();
+    assert!(edge.sees(&origin, &suspended).await.is_ok());
+
+    origin.advance(11 * DAY);
+    admin.act(&key.id, "rotate", None).await.refused(409, "key_expired");
+    let renewed = admin.act(&key.id, "rotate", Some(json!({"expires_in_days": 5}))).await.ok();
+    assert!(edge.sees(&origin, renewed["new_raw_key"].as_str().unwrap()).await.is_ok());
+}
+
+#[tokio::test]
+async fn lists_are_newest_first_page_without_gaps_and_know_who_has_expired_to_the_second() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let owner = json!("somebody");
+    let mut ids = Vec::new();
+    for days in [1, 2, 3, 4, 5] {
+        ids.insert(0, admin.create(json!({"expires_in_days": days, "owner_id": owner})).await.id);
+    }
+    let mut listed = Vec::new();
+    let mut next = Some(format!("{KEYS}?owner_id=somebody&limit=2"));
+    while let Some(path) = next {
+        let answer = admin.get(&path).await;
+        next = answer.headers.get("link").map(|link| link.to_str().unwrap().split(['<', '>']).nth(1).unwrap().to_owned());
+        listed.extend(answer.ok().as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(listed, ids);
+
+    admin.act(&ids[0], "suspend", None).await.ok();
+    admin.act(&ids[1], "revoke", None).await.ok();
+    origin.advance(DAY);
+    let with = async |status: &str| {
+        let found = admin.get(&format!("{KEYS}?owner_id=somebody&status={status}")).await.ok();
+        found.as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(with("expired").await, ids[4..]);
+    assert_eq!(with("active").await, ids[2..4]);
+    assert_eq!(with("suspended").await, ids[..1]);
+    assert_eq!(with("revoked").await, ids[1..2]);
+}
+
+#[tokio::test]
+async fn one_supersession_changes_all_keys_of_a_plan_and_nothing_is_made_under_the_old_one() {
+    let origin = Origin::start().await;
+    let (admin, mut edge) = (origin.admin(), Edge::start(&origin).await);
+    let plan = json!({"capabilities": ["llm:gpt-4"], "rate_limit_per_hour": 100});
+    let keys = [admin.create(plan.clone()).await, admin.create(plan.clone()).await];
+    assert_eq!(keys[0].body["policy"], keys[1].body["policy"]);
+    let rate = async |edge: &mut Edge, raw: &str| {
+        let policy = edge.sees(&origin, raw).await.unwrap().policy();
+        edge.policy(&origin, policy).await.claims().limits.rate_per_hour
+    };
+    edge.catch_up(&origin).await;
+    let before = edge.position().seq;
+    let mut policy = keys[0].body["policy"].clone();
+    // Twice, so that those superseded first have to move along.
+    for limit in [10, 20] {
+        let answer = admin.post(&format!("/api/v1/policies/{policy}/supersede"), json!({"rate_limit_per_hour": limit})).await.ok();
+        assert_eq!(answer["superseded"], policy);
+        admin
+            .post(&format!("/api/v1/policies/{policy}/supersede"), json!({"rate_limit_per_hour": 1}))
+            .await
+            .refused(409, "policy_superseded");
+        policy = answer["policy"].clone();
+        for key in &keys {
+            assert_eq!(rate(&mut edge, &key.raw).await, Some(limit));
+        }
+    }
+    assert_eq!(edge.position().seq, before + 2);
+    assert_eq!(admin.get(&format!("{KEYS}/{}", keys[0].id)).await.ok()["rate_limit_per_hour"], 20);
+    // The same words as the old plan's are a new policy now.
+    let later = admin.create(plan).await;
+    assert_eq!(rate(&mut edge, &later.raw).await, Some(100));
+}
+
+#[tokio::test]
+async fn validate_speaks_as_the_api_that_keyward_grew_from_and_says_nothing_of_what_it_does_not_recognise() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let key =
+        admin.create(json!({"allowed_endpoints": ["/v1/**"], "blocked_endpoints": ["/v1/secret/**"], "allowed_ips": ["10.0.0.0/8"]})).await;
+    let ask = async |endpoint: Option<&str>, address: Option<&str>| {
+        let answer =
+            admin.post(&format!("{KEYS}/validate"), json!({"api_key": key.raw, "endpoint": endpoint, "client_ip": address})).await.ok();
+        answer["error_message"].as_str().unwrap_or("valid").to_owned()
+    };
+    assert_eq!(ask(Some("POST /v1/chat"), Some("10.1.2.3")).await, "valid");
+    assert_eq!(ask(Some("/v2"), Some("10.1.2.3")).await, "Endpoint /v2 not allowed");
+    assert_eq!(ask(Some("/v1/secret"), Some("10.1.2.3")).await, "Endpoint /v1/secret is blocked");
+    assert_eq!(ask(Some("/v1/secret/"), Some("10.1.2.3")).await, "Endpoint /v1/secret/ is blocked");
+    assert_eq!(ask(Some("/v1/chat"), Some("11.1.2.3")).await, "IP 11.1.2.3 not allowed");
+    assert_eq!(ask(None, Some("10.1.2.3")).await, "Endpoint (none) not allowed");
+    assert_eq!(ask(Some("/v1/chat"), None).await, "IP (none) not allowed");
+    let forged = format!("{}{}", &key.raw[..key.raw.len() - 1], if key.raw.ends_with('0') { '1' } else { '0' });
+    for raw in ["rubbish", &forged] {
+        assert_eq!(admin.verdict(raw).await.unwrap(), "Invalid API key");
+    }
+}

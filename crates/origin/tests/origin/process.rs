@@ -1,0 +1,106 @@
+//! The `keyward` command as a user runs it, with a private Postgres.
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::harness::{KEYS, pg_bin};
+
+struct Serve {
+    child: Child,
+    url: String,
+}
+
+impl Serve {
+    fn start(data: &Path) -> Self {
+        let log = std::fs::File::options().create(true).append(true).open(data.with_extension("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--issuer", "http://origin.test", "--www"])
+            .arg(data.parent().unwrap().join("www"));
+        command.env_remove("DATABASE_URL").env("KEYWARD_DATA_DIR", data).stdout(Stdio::piped()).stderr(log);
+        if let Some(bin) = pg_bin() {
+            command.env("KEYWARD_PG_BIN", bin);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("keyward ready ").unwrap_or_else(|| panic!("{line:?}")).to_owned();
+        Self { child, url }
+    }
+
+    async fn send(&self, method: &str, path: &str, key: &str, body: Option<Value>) -> (u16, Value) {
+        let mut request = reqwest::Client::new().request(method.parse().unwrap(), format!("{}{path}", self.url)).bearer_auth(key);
+        if let Some(body) = body {
+            request = request.header("idempotency-key", "once").json(&body);
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or_default())
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_starts_again_with_all_that_it_answered_and_writes_no_secret_anywhere() {
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let data = home.path().join("data");
+    std::fs::create_dir(home.path().join("www")).unwrap();
+    std::fs::write(home.path().join("www/index.html"), "<p>hello").unwrap();
+    std::fs::write(home.path().join("www/x.wasm"), "").unwrap();
+    std::fs::write(home.path().join("secret"), "outside").unwrap();
+
+    let mut server = Serve::start(&data);
+    for name in ["data/admin.key", "data/edge.key", "data/journal", "data.master.key"] {
+        let mode = std::fs::metadata(home.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let admin = std::fs::read_to_string(data.join("admin.key")).unwrap().trim().to_owned();
+    let create = async |server: &Serve| server.send("POST", KEYS, &admin, Some(json!({"name": "kept"}))).await;
+    let (status, first) = create(&server).await;
+    assert_eq!(status, 201);
+    let raw = first["raw_key"].as_str().unwrap().to_owned();
+
+    // The pages: what is there, with a strict policy, and nothing outside.
+    let http = reqwest::Client::new();
+    let page = http.get(format!("{}/", server.url)).send().await.unwrap();
+    assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("'wasm-unsafe-eval'"));
+    assert_eq!(page.text().await.unwrap(), "<p>hello");
+    let wasm = http.get(format!("{}/x.wasm", server.url)).send().await.unwrap();
+    assert_eq!(wasm.headers()["content-type"], "application/wasm");
+    for path in ["/%2e%2e/secret", "/..%2fsecret", "/%2e%2e%2fdata/admin.key"] {
+        assert_eq!(server.send("GET", path, &admin, None).await.0, 404, "{path}");
+    }
+
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let mut server = Serve::start(&data);
+    assert_eq!(std::fs::read_to_string(data.join("admin.key")).unwrap().trim(), admin);
+    assert_eq!(create(&server).await.1["raw_key"], raw);
+    let id = first["api_key"]["id"].as_str().unwrap();
+    assert_eq!(server.send("DELETE", &format!("{KEYS}/{id}/revoke"), &admin, None).await.0, 200);
+
+    assert!(Command::new("kill").arg("-TERM").arg(server.child.id().to_string()).status().unwrap().success());
+    assert!(server.child.wait().unwrap().success());
+    assert!(!data.join("postgres/data/postmaster.pid").exists(), "the private Postgres outlived its owner");
+    let logs = [data.with_extension("log"), data.join("postgres/postgres.log"), data.join("journal")];
+    for log in logs {
+        let text = std::fs::read_to_string(&log).unwrap();
+        for secret in [&raw, &admin] {
+            // Not even its signature's half.
+            assert!(!text.contains(secret.as_str()) && !text.contains(&secret[60..100]), "{}", log.display());
+        }
+    }
+}
+
+#[test]
+fn inspect_shows_what_a_key_says_and_no_error_repeats_it() {
+    let inspect = |key: &str| Command::new(env!("CARGO_BIN_EXE_keyward")).args(["inspect", key]).output().unwrap();
+    let refused = inspect("kwd_live_abcdefgh");
+    assert!(!refused.status.success());
+    assert!(!String::from_utf8_lossy(&refused.stderr).contains("abcdefgh"));
+}

@@ -1,0 +1,121 @@
+//! The database restored to an earlier time.
+
+use std::{process::Command, time::Duration};
+
+use keyward_core::{Reason, codec::base64url};
+use serde_json::{Value, json};
+
+use crate::{
+    edge::Edge,
+    harness::{Client, KEYS, MASTER_KEY, Origin, eventually},
+};
+
+/// The real command, as an operator would run it.
+fn recover(origin: &Origin, url: &str) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_keyward"))
+        .arg("recover")
+        .env("DATABASE_URL", url)
+        .env("KEYWARD_DATA_DIR", origin.data.path())
+        .env("KEYWARD_MASTER_KEY", base64url(&MASTER_KEY))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+async fn all_stands_still(admin: &Client, edge: &Client) {
+    admin.try_create(json!({})).await.refused(503, "recovery_required");
+    admin.get(KEYS).await.refused(503, "recovery_required");
+    for path in ["feed?epoch=1&after=0&manifest=1&wait_ms=0", "snapshot", "manifest", "policies/1"] {
+        edge.get(&format!("/edge/v1/{path}")).await.refused(503, "recovery_required");
+    }
+    admin.get("/readyz").await.refused(503, "recovery_required");
+    assert_eq!(admin.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn after_a_restore_all_stands_still_until_recover_and_then_nothing_of_the_lost_time_counts() {
+    let mut origin = Origin::start().await;
+    let admin = origin.admin();
+    let (kept, revoked_later) = (admin.create(json!({})).await, admin.create(json!({})).await);
+    origin.stop().await;
+    let backup = origin.database.copy().await;
+
+    origin.restart().await;
+    let (admin, mut edge) = (origin.admin(), Edge::start(&origin).await);
+    admin.act(&revoked_later.id, "revoke", None).await.ok();
+    let lost = admin.create(json!({"rate_limit_per_hour": 77})).await;
+    let lost_policy = edge.sees(&origin, &lost.raw).await.unwrap().policy();
+    assert_eq!(edge.sees(&origin, &revoked_later.raw).await, Err(Reason::Revoked));
+    let seen = edge.position();
+    origin.stop().await;
+
+    origin.restart_on(&backup.url()).await;
+    all_stands_still(&origin.admin(), &origin.edge()).await;
+    // Also over a restart.
+    origin.restart_on(&backup.url()).await;
+    all_stands_still(&origin.admin(), &origin.edge()).await;
+
+    let done = recover(&origin, &backup.url());
+    assert_eq!((&done["epoch"], &done["revoked_again"]), (&json!(2), &json!(1)));
+    let admin = origin.admin();
+    eventually("the running server goes on", async || (admin.get("/readyz").await.status == 200).then_some(())).await;
+    // The same edge follows, and knows what it should.
+    assert!(edge.sees(&origin, &kept.raw).await.is_ok());
+    assert_eq!(edge.position().epoch, 2);
+    assert!(edge.position() > seen);
+    assert_eq!(edge.sees(&origin, &revoked_later.raw).await, Err(Reason::Revoked));
+    assert_eq!(edge.sees(&origin, &lost.raw).await, Err(Reason::Revoked));
+    assert_eq!(admin.verdict(&revoked_later.raw).await.unwrap(), "API key is revoked");
+    assert_eq!(admin.verdict(&lost.raw).await.unwrap(), "Invalid API key");
+    admin.get(&format!("{KEYS}/{}", lost.id)).await.refused(404, "not_found");
+    // New numbers are past all that were ever given out.
+    let fresh = admin.create(json!({"rate_limit_per_hour": 78})).await;
+    let key = edge.sees(&origin, &fresh.raw).await.unwrap();
+    assert!(u64::from(key.index().0) >= done["first_index"].as_u64().unwrap());
+    assert!(u64::from(key.policy().0) >= done["first_policy"].as_u64().unwrap() && key.policy() > lost_policy);
+    assert_eq!(edge.policy(&origin, key.policy()).await.claims().limits.rate_per_hour, Some(78));
+    assert!(Edge::start(&origin).await.sees(&origin, &kept.raw).await.is_ok());
+    backup.drop().await;
+}
+
+#[tokio::test]
+async fn an_edge_that_has_seen_more_than_the_database_knows_stops_the_server() {
+    let origin = Origin::start().await;
+    let (admin, edge) = (origin.admin(), origin.edge());
+    admin.create(json!({})).await;
+    edge.get("/edge/v1/feed?epoch=1&after=500&manifest=1&wait_ms=0").await.refused(503, "recovery_required");
+    all_stands_still(&admin, &edge).await;
+    recover(&origin, &origin.database.url());
+    eventually("the running server goes on", async || (admin.get("/readyz").await.status == 200).then_some(())).await;
+    let mut edge = Edge::start(&origin).await;
+    assert!(edge.position().seq >= 500 && edge.position().epoch == 2);
+    let key = admin.create(json!({})).await;
+    assert!(edge.sees(&origin, &key.raw).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_data_directory_and_a_database_of_two_deployments_do_not_meet() {
+    let mut origin = Origin::start().await;
+    origin.stop().await;
+    let empty = crate::harness::Database::create().await;
+    let output = Command::new(env!("CARGO_BIN_EXE_keyward"))
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("DATABASE_URL", empty.url())
+        .env("KEYWARD_DATA_DIR", origin.data.path())
+        .env("KEYWARD_MASTER_KEY", base64url(&MASTER_KEY))
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("restore its database"));
+    // And not to an hour in which positions alone were taken: the journal has those too.
+    origin.restart().await;
+    let admin = origin.admin();
+    admin.create(json!({})).await;
+    origin.stop().await;
+    origin.database.execute("SELECT setval('position_blocks', 0, true)").await;
+    origin.restart().await;
+    let stopped = origin.admin().try_create(json!({})).await;
+    stopped.refused(503, "recovery_required");
+    tokio::time::timeout(Duration::from_secs(10), empty.drop()).await.unwrap();
+}
