@@ -1,17 +1,16 @@
 //! Fetching a thing once, however many ask for it: plain data, for the same reasons as in [`crate::pulse`].
 
 use keyward_core::{Digest, PolicyNumber, Timestamp};
-use std::collections::BTreeMap;
 
 /// How long a fetch may take, in milliseconds.
 pub const FETCH_MS: u64 = 1_000;
 /// How long after a failure nobody tries again.
 const FAILED_MS: u64 = 500;
-/// Things that are remembered at a time; beyond it, those are forgotten that nobody can be waiting for.
-const MAX_FLIGHTS: usize = 1024;
+/// Things that are fetched at a time, or were just found not to be had.
+const MAX_FLIGHTS: usize = 256;
 
 /// A thing to fetch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// What the feed has to say since.
     Feed,
@@ -26,8 +25,10 @@ pub enum What {
 pub enum Miss {
     /// There is no such thing.
     Absent,
-    /// It could not be asked for, or what came was refused.
+    /// It could not be asked for, or what came was refused here.
     Failed,
+    /// What came was refused by the hub, which knows more of the past than an isolate does.
+    Refused,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,40 +50,38 @@ pub enum Move {
     GiveUp(Miss),
 }
 
-/// What is being fetched.
+/// What is being fetched. A list: what was fetched leaves it, so that there are never many.
 #[derive(Debug, Default)]
 pub struct Flights {
-    flights: BTreeMap<What, Flight>,
+    flights: Vec<(What, Flight)>,
 }
 
 impl Flights {
     /// What somebody does who wants a thing that isn't here.
     pub fn want(&mut self, what: What, now: Timestamp) -> Move {
-        match self.flights.get(&what) {
-            Some(Flight::Under(until)) if now < *until => return Move::Wait,
-            Some(Flight::Missed(at, miss)) if now.since(*at) < FAILED_MS => return Move::GiveUp(*miss),
-            _ => {}
-        }
-        if self.flights.len() >= MAX_FLIGHTS {
-            self.flights.retain(|_, flight| match flight {
-                Flight::Under(until) => now < *until,
-                Flight::Missed(at, _) => now.since(*at) < FAILED_MS,
-            });
+        self.flights.retain(|(_, flight)| match flight {
+            Flight::Under(until) => now < *until,
+            Flight::Missed(at, _) => now.since(*at) < FAILED_MS,
+        });
+        match self.flights.iter().find(|(other, _)| *other == what) {
+            Some((_, Flight::Under(_))) => return Move::Wait,
+            Some((_, Flight::Missed(_, miss))) => return Move::GiveUp(*miss),
+            None => {}
         }
         if self.flights.len() >= MAX_FLIGHTS {
             return Move::GiveUp(Miss::Failed);
         }
         // As long as the fetch may take and a little more: a fetch whose context is cut off must not block the next.
-        self.flights.insert(what, Flight::Under(Timestamp::from_millis(now.millis() + FETCH_MS + 200)));
+        self.flights.push((what, Flight::Under(Timestamp::from_millis(now.millis() + FETCH_MS + 200))));
         Move::Start
     }
 
     /// A fetch has ended.
     pub fn ended(&mut self, what: What, outcome: Result<(), Miss>, now: Timestamp) {
-        match outcome {
-            Ok(()) => self.flights.remove(&what),
-            Err(miss) => self.flights.insert(what, Flight::Missed(now, miss)),
-        };
+        self.flights.retain(|(other, _)| *other != what);
+        if let Err(miss) = outcome {
+            self.flights.push((what, Flight::Missed(now, miss)));
+        }
     }
 }
 

@@ -62,7 +62,7 @@ pub trait Listener {
 }
 
 /// What can be refused, for the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are called what they are")]
 pub enum Object {
     Manifest,
@@ -90,7 +90,7 @@ impl Object {
 }
 
 /// Why something was refused, for the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The signature doesn't hold.
     Signature,

@@ -2,7 +2,7 @@
 
 use crate::follow::{Fault, Object};
 use keyward_core::Reason;
-use std::{collections::BTreeMap, fmt::Write};
+use std::fmt::Write;
 
 /// The media type of the exposition.
 pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4";
@@ -24,19 +24,42 @@ pub struct Counters {
     pub origin_requests: u64,
     /// Requests sent to the hub.
     pub hub_requests: u64,
-    refused: BTreeMap<Reason, u64>,
-    rejected: BTreeMap<(Object, Fault), u64>,
+    refused: Tally<Reason>,
+    rejected: Tally<(Object, Fault)>,
+}
+
+/// Counts by a few keys. A list: there are never many, and maps are large in WebAssembly.
+#[derive(Debug)]
+struct Tally<K>(Vec<(K, u64)>);
+
+impl<K> Default for Tally<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: PartialEq + Copy> Tally<K> {
+    fn add(&mut self, key: K) {
+        match self.0.iter_mut().find(|(own, _)| *own == key) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((key, 1)),
+        }
+    }
+
+    fn count(&self, key: K) -> u64 {
+        self.0.iter().find(|(own, _)| *own == key).map_or(0, |(_, count)| *count)
+    }
 }
 
 impl Counters {
     /// Counts a refused request.
     pub fn refused(&mut self, reason: Reason) {
-        *self.refused.entry(reason).or_default() += 1;
+        self.refused.add(reason);
     }
 
     /// Counts something that arrived over the feed and was not taken.
     pub fn rejected(&mut self, object: Object, fault: Fault) {
-        *self.rejected.entry((object, fault)).or_default() += 1;
+        self.rejected.add((object, fault));
     }
 
     /// An answer that has the shape it should have; one that hasn't is counted.
@@ -52,7 +75,7 @@ impl Counters {
     pub fn write_isolate(&self, out: &mut String) {
         family(out, "keyward_refused_total", "counter", "Requests refused, by reason code.");
         for reason in Reason::ALL {
-            sample(out, "keyward_refused_total", &format!("reason=\"{reason}\""), self.refused.get(&reason).copied().unwrap_or_default());
+            sample(out, "keyward_refused_total", &format!("reason=\"{reason}\""), self.refused.count(reason));
         }
         for (name, help, value) in [
             ("keyward_passed_total", "Requests permitted.", self.passed),
@@ -84,7 +107,7 @@ impl Counters {
         }
         let name = format!("{prefix}_feed_rejected_total");
         family(out, &name, "counter", "Objects of the feed that were not taken, by kind and fault.");
-        for ((object, fault), value) in &self.rejected {
+        for ((object, fault), value) in &self.rejected.0 {
             sample(out, &name, &format!("object=\"{}\",fault=\"{}\"", object.as_str(), fault.as_str()), *value);
         }
     }

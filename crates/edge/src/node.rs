@@ -59,6 +59,8 @@ pub(crate) struct State<K> {
     pub(crate) pulse: Pulse,
     pub(crate) flights: Flights,
     pub(crate) counters: Counters,
+    /// Whether the last answer was refused, in whole or in part.
+    pub(crate) refusing: bool,
 }
 
 /// A listener that is told as well when a refresh is over, whatever came of it.
@@ -88,7 +90,7 @@ impl Background for worker::State {
 impl<K> Node<K> {
     pub(crate) fn new(config: Rc<Config>, pace: Pace, keeper: K) -> Self {
         let follower = Follower::new(config.roots.clone());
-        let state = State { follower, keeper, pulse: Pulse::default(), flights: Flights::default(), counters: Counters::default() };
+        let state = State { follower, keeper, pulse: Pulse::default(), flights: Flights::default(), counters: Counters::default(), refusing: false };
         Self { config, pace, state: RefCell::new(state) }
     }
 
@@ -191,17 +193,15 @@ impl<K: Keeper> Node<K> {
     /// Takes an answer, whole and at once; `None` where something in it was refused.
     fn take(&self, ask: Ask, text: &str, now: Timestamp) -> Option<Next> {
         self.with(|state| {
-            let State { follower, keeper, counters, .. } = state;
-            match ask {
-                Ask::Snapshot => {
-                    let reply: SnapshotReply = counters.parsed(text)?;
-                    follower.take_snapshot(&reply, now, keeper, counters).ok()
-                }
-                Ask::Feed { after, manifest } => {
-                    let reply: FeedReply = counters.parsed(text)?;
-                    follower.take_feed((after, manifest), &reply, now, keeper, counters).ok()
-                }
-            }
+            let State { follower, keeper, counters, refusing, .. } = state;
+            let next = match ask {
+                Ask::Snapshot => counters.parsed(text).and_then(|reply: SnapshotReply| follower.take_snapshot(&reply, now, keeper, counters).ok()),
+                Ask::Feed { after, manifest } => counters
+                    .parsed(text)
+                    .and_then(|reply: FeedReply| follower.take_feed((after, manifest), &reply, now, keeper, counters).ok()),
+            };
+            *refusing = next.is_none();
+            next
         })
     }
 

@@ -63,7 +63,7 @@ impl Source {
     async fn ask_hub(&self, config: &Config, path: &str, limit: usize, signal: web_sys::AbortSignal) -> Result<String, Miss> {
         let request = request(&format!("http://hub{path}"), None, &signal)?;
         let stub = self.env.durable_object(HUB_BINDING).and_then(|hubs| hubs.id_from_name(&config.hub)?.get_stub()).map_err(|_| Miss::Failed)?;
-        read(stub.fetch_with_request(Request::from(request)).await.map_err(|_| Miss::Failed)?, limit).await
+        read(stub.fetch_with_request(Request::from(request)).await.map_err(|_| Miss::Failed)?, limit, true).await
     }
 }
 
@@ -72,7 +72,7 @@ async fn ask_origin(config: Rc<Config>, path: &str, limit: usize, signal: web_sy
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
     let response = JsFuture::from(scope.fetch_with_request(&request)).await.map_err(|_| Miss::Failed)?;
     let response: web_sys::Response = response.dyn_into().map_err(|_| Miss::Failed)?;
-    read(response.into(), limit).await
+    read(response.into(), limit, false).await
 }
 
 fn request(url: &str, bearer: Option<&str>, signal: &web_sys::AbortSignal) -> Result<web_sys::Request, Miss> {
@@ -86,11 +86,13 @@ fn request(url: &str, bearer: Option<&str>, signal: &web_sys::AbortSignal) -> Re
     Ok(request)
 }
 
-/// The body as text, read no further than `limit`.
-async fn read(mut response: Response, limit: usize) -> Result<String, Miss> {
+/// The body as text, read no further than `limit`. A hub says by 502 that it refused what the origin told it: then an
+/// isolate must not ask the origin itself, which could turn back time for one that has just been started.
+async fn read(mut response: Response, limit: usize, hub: bool) -> Result<String, Miss> {
     match response.status_code() {
         200 => {}
         404 => return Err(Miss::Absent),
+        502 if hub => return Err(Miss::Refused),
         _ => return Err(Miss::Failed),
     }
     let mut body = Vec::new();

@@ -3,7 +3,7 @@
 use super::publication::Publication;
 use crate::{follow::Listener, node::Keeper};
 use keyward_core::{Digest, PolicyNumber, Position, bounds::DEFAULT_POLICY_BUDGET};
-use std::{collections::BTreeMap, rc::Rc, task::Waker};
+use std::{rc::Rc, task::Waker};
 
 /// Bytes of parts that are held.
 const MAX_PARTS_BYTES: usize = 16 * 1024 * 1024;
@@ -12,20 +12,14 @@ const MAX_PARTS_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     pub(super) publication: Publication,
-    parts: BTreeMap<Digest, Part>,
-    uses: u64,
-    /// Policies that the key set in force vouches for.
-    policies: BTreeMap<PolicyNumber, Rc<str>>,
+    /// The one used last at the end.
+    parts: Vec<(Digest, Rc<str>)>,
+    /// Policies that the key set in force vouches for, ascending.
+    policies: Vec<(PolicyNumber, Rc<str>)>,
     /// Counts the refreshes, so that a waiter knows whether one has ended since it came.
     news: u64,
     /// Those who wait for the next. All of them are requests of this one object, whose futures may wake each other.
     waiting: Vec<Waker>,
-}
-
-#[derive(Debug)]
-struct Part {
-    text: Rc<str>,
-    used: u64,
 }
 
 impl Listener for Desk {
@@ -64,33 +58,35 @@ impl Desk {
 
     /// The part with this digest.
     pub(super) fn part(&mut self, digest: Digest) -> Option<Rc<str>> {
-        self.uses += 1;
-        let part = self.parts.get_mut(&digest)?;
-        part.used = self.uses;
-        Some(part.text.clone())
+        let at = self.parts.iter().position(|(own, _)| *own == digest)?;
+        let part = self.parts.remove(at);
+        let text = part.1.clone();
+        self.parts.push(part);
+        Some(text)
     }
 
     /// Keeps a part, those that were used least recently making room for it. Its digest has been checked.
     pub(super) fn keep_part(&mut self, digest: Digest, text: String) {
-        self.uses += 1;
-        self.parts.insert(digest, Part { text: text.into(), used: self.uses });
-        while self.parts.len() > 1 && self.parts.values().map(|part| part.text.len()).sum::<usize>() > MAX_PARTS_BYTES {
-            let oldest = self.parts.iter().min_by_key(|(_, part)| part.used).map(|(digest, _)| *digest);
-            let Some(oldest) = oldest else { break };
-            self.parts.remove(&oldest);
+        self.parts.push((digest, text.into()));
+        while self.parts.len() > 1 && self.parts.iter().map(|(_, text)| text.len()).sum::<usize>() > MAX_PARTS_BYTES {
+            self.parts.remove(0);
         }
     }
 
     /// The policy of this number, if it was verified under the key set in force.
     pub(super) fn policy(&self, number: PolicyNumber) -> Option<Rc<str>> {
-        self.policies.get(&number).cloned()
+        let at = self.policies.binary_search_by_key(&number, |(own, _)| *own).ok()?;
+        Some(self.policies[at].1.clone())
     }
 
     /// Keeps a verified policy. The lowest number makes room: the newest are the ones that are asked for.
     pub(super) fn keep_policy(&mut self, number: PolicyNumber, text: Rc<str>) {
-        self.policies.insert(number, text);
-        while self.policies.len() > DEFAULT_POLICY_BUDGET {
-            self.policies.pop_first();
+        match self.policies.binary_search_by_key(&number, |(own, _)| *own) {
+            Ok(at) => self.policies[at].1 = text,
+            Err(at) => self.policies.insert(at, (number, text)),
+        }
+        if self.policies.len() > DEFAULT_POLICY_BUDGET {
+            self.policies.remove(0);
         }
     }
 }

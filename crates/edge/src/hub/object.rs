@@ -137,7 +137,7 @@ impl Region {
             // Whoever knows more than this hub has to ask the origin: an old answer would look like a way back.
             (!ahead).then(|| state.keeper.publication.feed_reply(asked.after, known == Some(asked.manifest))).flatten()
         });
-        json(reply)
+        self.json(reply)
     }
 
     /// Whether nothing has come that the asking one lacks, and no heartbeat since it asked.
@@ -171,7 +171,8 @@ impl Region {
         if due {
             self.node.refresh(&self.source, 0, Pace::HUB.probe_ms).await;
         }
-        json(self.node.with(|state| state.keeper.publication.snapshot_reply()))
+        let reply = self.node.with(|state| state.keeper.publication.snapshot_reply());
+        self.json(reply)
     }
 
     fn manifest(&self) -> Result<Response> {
@@ -213,7 +214,7 @@ impl Region {
         match self.obtain_policy(background, number).await {
             Ok(text) => body(text.to_string(), "application/jwt"),
             Err(Miss::Absent) => status(404),
-            Err(Miss::Failed) => status(503),
+            Err(Miss::Failed | Miss::Refused) => status(503),
         }
     }
 
@@ -255,6 +256,15 @@ impl Region {
             }
             true
         })
+    }
+
+    /// A reply, or why there is none.
+    fn json(&self, reply: Option<impl serde::Serialize>) -> Result<Response> {
+        match reply.and_then(|reply| serde_json::to_string(&reply).ok()) {
+            Some(text) => body(text, "application/json"),
+            None if self.node.with(|state| state.refusing) => status(502),
+            None => status(503),
+        }
     }
 
     /// Fetches the policies that new deltas announce, before the first request that needs them.
@@ -326,13 +336,6 @@ impl Asked {
             }
         }
         Some(Self { after: Position { epoch: epoch?, seq: after? }, manifest: manifest?, wait_ms })
-    }
-}
-
-fn json(reply: Option<impl serde::Serialize>) -> Result<Response> {
-    match reply.and_then(|reply| serde_json::to_string(&reply).ok()) {
-        Some(text) => body(text, "application/json"),
-        None => status(503),
     }
 }
 
