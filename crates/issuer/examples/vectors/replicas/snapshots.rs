@@ -71,6 +71,16 @@ pub(crate) fn snapshots() -> File {
             "Malformed",
         ),
         case(
+            "a part that is the same again, of which the copy here was changed since, is loaded anew",
+            vec![
+                (step("delta", sign_feed(&changed(&[(world::VALID, Status::Suspended)]))), done()),
+                (step("snapshot", sign_feed(&newer())), done()),
+                standing(world::VALID, error("Shard(0)")),
+                (step("shard", json!([0, shard_0()])), done()),
+                standing(world::VALID, ok("valid")),
+            ],
+        ),
+        case(
             "an older one, after deltas",
             vec![
                 (step("delta", sign_feed(&changed(&[(world::VALID, Status::Invalid)]))), done()),
