@@ -18,9 +18,11 @@ const SLOT: Duration = Duration::from_millis(6);
 /// As long as what an API key's signature covers.
 type Message = [u8; 55];
 
-struct Contender<'a> {
+type Verifies = Box<dyn Fn(&Message, &[u8; 64]) -> bool>;
+
+struct Contender {
     name: &'static str,
-    verifies: Box<dyn Fn(&Message, &[u8; 64]) -> bool + 'a>,
+    verifies: Verifies,
     /// Microseconds a verification, one for each round.
     times: Vec<f64>,
 }
@@ -84,12 +86,12 @@ fn main() {
     }
 }
 
-fn contender<'a>(name: &'static str, verifies: impl Fn(&Message, &[u8; 64]) -> bool + 'a) -> Contender<'a> {
+fn contender(name: &'static str, verifies: impl Fn(&Message, &[u8; 64]) -> bool + 'static) -> Contender {
     Contender { name, verifies: Box::new(verifies), times: Vec::new() }
 }
 
 /// One of ours. Its tables are built at its first verification, so that others needn't wait for them.
-fn prepared<B: Backend + 'static>(name: &'static str, public: &VerifyingKey, width: Width) -> Contender<'static> {
+fn prepared<B: Backend + 'static>(name: &'static str, public: &VerifyingKey, width: Width) -> Contender {
     let (public, key) = (public.to_bytes(), OnceCell::new());
     contender(name, move |message, signature| {
         key.get_or_init(|| PreparedKey::<B>::new(&public, width).expect("a signer's key can be prepared"))
@@ -98,7 +100,7 @@ fn prepared<B: Backend + 'static>(name: &'static str, public: &VerifyingKey, wid
 }
 
 #[cfg(feature = "bench-peers")]
-fn peers(public: &VerifyingKey) -> [Contender<'static>; 2] {
+fn peers(public: &VerifyingKey) -> [Contender; 2] {
     let ring = ring::signature::UnparsedPublicKey::new(&ring::signature::ED25519, public.to_bytes());
     let aws = aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ED25519, public.to_bytes());
     [

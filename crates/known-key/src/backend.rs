@@ -1,7 +1,7 @@
 //! How `sB + kA'` is summed up on a given machine. All give the same verdict; they differ in speed alone.
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-use crate::pair::{Pair, Packed};
+use crate::pair::Packed;
 use crate::{
     field::{Fe26, Fe51, Field},
     point::{Extended, Niels},
@@ -26,8 +26,8 @@ pub trait Backend {
 /// One addition after the other.
 #[inline(always)]
 fn sum_in_turn<F: Field>(base: &Table<Niels<F>>, s: &Digits, key: &Table<Niels<F>>, k: &Digits) -> Extended<F> {
-    let mut sum = Extended::IDENTITY;
-    for position in 0..base.width().positions() {
+    let mut sum = Extended::from_niels(&signed(base.multiple(0, s))).add_affine(&signed(key.multiple(0, k)));
+    for position in 1..base.width().positions() {
         sum = sum.add_affine(&signed(base.multiple(position, s)));
         sum = sum.add_affine(&signed(key.multiple(position, k)));
     }
@@ -82,10 +82,16 @@ impl Backend for Simd128 {
     type Entry = Packed;
 
     fn sum(base: &Table<Packed>, s: &Digits, key: &Table<Packed>, k: &Digits) -> Extended<Fe26> {
-        let mut sums = Extended::<Pair>::IDENTITY;
-        for position in 0..base.width().positions() {
-            sums = sums.add_affine(&Packed::pair(base.multiple(position, s), key.multiple(position, k)));
+        let multiples = |position| Packed::pair(base.multiple(position, s), key.multiple(position, k));
+        let mut sums = Extended::from_niels(&multiples(0));
+        let mut next = multiples(1);
+        for position in 2..base.width().positions() {
+            // Read one addition ahead of its use: the tables may be larger than the nearest cache.
+            let ahead = multiples(position);
+            sums = sums.add_affine(&next);
+            next = ahead;
         }
+        sums = sums.add_affine(&next);
         let [b, a] = sums.split();
         b.add(&a)
     }
@@ -100,3 +106,52 @@ pub type Fastest = Native64;
 /// The fastest that this build has.
 #[cfg(not(any(target_pointer_width = "64", all(target_arch = "wasm32", target_feature = "simd128"))))]
 pub type Fastest = Portable;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        encoding::{BASE_POINT, decompress},
+        scalar::{Width, strategy::scalars},
+        table::TableBuilder,
+    };
+    use curve25519_dalek::{EdwardsPoint, Scalar, constants::EIGHT_TORSION};
+    use proptest::test_runner::{Config, TestRunner};
+
+    fn table<B: Backend>(point: &[u8; 32], width: Width) -> Table<B::Entry> {
+        TableBuilder::<B::Field, B::Entry>::new(decompress(point).expect("a point"), width).finish()
+    }
+
+    /// Also for scalars that no sound signature is likely to have, and with table entries that are hardly ever used.
+    fn sums_are_those_of_the_reference<B: Backend>() {
+        let point = EdwardsPoint::mul_base(&Scalar::from(7_u8)) + EIGHT_TORSION[1];
+        for width in [Width::W6, Width::W8] {
+            let (base, key) = (table::<B>(&BASE_POINT, width), table::<B>(point.compress().as_bytes(), width));
+            let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(2000) });
+            let result = runner.run(&(scalars(), scalars()), |(s, k)| {
+                let sum = B::sum(&base, &Digits::new(&s, width), &key, &Digits::new(&k, width));
+                let [s, k] = [s, k].map(Scalar::from_bytes_mod_order);
+                let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &point, &s);
+                proptest::prop_assert_eq!(sum.compress(), expected.compress().0);
+                Ok(())
+            });
+            result.unwrap();
+        }
+    }
+
+    #[test]
+    fn of_the_portable_backend() {
+        sums_are_those_of_the_reference::<Portable>();
+    }
+
+    #[test]
+    fn of_the_64_bit_backend() {
+        sums_are_those_of_the_reference::<Native64>();
+    }
+
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    #[test]
+    fn of_the_simd_backend() {
+        sums_are_those_of_the_reference::<Simd128>();
+    }
+}

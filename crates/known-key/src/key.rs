@@ -11,7 +11,7 @@ use crate::{
 use alloc::sync::Arc;
 use core::fmt;
 
-/// A public key with its tables. About 165 KB for [`Width::W6`] and 490 KB for [`Width::W8`], and as much for the base
+/// A public key with its tables. About 170 KB for [`Width::W6`] and 500 KB for [`Width::W8`], and as much for the base
 /// point, which keys share.
 pub struct PreparedKey<B: Backend = Fastest> {
     bytes: [u8; 32],
@@ -114,7 +114,7 @@ impl<B: Backend> Builder<B> {
         Ok(Self { bytes: *bytes, base: BaseTable::Ready(Arc::clone(&base.0)), key })
     }
 
-    /// Fills `positions` more positions of the tables (a table has 43 at `W6`, of 32 additions each; 32 at `W8`, of
+    /// Fills `positions` more positions of the tables (a table has 42 at `W6`, of 32 additions each; 32 at `W8`, of
     /// 128). True once all are filled.
     pub fn step(&mut self, positions: usize) -> bool {
         for _ in 0..positions {

@@ -17,7 +17,8 @@ pub struct Extended<R> {
     pub t: R,
 }
 
-/// A point in the form in which it is added: affine, as (y + x)/2, (y - x)/2 and -dxy. At most 2 units each.
+/// A point in the form in which it is added: affine, as (y + x)/2, (y - x)/2 and -dxy. The first two are tight,
+/// the third is in tables, and has 2 units after a negation.
 ///
 /// Half of the usual y + x, y - x and 2dxy: the sum comes out scaled by a quarter, which is the same point, and needs
 /// no 2Z. The third is negated so that the difference of a product's factors never meets another difference.
@@ -35,10 +36,18 @@ impl<R: Ring> Extended<R> {
     /// The sum with an affine point: the unified addition with Z = 1. 7 products.
     #[inline(always)]
     pub(crate) fn add_affine(&self, point: &Niels<R>) -> Self {
-        let a = (self.y - self.x) * point.half_difference; // 3 times 2
-        let b = (self.y + self.x) * point.half_sum; // 2 times 2
+        let a = (self.y - self.x) * point.half_difference; // 3 times 1
+        let b = (self.y + self.x) * point.half_sum; // 2 times 1
         let c = self.t * point.minus_dxy; // 1 times 2
         Self::from_parts(a, b, c, self.z)
+    }
+
+    /// An affine point in extended coordinates. 3 products.
+    #[inline(always)]
+    pub(crate) fn from_niels(point: &Niels<R>) -> Self {
+        let y = (point.half_sum + point.half_difference) * R::ONE; // 2 times 1
+        let x = (point.half_sum - point.half_difference) * R::ONE; // 3 times 1
+        Self { x, y, z: R::ONE, t: x * y }
     }
 
     /// The last step of both additions, from the paper's A, B, -C and D (all tight, and with the same scale).
@@ -82,9 +91,9 @@ impl<F: Field> Niels<F> {
     /// A point from the halves of its affine coordinates, both tight.
     pub(crate) fn from_half_affine(half_x: F, half_y: F) -> Self {
         Self {
-            half_sum: half_y + half_x,                                         // 2
-            half_difference: (half_y - half_x) * F::ONE,                       // 1
-            minus_dxy: (half_x + half_x) * half_y * F::MINUS_TWO_D, // 1
+            half_sum: (half_y + half_x) * F::ONE,                   // 2 times 1
+            half_difference: (half_y - half_x) * F::ONE,            // 3 times 1
+            minus_dxy: (half_x + half_x) * half_y * F::MINUS_TWO_D, // 2 times 1, then 1 times 1
         }
     }
 

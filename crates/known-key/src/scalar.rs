@@ -23,11 +23,14 @@ pub(crate) fn challenge(r: &[u8; 32], public_key: &[u8; 32], message: &[u8]) -> 
 /// How many bits of a scalar each table look-up takes. Wider is faster, and its tables are larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// 6 bits: 43 look-ups a scalar, 1376 multiples a table.
+    /// 6 bits: 42 look-ups a scalar, 1377 multiples a table.
     W6,
-    /// 8 bits: 32 look-ups a scalar, 4096 multiples a table.
+    /// 8 bits: 32 look-ups a scalar, 3985 multiples a table.
     W8,
 }
+
+/// L is a little more than 2 to this power.
+const ORDER_BITS: usize = 252;
 
 /// The most look-ups that a scalar takes, over all widths.
 const MOST_POSITIONS: usize = Width::W6.positions();
@@ -41,37 +44,47 @@ impl Width {
         }
     }
 
-    /// The digits of a scalar: scalars are below 2^253, and one bit more takes the last carry.
+    /// The digits of a scalar.
     pub const fn positions(self) -> usize {
-        254_usize.div_ceil(self.bits())
+        ORDER_BITS.div_ceil(self.bits())
     }
 
-    /// The multiples stored for each digit. Digits are signed, so that half of their range is enough.
-    pub const fn multiples(self) -> usize {
+    /// The largest digit at any position but the top one. Digits are signed, so it is half of their range.
+    pub const fn largest(self) -> usize {
         1 << (self.bits() - 1)
+    }
+
+    /// The largest digit at the top, where digits are not negative: it takes what is left of a scalar below L (there is
+    /// a 1 at bit 252 for the very largest), and the last carry.
+    pub const fn largest_at_top(self) -> usize {
+        (1 << (ORDER_BITS - self.bits() * (self.positions() - 1))) + 1
     }
 }
 
-/// A scalar in signed digits: the sum of `digit[i] * 2^(bits i)`, each digit in `(-2^(bits-1), 2^(bits-1)]`.
+/// A scalar in signed digits: the sum of `digit[i] * 2^(bits i)`, each digit in `(-2^(bits-1), 2^(bits-1)]`, but for the
+/// top one, which is in `[0, largest_at_top]`.
 pub struct Digits([i16; MOST_POSITIONS]);
 
 impl Digits {
-    /// The digits of a scalar below 2^253.
-    pub fn new(scalar: &[u8; 32], width: Width) -> Self {
-        debug_assert!(scalar[31] < 0x20);
-        let bits = width.bits();
-        let half = width.multiples() as i16;
+    /// The digits of a scalar below the group order.
+    pub(crate) fn new(scalar: &[u8; 32], width: Width) -> Self {
+        debug_assert!(is_below_order(scalar));
+        let (bits, top) = (width.bits(), width.positions() - 1);
+        // Up to 15 bits from a place: digits of 8 bits, or what is left at the top.
+        let from = |at: usize| {
+            let above = scalar.get(at / 8 + 1).copied().unwrap_or(0);
+            u16::from_le_bytes([scalar[at / 8], above]) >> (at % 8)
+        };
+        let half = width.largest() as i16;
         let mut digits = [0; MOST_POSITIONS];
         let mut carry = 0;
-        for (i, digit) in digits.iter_mut().enumerate().take(width.positions()) {
-            let (byte, shift) = (bits * i / 8, bits * i % 8);
-            let above = scalar.get(byte + 1).copied().unwrap_or(0);
-            let window = u16::from_le_bytes([scalar[byte], above]) >> shift & ((1 << bits) - 1);
-            *digit = window as i16 + carry;
+        for (i, digit) in digits[..top].iter_mut().enumerate() {
+            *digit = (from(bits * i) & ((1 << bits) - 1)) as i16 + carry;
             carry = i16::from(*digit > half);
             *digit -= carry * 2 * half;
         }
-        debug_assert_eq!(carry, 0, "the top digit of a number below 2^253 is small");
+        digits[top] = from(bits * top) as i16 + carry;
+        debug_assert!(digits[top] as usize <= width.largest_at_top());
         Self(digits)
     }
 
@@ -82,14 +95,35 @@ impl Digits {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use num_bigint::{BigInt, BigUint};
+pub(crate) mod strategy {
+    use num_bigint::BigUint;
     use proptest::prelude::*;
 
-    fn order() -> BigUint {
+    /// The group order.
+    pub(crate) fn order() -> BigUint {
         (BigUint::from(1_u8) << 252) + BigUint::parse_bytes(b"27742317777372353535851937790883648493", 10).unwrap()
     }
+
+    /// Scalars below the order, many of them among the largest ones, powers of two, or with runs of ones.
+    pub(crate) fn scalars() -> impl Strategy<Value = [u8; 32]> {
+        let near_order = (1..200_u8).prop_map(|below| (order() - below).to_bytes_le());
+        let any = (any::<[u8; 32]>(), 0..32_usize, 0..32_usize).prop_map(|(mut bytes, from, to)| {
+            bytes[from.min(to)..from.max(to)].fill(0xff);
+            (BigUint::from_bytes_le(&bytes) % order()).to_bytes_le()
+        });
+        let powers = (0..253_u32, 0..2_u8).prop_map(|(bit, less)| ((BigUint::from(1_u8) << bit) - less).to_bytes_le());
+        prop_oneof![1 => near_order, 4 => any, 1 => powers].prop_map(|mut bytes| {
+            bytes.resize(32, 0);
+            bytes.try_into().expect("resized")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{strategy::*, *};
+    use num_bigint::{BigInt, BigUint};
+    use proptest::prelude::*;
 
     #[test]
     fn the_order_is_that_of_the_rfc() {
@@ -109,15 +143,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn digits_are_in_range_and_add_up(mut scalar: [u8; 32], wide: bool, ones in 0..32_usize) {
-            scalar[..ones].fill(0xff);
-            scalar[31] &= 0x1f;
+        fn digits_are_in_range_and_add_up(scalar in scalars(), wide: bool) {
             let width = if wide { Width::W8 } else { Width::W6 };
             let digits = Digits::new(&scalar, width);
-            let half = width.multiples() as i16;
+            let (top, half) = (width.positions() - 1, width.largest() as i16);
             let mut sum = BigInt::ZERO;
-            for i in (0..width.positions()).rev() {
-                prop_assert!(-half < digits.at(i) && digits.at(i) <= half);
+            for i in (0..=top).rev() {
+                let range = if i == top { 0..=width.largest_at_top() as i16 } else { 1 - half..=half };
+                prop_assert!(range.contains(&digits.at(i)), "digit {} at {i}", digits.at(i));
                 sum = (sum << width.bits()) + digits.at(i);
             }
             prop_assert_eq!(sum, BigInt::from(BigUint::from_bytes_le(&scalar)));

@@ -1,8 +1,8 @@
 //! Multiples of a point, such that any multiple is a sum of table entries.
 //!
-//! A scalar has `positions` signed digits of `bits` bits. For each position i the table holds 1, 2, ... 2^(bits-1) times
-//! `2^(bits i) P`: a digit is looked up by its absolute value and negated where it is negative. (Brickell, Gordon,
-//! McCurley and Wilson, "Fast exponentiation with precomputation", EUROCRYPT 1992, with signed digits.)
+//! A scalar has `positions` signed digits of `bits` bits. For each position i the table holds 1, 2, ... up to the largest
+//! digit times `2^(bits i) P`: a digit is looked up by its absolute value and negated where it is negative. (Brickell,
+//! Gordon, McCurley and Wilson, "Fast exponentiation with precomputation", EUROCRYPT 1992, with signed digits.)
 
 use crate::{
     field::Field,
@@ -43,7 +43,7 @@ impl<E> Table<E> {
         let digit = digits.at(position);
         let entry = match usize::from(digit.unsigned_abs()) {
             0 => &self.identity,
-            nth => &self.entries[position * self.width.multiples() + nth - 1],
+            nth => &self.entries[position * self.width.largest() + nth - 1],
         };
         Multiple { entry, negative: digit < 0 }
     }
@@ -61,26 +61,34 @@ pub(crate) struct TableBuilder<F, E> {
 impl<F: Field, E: From<Niels<F>>> TableBuilder<F, E> {
     /// Begins the table of the point with these tight affine coordinates.
     pub(crate) fn new(point: (F, F), width: Width) -> Self {
-        let entries = Vec::with_capacity(width.positions() * width.multiples());
+        let entries = Vec::with_capacity(Self::entries(width));
         let table = Table { width, identity: Niels::identity().into(), entries };
-        Self { table, next: point, multiples: Vec::with_capacity(width.multiples() + 1) }
+        let multiples = Vec::with_capacity(width.largest().max(width.largest_at_top()) + 1);
+        Self { table, next: point, multiples }
+    }
+
+    /// The multiples of a whole table.
+    const fn entries(width: Width) -> usize {
+        (width.positions() - 1) * width.largest() + width.largest_at_top()
     }
 
     /// Whether every position is filled.
     pub(crate) const fn is_complete(&self) -> bool {
-        let width = self.table.width;
-        self.table.entries.len() == width.positions() * width.multiples()
+        self.table.entries.len() == Self::entries(self.table.width)
     }
 
-    /// Fills one position: `Width::multiples` additions and an inversion.
+    /// Fills one position: `Width::largest` additions and an inversion.
     pub(crate) fn step(&mut self) {
         debug_assert!(!self.is_complete());
+        let width = self.table.width;
+        let is_top = self.table.entries.len() == (width.positions() - 1) * width.largest();
+        let largest = if is_top { width.largest_at_top() } else { width.largest() };
         let (x, y) = self.next;
         let point = Niels::from_half_affine(x * F::HALF, y * F::HALF);
         let mut multiple = Extended::from_affine(x, y);
         self.multiples.clear();
         self.multiples.push(multiple);
-        while self.multiples.len() < self.table.width.multiples() {
+        while self.multiples.len() < largest {
             multiple = multiple.add_affine(&point);
             self.multiples.push(multiple);
         }

@@ -164,12 +164,12 @@ fn no_formula_overflows<const N: usize>() {
         [point.x, point.y, point.z, point.t].iter().all(|coordinate| coordinate.within(&tight))
     };
     let entry = Niels::from_half_affine(tight, tight);
-    assert!(entry.minus_dxy.within(&tight), "it can be negated");
+    assert!([entry.half_sum, entry.half_difference, entry.minus_dxy].iter().all(|number| number.within(&tight)));
     // The opposite exchanges the first two and negates the third.
-    for (half_sum, half_difference) in [(entry.half_sum, entry.half_difference), (entry.half_difference, entry.half_sum)] {
-        for minus_dxy in [entry.minus_dxy, Bounds::ZERO - entry.minus_dxy] {
-            assert!(is_tight(any_point.add_affine(&Niels { half_sum, half_difference, minus_dxy })));
-        }
+    for minus_dxy in [tight, Bounds::ZERO - tight] {
+        let entry = Niels { half_sum: tight, half_difference: tight, minus_dxy };
+        assert!(is_tight(any_point.add_affine(&entry)));
+        assert!(is_tight(Extended::from_niels(&entry)));
     }
     assert!(is_tight(any_point.add(&any_point)));
     assert!(is_tight(Extended::from_affine(tight, tight)));
