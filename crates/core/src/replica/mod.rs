@@ -141,21 +141,38 @@ impl Replica {
         Ok(true)
     }
 
-    /// Takes a snapshot in place of the state so far.
+    /// The position of the snapshot that the parts are of; `None` without a state.
+    pub fn base(&self) -> Option<Position> {
+        self.state.as_ref().map(|state| Position { seq: state.base(), ..state.position })
+    }
+
+    /// Takes a snapshot: in place of the state so far, or, where it is of a moment that the state has passed, as new
+    /// ground for what came since. An origin doesn't make one for each change, and doesn't keep the parts of old ones.
+    ///
+    /// One below the floor is taken where there is no state yet, for the deltas that lead from it beyond the floor;
+    /// until they have come, no heartbeat is heard, so that the state is as old as the snapshot.
     pub fn install_snapshot(&mut self, text: &str, now: Timestamp) -> Result<(), FeedError> {
         let snapshot: Snapshot = self.open(text, now)?;
         let position = self.check(snapshot.epoch, snapshot.seq, snapshot.iat_ms, now)?;
-        if position < self.floor.0 {
-            return Err(FeedError::Rollback);
-        }
         let mut state = State::new(snapshot, position, now)?;
+        match &mut self.state {
+            Some(held) if held.position.epoch == position.epoch => {
+                if position.seq < held.base() {
+                    return Err(FeedError::Rollback);
+                }
+                if position.seq < held.position.seq {
+                    return held.rebase(state);
+                }
+            }
+            _ => {}
+        }
         match self.state.take() {
             Some(old) if old.position.epoch == position.epoch => state.inherit(old),
             Some(old) => self.former.condemn(old),
             None => {}
         }
         self.state = Some(state);
-        self.floor.0 = position;
+        self.floor.0 = self.floor.0.max(position);
         Ok(())
     }
 
@@ -171,7 +188,7 @@ impl Replica {
             return Err(FeedError::Rollback);
         }
         state.apply(delta, now)?;
-        self.floor.0 = position;
+        self.floor.0 = self.floor.0.max(position);
         Ok(())
     }
 

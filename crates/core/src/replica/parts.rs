@@ -44,7 +44,7 @@ impl Former {
     /// Keeps what a state of an older epoch holds to be INVALID.
     pub(super) fn condemn(&mut self, state: State) {
         let (changes, shards) = state.into_statuses();
-        self.indices.extend(changes.into_iter().filter(|(_, status)| *status == Status::Invalid).map(|(index, _)| index));
+        self.indices.extend(changes.filter(|(_, status)| *status == Status::Invalid).map(|(index, _)| index));
         for (shard, list) in shards {
             if let Some(before) = self.shards.remove(&shard) {
                 self.indices.extend(

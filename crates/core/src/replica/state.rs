@@ -19,14 +19,16 @@ const MAX_CHAIN: usize = 64;
 pub(super) struct State {
     pub(super) position: Position,
     pub(super) as_of: Timestamp,
+    /// The sequence number of the snapshot that the parts are of.
+    base: u64,
     /// Every shard there is; without a digest where it was opened by a delta, so that all of it is in the overlay.
     shards: BTreeMap<u32, Option<Digest>>,
     pages: Vec<PageRef>,
     supersessions: BTreeMap<PolicyNumber, PolicyNumber>,
-    /// Changes since the snapshot. Kept for loaded shards too: one that is dropped for room is loaded again from the
-    /// snapshot's part.
-    overlay: BTreeMap<StatusIndex, Status>,
-    amendments: BTreeMap<StatusIndex, Amendment>,
+    /// Changes since the snapshot, each with the sequence number by which it was known. Kept for loaded shards too: one
+    /// that is dropped for room is loaded again from the snapshot's part.
+    overlay: BTreeMap<StatusIndex, (Status, u64)>,
+    amendments: BTreeMap<StatusIndex, (Amendment, u64)>,
     loaded_shards: BTreeMap<u32, Loaded<StatusList>>,
     loaded_pages: BTreeMap<StatusIndex, Loaded<AmendmentPage>>,
     uses: Cell<u64>,
@@ -50,6 +52,7 @@ impl State {
         let mut state = Self {
             position,
             as_of: Timestamp::default(),
+            base: position.seq,
             shards: snapshot.shards.into_iter().map(|(shard, digest)| (shard, Some(digest))).collect(),
             pages: snapshot.amendments,
             supersessions: BTreeMap::new(),
@@ -83,6 +86,34 @@ impl State {
         }
     }
 
+    /// The sequence number of the snapshot that the parts are of.
+    pub(super) const fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Puts the parts of a snapshot in the place of those that there were. It is of a moment between theirs and this
+    /// state: the changes since are laid over it, and the others are in it.
+    pub(super) fn rebase(&mut self, snapshot: Self) -> Result<(), FeedError> {
+        let base = snapshot.base;
+        self.supersede(&snapshot.supersessions.into_iter().collect::<Vec<_>>())?;
+        self.base = base;
+        self.overlay.retain(|_, (_, known)| *known > base);
+        self.amendments.retain(|_, (_, known)| *known > base);
+        // A shard that was opened after that moment is in no snapshot yet; one that was there before it and is no more
+        // has gone.
+        let opened = self.shards.iter().filter(|(_, digest)| digest.is_none()).map(|(shard, _)| (*shard, None));
+        let mut shards: BTreeMap<_, _> = opened.collect();
+        shards.extend(snapshot.shards);
+        self.shards = shards;
+        self.loaded_shards.retain(|shard, _| self.shards.contains_key(shard));
+        self.loaded_pages.retain(|first, _| {
+            let digest = |pages: &[PageRef]| pages.iter().find(|page| page.0 == *first).map(|page| page.1);
+            digest(&self.pages) == digest(&snapshot.pages)
+        });
+        self.pages = snapshot.pages;
+        Ok(())
+    }
+
     /// The state was the origin's at `iat_ms`. A clock ahead of ours can't make it fresher than now.
     pub(super) fn seen(&mut self, iat_ms: u64, now: Timestamp) {
         self.as_of = self.as_of.max(Timestamp::from_millis(iat_ms.min(now.millis())));
@@ -109,22 +140,22 @@ impl State {
             self.shards.entry(shard).or_insert(None);
         }
         for (index, status) in delta.changes {
-            self.change(index, status);
+            self.change(index, status, delta.to);
         }
-        self.amendments.extend(delta.amendments.into_iter().map(|amendment| (amendment.index, amendment)));
+        self.amendments.extend(delta.amendments.into_iter().map(|amendment| (amendment.index, (amendment, delta.to))));
         self.position.seq = delta.to;
         self.seen(delta.iat_ms, now);
         Ok(())
     }
 
-    fn change(&mut self, index: StatusIndex, status: Status) {
+    fn change(&mut self, index: StatusIndex, status: Status, known: u64) {
         let loaded = self.loaded_shards.get_mut(&index.shard());
-        let held = self.overlay.get(&index).copied().or_else(|| loaded.as_ref()?.part.status(index.offset()));
+        let held = self.overlay.get(&index).map(|(status, _)| *status).or_else(|| loaded.as_ref()?.part.status(index.offset()));
         // Revoked is for ever.
         if held == Some(Status::Invalid) {
             return;
         }
-        self.overlay.insert(index, status);
+        self.overlay.insert(index, (status, known));
         if let Some(loaded) = loaded {
             let _in_range = loaded.part.set(index.offset(), status.value());
         }
@@ -183,14 +214,14 @@ impl State {
         }
         let digest = self.shards.get(&shard).ok_or(Missing::UnknownShard(shard))?;
         match (self.overlay.get(&index), digest) {
-            (Some(status), _) => Ok(*status),
+            (Some((status, _)), _) => Ok(*status),
             (None, None) => Ok(Status::Valid),
             (None, Some(_)) => Err(Missing::Shard(shard)),
         }
     }
 
     fn amendment(&self, index: StatusIndex) -> Result<Amendment, Missing> {
-        if let Some(amendment) = self.amendments.get(&index) {
+        if let Some((amendment, _)) = self.amendments.get(&index) {
             return Ok(*amendment);
         }
         let before = self.pages.partition_point(|(first, _)| *first <= index);
@@ -211,7 +242,7 @@ impl State {
     }
 
     pub(super) fn install_shard(&mut self, shard: u32, mut list: StatusList, budget: usize) {
-        for (index, status) in self.overlay.range(range_of(shard)) {
+        for (index, (status, _)) in self.overlay.range(range_of(shard)) {
             if list.status(index.offset()) != Some(Status::Invalid) {
                 let _in_range = list.set(index.offset(), status.value());
             }
@@ -226,8 +257,9 @@ impl State {
     }
 
     /// The changes and the loaded shards, for what has to outlive this state.
-    pub(super) fn into_statuses(self) -> (BTreeMap<StatusIndex, Status>, BTreeMap<u32, StatusList>) {
-        (self.overlay, self.loaded_shards.into_iter().map(|(shard, loaded)| (shard, loaded.part)).collect())
+    pub(super) fn into_statuses(self) -> (impl Iterator<Item = (StatusIndex, Status)>, BTreeMap<u32, StatusList>) {
+        let changes = self.overlay.into_iter().map(|(index, (status, _))| (index, status));
+        (changes, self.loaded_shards.into_iter().map(|(shard, loaded)| (shard, loaded.part)).collect())
     }
 
     fn tick(&self) -> u64 {

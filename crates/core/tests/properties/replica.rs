@@ -9,7 +9,7 @@ use crate::{
     tries,
 };
 use keyward_core::{
-    Amendment, Delta, Digest, FeedError, Missing, PolicyNumber, Position, Replica, Role, Signed, Snapshot, Standing, Status, StatusIndex,
+    Amendment, Delta, Digest, FeedError, Heartbeat, Missing, PolicyNumber, Position, Replica, Role, Signed, Snapshot, Standing, Status, StatusIndex,
     StatusList, Statuses, bounds::SHARD_LEN,
 };
 use keyward_issuer::{amendment_page, status_list_claims};
@@ -226,6 +226,7 @@ fn turn() -> impl Strategy<Value = Turn> {
 struct Told {
     replica: Replica,
     seq: u64,
+    base: u64,
     parts: Published,
 }
 
@@ -236,7 +237,7 @@ impl Told {
         replica.install_manifest(&root.sign(&manifest(1, origin.epoch)).unwrap(), NOW).unwrap();
         let parts = origin.publish(seq);
         replica.install_snapshot(&parts.snapshot, NOW).unwrap();
-        Self { replica, seq, parts }
+        Self { replica, seq, base: seq, parts }
     }
 
     fn take(&mut self, origin: &Origin, turn: &Turn) {
@@ -250,13 +251,20 @@ impl Told {
             Turn::Snapshot(ahead) => {
                 self.seq = (self.seq + ahead).min(last);
                 self.parts = origin.publish(self.seq);
+                self.base = self.seq;
                 self.replica.install_snapshot(&self.parts.snapshot, NOW).unwrap();
             }
             Turn::Old(back) => {
                 let to = self.seq.saturating_sub(back);
                 assert_eq!(self.replica.apply_delta(&origin.delta(to.saturating_sub(1), to), NOW), Err(FeedError::Rollback));
-                if back > 0 && to < self.seq {
-                    assert_eq!(self.replica.install_snapshot(&origin.publish(to).snapshot, NOW), Err(FeedError::Rollback));
+                // A snapshot that is older than the state is new ground for it, unless it is older than the last one.
+                let parts = origin.publish(to);
+                let outcome = self.replica.install_snapshot(&parts.snapshot, NOW);
+                if to < self.base {
+                    assert_eq!(outcome, Err(FeedError::Rollback));
+                } else {
+                    assert_eq!(outcome, Ok(()));
+                    (self.parts, self.base) = (parts, to);
                 }
             }
             Turn::Gap(ahead) if self.seq + ahead < last => {
@@ -335,7 +343,7 @@ proptest! {
         let root = signer(None);
         prop_assert_eq!(told.replica.install_manifest(&root.sign(&manifest(2, 2)).unwrap(), NOW), Ok(true));
         told.parts = restored.publish(0);
-        told.seq = 0;
+        (told.seq, told.base) = (0, 0);
         told.replica.install_snapshot(&told.parts.snapshot, NOW).unwrap();
         told.take(&restored, &Turn::Delta(0, restored.last()));
         for index in INDICES {
@@ -344,6 +352,28 @@ proptest! {
         }
         prop_assert_eq!(told.replica.apply_delta(&origin.delta(0, origin.last()), NOW), Err(FeedError::Epoch));
     }
+}
+
+#[test]
+fn a_replica_that_was_restarted_takes_an_older_snapshot_and_hears_nothing_until_it_is_where_it_was() {
+    let origin = Origin::new(1, &[Event::Revoke(0), Event::Revoke(1), Event::Revoke(5)]);
+    let root = signer(None);
+    let manifest = root.sign(&manifest(1, 1)).unwrap();
+    let heartbeat = |seq| {
+        let heartbeat = Heartbeat { epoch: 1, seq, iat_ms: NOW.millis(), manifest: 1, digest: Digest::of(&manifest) };
+        sign(&heartbeat)
+    };
+    let mut replica = Replica::new(vec![root.public_key()]);
+    replica.raise_floor(Position { epoch: 1, seq: 2 }, 1);
+    replica.install_manifest(&manifest, NOW).unwrap();
+    assert_eq!(replica.install_snapshot(&origin.publish(0).snapshot, NOW), Ok(()));
+    assert_eq!(replica.hear(&heartbeat(0), NOW), Err(FeedError::Rollback));
+    assert_eq!(replica.apply_delta(&origin.delta(0, 1), NOW), Ok(()));
+    assert_eq!(replica.hear(&heartbeat(1), NOW), Err(FeedError::Rollback));
+    assert_eq!(replica.floor().0, Position { epoch: 1, seq: 2 });
+    assert_eq!(replica.apply_delta(&origin.delta(1, 3), NOW), Ok(()));
+    assert!(replica.hear(&heartbeat(3), NOW).is_ok());
+    assert_eq!(replica.floor().0, Position { epoch: 1, seq: 3 });
 }
 
 #[test]

@@ -81,10 +81,18 @@ pub(crate) fn snapshots() -> File {
             ],
         ),
         case(
-            "an older one, after deltas",
+            "one that deltas have passed: what they said stays",
             vec![
                 (step("delta", sign_feed(&changed(&[(world::VALID, Status::Invalid)]))), done()),
-                (step("snapshot", sign_feed(&snapshot())), error("Rollback")),
+                (step("snapshot", sign_feed(&snapshot())), done()),
+                standing(world::VALID, ok("invalid")),
+            ],
+        ),
+        case(
+            "an older one than the last, after deltas",
+            vec![
+                (step("delta", sign_feed(&changed(&[(world::VALID, Status::Invalid)]))), done()),
+                (step("snapshot", sign_feed(&Snapshot { seq: 39, ..snapshot() })), error("Rollback")),
                 standing(world::VALID, ok("invalid")),
             ],
         ),
