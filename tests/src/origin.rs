@@ -37,6 +37,8 @@ pub struct OriginConfig {
     pub own_database: bool,
     /// Write through to the disk. Tests don't: they kill processes, not machines.
     pub fsync: bool,
+    /// Another build of the server than the one of the running program's profile.
+    pub program: Option<PathBuf>,
     /// Environment variables beside those that the harness sets, or in their place.
     pub env: Vec<(String, String)>,
 }
@@ -90,7 +92,7 @@ impl Origin {
         let inside = home.as_ref().map(|home| home.path().join("data"));
         let data = config.data.clone().or(inside).context("a data directory")?;
         fs::create_dir_all(&data)?;
-        let postgres = if config.own_database { None } else { Some(Postgres::start().await?) };
+        let postgres = if config.own_database { None } else { Some(Postgres::start_with(config.fsync).await?) };
         let address = match config.listen {
             Some(address) => address,
             None => free_port()?,
@@ -154,7 +156,7 @@ impl Origin {
     /// When it isn't built.
     pub fn command(&self) -> Result<Command> {
         let artefacts = Artefacts::locate()?;
-        let mut command = Command::new(must_exist(&artefacts.keyward)?);
+        let mut command = Command::new(must_exist(self.config.program.as_ref().unwrap_or(&artefacts.keyward))?);
         // What the developer's shell has set for their own server is none of a test's business.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("KEYWARD_") && name != "KEYWARD_PG_BIN") {

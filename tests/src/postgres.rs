@@ -21,6 +21,7 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 pub struct Postgres {
     server: Option<Process>,
     account: Option<(u32, u32)>,
+    fsync: bool,
     binaries: PathBuf,
     home: TempDir,
 }
@@ -31,12 +32,20 @@ impl Postgres {
     /// # Errors
     /// When there are no Postgres binaries here, or the server doesn't become ready.
     pub async fn start() -> Result<Self> {
+        Self::start_with(false).await
+    }
+
+    /// As [`Postgres::start`]; with `fsync` it writes through to the disk, as it would in production.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn start_with(fsync: bool) -> Result<Self> {
         let binaries = binaries().context("no Postgres here: run `cargo xtask setup` or set KEYWARD_PG_BIN")?;
         // Under the system's folder for temporary files, because a socket's path has to stay below 108 bytes.
         let home = tempfile::Builder::new().prefix("keyward-pg-").tempdir()?;
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700))?;
         let account = account()?;
-        let mut postgres = Self { server: None, account, binaries, home };
+        let mut postgres = Self { server: None, account, fsync, binaries, home };
         let mut initdb = postgres.command("initdb");
         if let Some((user, group)) = account {
             std::os::unix::fs::chown(postgres.home.path(), Some(user), Some(group))?;
@@ -79,8 +88,11 @@ impl Postgres {
         self.kill()?;
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).arg("-k").arg(self.home.path());
-        for setting in ["listen_addresses=", "port=5432", "max_connections=100", "fsync=off", "full_page_writes=off"] {
+        for setting in ["listen_addresses=", "port=5432", "max_connections=100"] {
             command.args(["-c", setting]);
+        }
+        if !self.fsync {
+            command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
         let log = self.home.path().join("log");
         // An interrupt is Postgres's fast shutdown; killed, it would leave its children to find out by themselves.

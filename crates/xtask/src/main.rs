@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask --help`.
 
+mod bench;
 mod checks;
 mod products;
 mod queries;
@@ -13,6 +14,7 @@ mod wasm;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use bench::Bench;
 use clap::{Parser, Subcommand};
 use products::{Product, Profile};
 
@@ -54,6 +56,11 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Measure, and print how we compare: a JSON object a line
+    Bench {
+        /// What to measure; everything when nothing is named
+        benches: Vec<Bench>,
+    },
     /// Describe the origin's queries anew, in .sqlx
     Sqlx {
         /// Instead: fail where they differ from what would be written
@@ -93,6 +100,10 @@ fn perform(task: Task) -> Result<()> {
         }
         Task::Test { fast } => checks::all(fast),
         Task::Vectors { check } => vectors::generate(check),
+        Task::Bench { benches } => {
+            setup::all()?;
+            bench::run(&benches)
+        }
         Task::Sqlx { check } => queries::describe(check),
         Task::Soak { name } => checks::soak(name.as_deref()),
     }

@@ -151,6 +151,14 @@ impl Edge {
         &self.addresses
     }
 
+    /// The id of the workerd process.
+    ///
+    /// # Errors
+    /// When it isn't running.
+    pub fn process_id(&self) -> Result<u32> {
+        Ok(self.process.as_ref().context("the edge isn't running")?.id())
+    }
+
     /// Sends a request to the isolate with this number (from 0), on a connection of its own.
     ///
     /// # Errors
