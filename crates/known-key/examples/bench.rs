@@ -43,9 +43,7 @@ fn main() {
         prepared::<Fastest>("verify.cold.w8", &public, Width::W8),
         prepared::<Portable>("verify.cold.w6.portable", &public, Width::W6),
         prepared::<Portable>("verify.cold.w8.portable", &public, Width::W8),
-        contender("dalek", move |message, signature| {
-            public.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
-        }),
+        contender("dalek", move |message, signature| public.verify_strict(message, &Signature::from_bytes(signature)).is_ok()),
     ];
     #[cfg(feature = "bench-peers")]
     contenders.extend(peers(&public));
@@ -80,9 +78,7 @@ fn main() {
     }
     for width in [Width::W6, Width::W8] {
         let (value, longest) = build(&public, width);
-        println!(
-            r#"{{"name":"build.{width:?}","longest_step":{longest:.0},"value":{value:.0},"unit":"us","runtime":"{runtime}"}}"#
-        );
+        println!(r#"{{"name":"build.{width:?}","longest_step":{longest:.0},"value":{value:.0},"unit":"us","runtime":"{runtime}"}}"#);
     }
 }
 
@@ -94,8 +90,7 @@ fn contender(name: &'static str, verifies: impl Fn(&Message, &[u8; 64]) -> bool 
 fn prepared<B: Backend + 'static>(name: &'static str, public: &VerifyingKey, width: Width) -> Contender {
     let (public, key) = (public.to_bytes(), OnceCell::new());
     contender(name, move |message, signature| {
-        key.get_or_init(|| PreparedKey::<B>::new(&public, width).expect("a signer's key can be prepared"))
-            .verifies(message, signature)
+        key.get_or_init(|| PreparedKey::<B>::new(&public, width).expect("a signer's key can be prepared")).verifies(message, signature)
     })
 }
 

@@ -12,9 +12,9 @@ use crate::{
 };
 use core::{
     arch::wasm32::{
-        i32x4_add, i32x4_sub, i64x2_add, i64x2_shl, i64x2_sub, u32x4, u32x4_extract_lane, u32x4_all_true, u32x4_le, u32x4_mul,
-        u32x4_shuffle, u32x4_splat, u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4, u64x2_shr, u64x2_splat, v128,
-        v128_and, v128_bitselect,
+        i32x4_add, i32x4_sub, i64x2_add, i64x2_shl, i64x2_sub, u32x4, u32x4_all_true, u32x4_extract_lane, u32x4_le, u32x4_mul,
+        u32x4_shuffle, u32x4_splat, u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4, u64x2_shr, u64x2_splat, v128, v128_and,
+        v128_bitselect,
     },
     hint::black_box,
     ops::{Add, Mul, Sub},
@@ -206,9 +206,8 @@ impl Packed {
     pub(crate) fn pair(first: Multiple<'_, Self>, second: Multiple<'_, Self>) -> Niels<Pair> {
         let low = |x: v128, y: v128| u32x4_shuffle::<0, 4, 1, 5>(x, y);
         let high = |x: v128, y: v128| u32x4_shuffle::<2, 6, 3, 7>(x, y);
-        let zip = |x: &[v128; 2], y: &[v128; 2], end: v128| {
-            Pair([low(x[0], y[0]), high(x[0], y[0]), low(x[1], y[1]), high(x[1], y[1]), end])
-        };
+        let zip =
+            |x: &[v128; 2], y: &[v128; 2], end: v128| Pair([low(x[0], y[0]), high(x[0], y[0]), low(x[1], y[1]), high(x[1], y[1]), end]);
         let (x, y) = (first.entry, second.entry);
         let (x_negative, y_negative) = (usize::from(first.negative), usize::from(second.negative));
         // Signs are as good as random: masks, rather than branches that are mispredicted every other time.
@@ -240,9 +239,7 @@ mod tests {
 
     /// Numbers of up to so many units, often with limbs at a bound.
     fn up_to(units: u32) -> impl Strategy<Value = Fe26> {
-        TIGHT26
-            .map(|tight| prop_oneof![2 => 0..=units * tight, 1 => Just(0), 2 => Just(units * tight)])
-            .prop_map(Fe26)
+        TIGHT26.map(|tight| prop_oneof![2 => 0..=units * tight, 1 => Just(0), 2 => Just(units * tight)]).prop_map(Fe26)
     }
 
     fn same(pair: Pair, expected: [Fe26; 2]) -> Result<(), TestCaseError> {

@@ -160,9 +160,7 @@ impl<const N: usize> Field for Bounds<N> {
 fn no_formula_overflows<const N: usize>() {
     let tight = Bounds::<N>::TIGHT;
     let any_point = Extended { x: tight, y: tight, z: tight, t: tight };
-    let is_tight = |point: Extended<Bounds<N>>| {
-        [point.x, point.y, point.z, point.t].iter().all(|coordinate| coordinate.within(&tight))
-    };
+    let is_tight = |point: Extended<Bounds<N>>| [point.x, point.y, point.z, point.t].iter().all(|coordinate| coordinate.within(&tight));
     let entry = Niels::from_half_affine(tight, tight);
     assert!([entry.half_sum, entry.half_difference, entry.minus_dxy].iter().all(|number| number.within(&tight)));
     // The opposite exchanges the first two and negates the third.

@@ -107,9 +107,7 @@ fn multiply(x: &Fe26, y: &Fe26) -> Fe26 {
         }
         sum
     };
-    carry([
-        column(0), column(1), column(2), column(3), column(4), column(5), column(6), column(7), column(8), column(9),
-    ])
+    carry([column(0), column(1), column(2), column(3), column(4), column(5), column(6), column(7), column(8), column(9)])
 }
 
 /// Tight limbs from columns of up to 64 bits. Two carry chains run side by side, from limb 0 and from limb 4, so that

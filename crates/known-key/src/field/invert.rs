@@ -126,9 +126,7 @@ fn apply_modulo_p(d: &mut Signed30, e: &mut Signed30, matrix: &Matrix) {
     let (u, v, q, r) = (i64::from(matrix.u), i64::from(matrix.v), i64::from(matrix.q), i64::from(matrix.r));
     let row = |a: i64, b: i64, d: i32, e: i32| a * i64::from(d) + b * i64::from(e);
     let if_negative = |entry: i32, top: i32| if top < 0 { entry } else { 0 };
-    let exact = |times_p: i32, low: i64| {
-        times_p - (P_INVERSE.wrapping_mul(low as u32).wrapping_add(times_p as u32) & MASK as u32) as i32
-    };
+    let exact = |times_p: i32, low: i64| times_p - (P_INVERSE.wrapping_mul(low as u32).wrapping_add(times_p as u32) & MASK as u32) as i32;
     let (top_d, top_e) = (d[8], e[8]);
     let mut carry_d = row(u, v, d[0], e[0]);
     let mut carry_e = row(q, r, d[0], e[0]);

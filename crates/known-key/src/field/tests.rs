@@ -3,7 +3,10 @@
 use super::{Fe26, Fe51, Field, constants, fe26, fe51};
 use alloc::vec::Vec;
 use num_bigint::BigUint;
-use proptest::{prelude::*, test_runner::{Config, TestRunner}};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
 
 fn p() -> BigUint {
     (BigUint::from(1_u8) << 255) - 19_u8
@@ -71,9 +74,7 @@ fn check<F: Limbs>() {
         prop_assert_eq!(result.value() % p(), expected % p());
         Ok(())
     };
-    runner
-        .run(&(up_to::<F>(3), up_to::<F>(2)), |(a, b)| equal(a * b, 1, a.value() * b.value()))
-        .unwrap();
+    runner.run(&(up_to::<F>(3), up_to::<F>(2)), |(a, b)| equal(a * b, 1, a.value() * b.value())).unwrap();
     runner
         .run(&(up_to::<F>(2), up_to::<F>(1)), |(a, b)| {
             equal(a + b, 3, a.value() + b.value())?;
@@ -88,9 +89,7 @@ fn check<F: Limbs>() {
             equal(a.invert(), 1, a.value().modpow(&(p() - 2_u8), &p()))
         })
         .unwrap();
-    runner
-        .run(&up_to::<F>(2), |a| equal(a.pow_p58(), 1, a.value().modpow(&((p() - 5_u8) >> 3), &p())))
-        .unwrap();
+    runner.run(&up_to::<F>(2), |a| equal(a.pow_p58(), 1, a.value().modpow(&((p() - 5_u8) >> 3), &p()))).unwrap();
     runner
         .run(&any::<[u8; 32]>(), |mut bytes| {
             let number = F::from_bytes(&bytes);
