@@ -1,6 +1,7 @@
 //! Who calls: a Keyward key, decided upon as the edge would, on the status as committed.
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -16,7 +17,7 @@ use keyward_core::{
 
 use crate::{
     clock::expiry_seconds,
-    db::again,
+    db::{Db, again},
     error::{Error, Result},
     policies::{Stored, policy_number},
     state::App,
@@ -163,6 +164,7 @@ pub async fn authenticate(app: &App, asked: &Asked<'_>, capability: &Capability)
 }
 
 /// What the database says of the credential at an index.
+#[derive(Clone)]
 pub struct Row {
     /// The key.
     pub key: KeyId,
@@ -187,42 +189,49 @@ pub async fn verify(app: &App, parsed: &ParsedKey<'_>, environment: Environment)
     let authentic = Verifier::new(&keyring.keys, &Unknown, environment).authenticate(parsed, now)?;
     let claims = authentic.claims();
     // A genuine key without a row was made in a past that was undone. That is final, as a revocation is.
-    let row = find(app, claims.index).await?.filter(|row| row.key == claims.id && row.signed == claims.policy).ok_or(Reason::Revoked)?;
+    let row = app.rows.ask(claims.index).await?.filter(|row| row.key == claims.id && row.signed == claims.policy).ok_or(Reason::Revoked)?;
     let verified = Verifier::new(&keyring.keys, &row, environment).admit(&authentic, now)?;
     Ok((verified, row))
 }
 
-/// The row of an index, if there is one.
+/// The rows of some indices, each as it is committed now.
 ///
 /// # Errors
 /// As any read.
-async fn find(app: &App, index: StatusIndex) -> Result<Option<Row>> {
-    let row = again!(
+pub async fn find(db: &Db, indices: &[StatusIndex]) -> Result<Vec<Option<Row>>> {
+    let wanted: Vec<i64> = indices.iter().map(|index| i64::from(index.0)).collect();
+    let rows = again!(
         sqlx::query!(
-            r#"SELECT k.id, k.tenant, k.owner, c.status, c.policy AS signed, c.amended_policy, c.amended_expires, p.number, p.superseded_by
+            r#"SELECT c.index, k.id, k.tenant, k.owner, c.status, c.policy AS signed, c.amended_policy, c.amended_expires,
+                      p.number, p.superseded_by
                FROM credentials c
                JOIN api_keys k ON k.id = c.api_key
                JOIN policies p ON p.number = coalesce(c.amended_policy, c.policy)
-               WHERE c.index = $1"#,
-            i64::from(index.0)
+               WHERE c.index = ANY($1)"#,
+            &wanted
         )
-        .fetch_optional(app.db.system())
+        .fetch_all(db.system())
     )?;
-    let Some(row) = row else { return Ok(None) };
-    let status = u8::try_from(row.status).ok().and_then(Status::from_value);
-    Ok(Some(Row {
-        key: KeyId(row.id),
-        tenant: TenantId(row.tenant),
-        owner: row.owner,
-        status: status.ok_or_else(|| Error::internal(anyhow::anyhow!("a status that is none")))?,
-        signed: policy_number(row.signed),
-        amendment: row.amended_policy.map(|policy| Amendment {
-            index,
-            policy: policy_number(policy),
-            expires: expiry_seconds(row.amended_expires),
-        }),
-        in_force: (policy_number(row.number), policy_number(row.superseded_by.unwrap_or(row.number))),
-    }))
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let index = StatusIndex(u32::try_from(row.index).map_err(Error::internal)?);
+        let status = u8::try_from(row.status).ok().and_then(Status::from_value);
+        let row = Row {
+            key: KeyId(row.id),
+            tenant: TenantId(row.tenant),
+            owner: row.owner,
+            status: status.ok_or_else(|| Error::internal(anyhow::anyhow!("a status that is none")))?,
+            signed: policy_number(row.signed),
+            amendment: row.amended_policy.map(|policy| Amendment {
+                index,
+                policy: policy_number(policy),
+                expires: expiry_seconds(row.amended_expires),
+            }),
+            in_force: (policy_number(row.number), policy_number(row.superseded_by.unwrap_or(row.number))),
+        };
+        found.insert(index, row);
+    }
+    Ok(indices.iter().map(|index| found.get(index).cloned()).collect())
 }
 
 impl Statuses for Row {

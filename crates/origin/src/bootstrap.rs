@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     db::Db,
     journal::Memory,
-    keys::issue::{Draft, Profile, new_id, store_key},
+    keys::issue::{Draft, NewKey, Profile, new_id, store_in},
     policies::find_or_create,
     positions::Place,
     sealing::{SealingKey, random, secret_file},
@@ -149,8 +149,9 @@ async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &
             entropy: random()?,
         };
         let minted = draft.mint(keyring, policy)?;
-        let profile = Profile { tenant: tenant.0, owner, name, description: None, created_by: None };
-        anyhow::ensure!(store_key(tx, &draft, &minted, &profile, now).await?, "a policy vanished");
+        let profile = Profile { tenant, owner: owner.to_owned(), name: name.to_owned(), description: None, created_by: None, created: now };
+        let key = NewKey { profile, draft, stamp: minted.stamp };
+        anyhow::ensure!(store_in(tx, tenant, &[&key]).await? == [true], "a policy vanished");
         Ok(zeroize::Zeroizing::new(minted.raw.expose().to_owned()))
     };
     Ok(Secrets { admin: make(admin, first, "admin", "First admin").await?, edge: make(edge, first + 1, "keyward", "Edge").await? })

@@ -14,6 +14,7 @@ pub mod sealing;
 pub mod server;
 
 mod auth;
+mod batch;
 mod db;
 mod error;
 mod feed;

@@ -96,13 +96,18 @@ impl Positions {
         }
     }
 
+    /// Whether a place's shard is known to be open.
+    pub fn is_open(&self, place: Place) -> bool {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).contains(&place.index.shard())
+    }
+
     /// The change that a transaction has to announce before a place can be used: mostly none, else that its shard is new.
     ///
     /// # Errors
     /// As any write.
     pub async fn open(&self, connection: &mut PgConnection, place: Place) -> Result<Change> {
         let shard = place.index.shard();
-        if self.open.lock().unwrap_or_else(PoisonError::into_inner).contains(&shard) {
+        if self.is_open(place) {
             return Ok(Change::default());
         }
         let opened = sqlx::query!("INSERT INTO shards (shard) VALUES ($1) ON CONFLICT DO NOTHING RETURNING shard", i64::from(shard))

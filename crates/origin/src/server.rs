@@ -12,6 +12,8 @@ use axum::serve::ListenerExt;
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
 use crate::{
+    auth,
+    batch::Batch,
     bootstrap::{bootstrap, write_root},
     clock::Clock,
     config::Config,
@@ -19,7 +21,7 @@ use crate::{
     feed::{self, Feed},
     http::router,
     journal::Journal,
-    keys::idempotency,
+    keys::{idempotency, issue::store_keys},
     metrics::Metrics,
     policies::Policies,
     positions::Positions,
@@ -55,7 +57,17 @@ impl Server {
         let journal = Journal::open(&config.data_dir, foundation.deployment, config.durable)?;
         let keyrings = Keyrings::load(&db, Arc::clone(&foundation.data_key), &config.issuer, &clock).await?;
         write_root(&config.data_dir, &keyrings.current().root)?;
+        let mut tasks = JoinSet::new();
+        let (readers, writers) = (db.clone(), db.clone());
         let app = Arc::new(App {
+            rows: Batch::new(&mut tasks, move |indices| {
+                let db = readers.clone();
+                async move { auth::find(&db, &indices).await }
+            }),
+            new_keys: Batch::new(&mut tasks, move |keys| {
+                let db = writers.clone();
+                async move { store_keys(&db, keys).await }
+            }),
             positions: Positions::new(foundation.spread()),
             data_key: foundation.data_key,
             keyrings,
@@ -69,7 +81,6 @@ impl Server {
             clock,
             db,
         });
-        let mut tasks = JoinSet::new();
         tasks.spawn(feed::run(Arc::clone(&app)));
         tasks.spawn(feed::listen(Arc::clone(&app)));
         // What the database says has been held against the journal before anybody is served.

@@ -3,14 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
+use keyward_core::StatusIndex;
 
 use crate::{
+    auth::Row,
+    batch::Batch,
     clock::Clock,
     config::Config,
     db::Db,
     error::{Error, Result},
     feed::Feed,
     journal::{Entry, Journal, Memory},
+    keys::issue::NewKey,
     metrics::Metrics,
     policies::Policies,
     positions::Positions,
@@ -28,6 +32,10 @@ pub struct App {
     pub clock: Clock,
     /// The database.
     pub db: Db,
+    /// What is committed of the credentials that callers present.
+    pub rows: Batch<StatusIndex, Option<Row>>,
+    /// New keys on their way to the database; answers whether the policy still was the tenant's.
+    pub new_keys: Batch<NewKey, bool>,
     /// What seals secrets in the database.
     pub data_key: Arc<SealingKey>,
     /// The signing keys.

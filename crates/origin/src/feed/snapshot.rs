@@ -101,23 +101,26 @@ impl Snapshots {
 /// Builds a snapshot whenever the last one has fallen behind. Runs for ever.
 pub async fn keep_snapshots(app: Arc<App>) {
     loop {
-        // The timeout is the idle interval passing, not an error.
-        let _ = timeout(IDLE, app.feed.snapshots.changed.notified()).await;
-        if app.recovery.is_required() {
-            continue;
-        }
-        let position = app.feed.position();
-        let kid = match app.keyrings.current().signer(Role::Feed) {
-            Ok(signer) => signer.kid().to_string(),
-            Err(_) => continue,
-        };
-        let current = app.feed.snapshots.newest().as_ref().is_some_and(|newest| {
-            newest.kid == kid && newest.position.epoch == position.epoch && position.seq.saturating_sub(newest.position.seq) < MAX_BEHIND
-        });
-        if !current && let Err(error) = build(&app).await {
+        if !app.recovery.is_required()
+            && let Err(error) = refresh(&app).await
+        {
             tracing::warn!(error = %anyhow::Error::from(error), "can't build a snapshot; will try again");
         }
+        // The timeout is the idle interval passing, not an error.
+        let _ = timeout(IDLE, app.feed.snapshots.changed.notified()).await;
     }
+}
+
+async fn refresh(app: &App) -> Result<()> {
+    let position = app.feed.position();
+    let kid = app.keyrings.current().signer(Role::Feed)?.kid().to_string();
+    let current = app.feed.snapshots.newest().as_ref().is_some_and(|newest| {
+        newest.kid == kid && newest.position.epoch == position.epoch && position.seq.saturating_sub(newest.position.seq) < MAX_BEHIND
+    });
+    if !current {
+        build(app).await?;
+    }
+    Ok(())
 }
 
 /// The newest snapshot that is fit for use, built if there is none.

@@ -10,7 +10,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyward_api::{Code, FieldError};
-use keyward_core::{Capability, KeyId, PolicyNumber, Reason};
+use keyward_core::{Capability, KeyId, PolicyNumber};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -78,10 +78,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        // A secret in a URL ends up in logs: better to fail than to get used to it.
-        if parts.uri.query().is_some_and(|query| query.contains("api_key=")) {
-            return Err(Reason::CredentialMissing.into());
-        }
         match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(rejection) => Err(Error::invalid(vec![named(

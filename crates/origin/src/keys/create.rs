@@ -4,14 +4,14 @@ use keyward_api::{
     Code,
     keys::{CreateKey, Key, KeyCreated},
 };
-use keyward_core::{Environment, PolicyTerms, ScopeClass, TenantId, Timestamp};
+use keyward_core::{Environment, PolicyTerms, ScopeClass, TenantId};
 use keyward_issuer::SecretKeyText;
 use sqlx::types::Json;
 
 use super::{
     WARNING, grant,
     idempotency::Idempotency,
-    issue::{Draft, Minted, Profile, new_id, store_key},
+    issue::{Draft, NewKey, Profile, new_id, store_in},
     row::KeyRow,
     terms::{Checks, new_terms},
 };
@@ -61,12 +61,26 @@ pub async fn create(
         entropy: random()?,
     };
     let profile = Profile {
-        tenant: tenant.0,
-        owner,
-        name: &request.name,
-        description: request.description.as_deref(),
+        tenant,
+        owner: owner.to_owned(),
+        name: request.name,
+        description: request.description,
         created_by: Some(caller.id()),
+        created: now,
     };
+    // The policy that says this is known from before, nearly always: then there is nothing to tell, and many requests'
+    // keys are stored together.
+    if idempotency.is_none()
+        && app.positions.is_open(draft.place)
+        && let Some(policy) = app.policies.hint(tenant, terms.digest())
+    {
+        let minted = draft.mint(&app.keyrings.current(), policy)?;
+        let key = NewKey { profile: profile.clone(), draft: draft.clone(), stamp: minted.stamp };
+        if app.new_keys.ask(key.clone()).await? {
+            return created(key, &minted.raw, terms);
+        }
+        app.policies.forget(tenant, terms.digest());
+    }
 
     let mut tx = app.db.tenant(tenant).await?;
     if let Some(idempotency) = idempotency
@@ -75,41 +89,17 @@ pub async fn create(
         return Ok(answer(replay.key.show(now)?, &replay.raw));
     }
     let mut change = app.positions.open(tx.connection(), draft.place).await?;
-    let (minted, policy_is_new) = store(app, &mut tx, &draft, &profile, &terms, now).await?;
-    change.policies.extend(policy_is_new.then_some(minted.policy()));
+    let (policy, is_new) = find_or_create(tx.connection(), &terms, now).await?;
+    let minted = draft.mint(&app.keyrings.current(), policy)?;
+    let key = NewKey { profile, draft, stamp: minted.stamp };
+    if store_in(tx.connection(), tenant, &[&key]).await? != [true] {
+        return Err(Error::internal(anyhow::anyhow!("policy {policy} was superseded while a key was made under it")));
+    }
+    change.policies.extend(is_new.then_some(policy));
     finish(app, tx, &change).await?;
-    app.positions.opened(draft.place);
-    app.policies.remember(tenant, terms.digest(), minted.policy());
-    tracing::info!(event = "api_key_created", key = %draft.id, tenant = %tenant, by = %caller.id(), policy = minted.policy().0);
-    let key = shown(&draft, &minted, &profile, terms, now)?;
-    Ok(answer(key, &minted.raw))
-}
-
-/// Stores the key under the tenant's policy with these terms, made if there is none; whether it was made.
-async fn store(
-    app: &App,
-    tx: &mut Tx,
-    draft: &Draft,
-    profile: &Profile<'_>,
-    terms: &PolicyTerms,
-    now: Timestamp,
-) -> Result<(Minted, bool)> {
-    let keyring = app.keyrings.current();
-    // The policy that says this is known from before, nearly always: then one statement does it.
-    let digest = terms.digest();
-    if let Some(policy) = app.policies.hint(terms.tenant, digest) {
-        let minted = draft.mint(&keyring, policy)?;
-        if store_key(tx.connection(), draft, &minted, profile, now).await? {
-            return Ok((minted, false));
-        }
-        app.policies.forget(terms.tenant, digest);
-    }
-    let (policy, is_new) = find_or_create(tx.connection(), terms, now).await?;
-    let minted = draft.mint(&keyring, policy)?;
-    if store_key(tx.connection(), draft, &minted, profile, now).await? {
-        return Ok((minted, is_new));
-    }
-    Err(Error::internal(anyhow::anyhow!("policy {policy} was superseded while a key was made under it")))
+    app.positions.opened(key.draft.place);
+    app.policies.remember(tenant, terms.digest(), policy);
+    created(key, &minted.raw, terms)
 }
 
 /// Commits; through the feed where there is something to tell. A key under a known policy is none of the feed's business.
@@ -124,27 +114,35 @@ pub async fn finish(app: &App, tx: Tx, change: &Change) -> Result<()> {
     Ok(())
 }
 
-fn shown(draft: &Draft, minted: &Minted, profile: &Profile<'_>, terms: PolicyTerms, now: Timestamp) -> Result<Key> {
+fn created(key: NewKey, raw: &SecretKeyText, terms: PolicyTerms) -> Result<KeyCreated> {
+    let NewKey { profile, draft, stamp } = key;
+    tracing::info!(
+        event = "api_key_created",
+        key = %draft.id,
+        tenant = %profile.tenant,
+        by = profile.created_by.map(tracing::field::display),
+        policy = stamp.policy.0
+    );
     let row = KeyRow {
         id: draft.id.0,
-        tenant: profile.tenant,
-        owner: profile.owner.to_owned(),
-        name: profile.name.to_owned(),
-        description: profile.description.map(str::to_owned),
+        tenant: profile.tenant.0,
+        owner: profile.owner,
+        name: profile.name,
+        description: profile.description,
         scope: draft.scope as i16,
         environment: draft.environment.as_str().to_owned(),
         exchange: draft.exchange,
         state: "active".to_owned(),
         expires_at: expiry(draft.expires),
         current_index: draft.place.index.0.into(),
-        hint: minted.hint.clone(),
-        created_at: datetime(now),
-        updated_at: datetime(now),
+        hint: stamp.hint,
+        created_at: datetime(profile.created),
+        updated_at: datetime(profile.created),
         last_rotated: None,
-        policy_in_force: minted.policy().0.into(),
+        policy_in_force: stamp.policy.0.into(),
         terms: Json(terms),
     };
-    row.show(now)
+    Ok(answer(row.show(profile.created)?, raw))
 }
 
 fn answer(api_key: Key, raw: &SecretKeyText) -> KeyCreated {

@@ -1,20 +1,22 @@
 //! Making a credential: the raw key, and its row.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use keyward_core::{ApiKeyClaims, Environment, KeyId, KeyPrefix, PolicyNumber, Role, ScopeClass, Status, Timestamp};
+use keyward_core::{ApiKeyClaims, Environment, KeyId, KeyPrefix, PolicyNumber, Role, ScopeClass, Status, TenantId, Timestamp};
 use keyward_issuer::{ENTROPY_LEN, SecretKeyText, SigningKey, mint_api_key};
-use sqlx::{PgConnection, types::Uuid};
+use sqlx::PgConnection;
 
 use crate::{
     clock::{datetime, expiry},
-    error::{Error, Result},
+    db::Db,
+    error::Result,
     positions::Place,
     sealing::random,
     signing::Keyring,
 };
 
-/// A credential that is about to be: all that goes into the raw key.
+/// A credential that is about to be: all that goes into the raw key but the policy.
+#[derive(Clone)]
 pub struct Draft {
     /// The key that it is for.
     pub id: KeyId,
@@ -38,10 +40,18 @@ pub struct Draft {
 pub struct Minted {
     /// The secret.
     pub raw: SecretKeyText,
-    /// How it begins and ends, to tell it apart by.
+    /// What there is to store of it.
+    pub stamp: Stamp,
+}
+
+/// What minting adds to a draft, secret apart.
+#[derive(Clone)]
+pub struct Stamp {
+    /// How the raw key begins and ends, to tell it apart by.
     pub hint: String,
-    signer: Arc<SigningKey>,
-    policy: PolicyNumber,
+    /// The policy in it.
+    pub policy: PolicyNumber,
+    signing_key: [u8; 3],
 }
 
 /// An id of which nobody can say in advance what it will be, and that sorts by time (UUIDv7, RFC 9562 section 5.7).
@@ -50,13 +60,6 @@ pub struct Minted {
 /// Where the system gives no randomness.
 pub fn new_id(now: Timestamp) -> Result<KeyId> {
     Ok(KeyId(uuid::Builder::from_unix_timestamp_millis(now.millis(), &random()?).into_uuid()))
-}
-
-impl Minted {
-    /// The policy in it.
-    pub fn policy(&self) -> PolicyNumber {
-        self.policy
-    }
 }
 
 impl Draft {
@@ -70,7 +73,7 @@ impl Draft {
         // The last four characters are of the checksum: they narrow nothing down that anybody could search.
         let tail = raw.expose().get(raw.expose().len() - 4..).unwrap_or_default();
         let hint = format!("{}_{}_…{tail}", self.prefix.as_str(), self.environment.as_str());
-        Ok(Minted { raw, hint, signer, policy })
+        Ok(Minted { raw, stamp: Stamp { hint, policy, signing_key: signer.kid().short() } })
     }
 
     /// The raw key by a certain signing key: the same again for the same draft.
@@ -91,17 +94,24 @@ impl Draft {
     ///
     /// # Errors
     /// As any write.
-    pub async fn store(&self, connection: &mut PgConnection, minted: &Minted, tenant: Uuid, status: Status, now: Timestamp) -> Result<()> {
+    pub async fn store(
+        &self,
+        connection: &mut PgConnection,
+        stamp: &Stamp,
+        tenant: TenantId,
+        status: Status,
+        now: Timestamp,
+    ) -> Result<()> {
         sqlx::query!(
             "INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, status, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             i64::from(self.place.index.0),
             i64::from(self.place.position),
-            tenant,
+            tenant.0,
             self.id.0,
-            &minted.signer.kid().short()[..],
+            &stamp.signing_key[..],
             self.prefix.as_str(),
-            i64::from(minted.policy.0),
+            i64::from(stamp.policy.0),
             expiry(self.expires),
             i16::from(status.value()),
             datetime(now),
@@ -113,63 +123,100 @@ impl Draft {
 }
 
 /// What a new key is beside its credential.
-pub struct Profile<'a> {
+#[derive(Clone)]
+pub struct Profile {
     /// The tenant.
-    pub tenant: Uuid,
+    pub tenant: TenantId,
     /// Whose it is.
-    pub owner: &'a str,
+    pub owner: String,
     /// For people.
-    pub name: &'a str,
+    pub name: String,
     /// For people.
-    pub description: Option<&'a str>,
+    pub description: Option<String>,
     /// The key that asked for it; none for the first ones.
     pub created_by: Option<KeyId>,
+    /// When.
+    pub created: Timestamp,
 }
 
-/// Stores a new key with its credential in one statement; `false`, and nothing is stored, where the policy has been
-/// superseded or isn't the tenant's.
+/// A new key with its credential, ready to be stored.
+#[derive(Clone)]
+pub struct NewKey {
+    /// What it is.
+    pub profile: Profile,
+    /// Its credential.
+    pub draft: Draft,
+    /// What minting added.
+    pub stamp: Stamp,
+}
+
+/// Stores new keys, one transaction for each tenant; for each of them whether it was stored, as in [`store_in`].
+///
+/// # Errors
+/// As any write: then those of some tenants may have been stored.
+pub async fn store_keys(db: &Db, keys: Vec<NewKey>) -> Result<Vec<bool>> {
+    let mut stored = vec![false; keys.len()];
+    let mut tenants: BTreeMap<TenantId, Vec<usize>> = BTreeMap::new();
+    for (at, key) in keys.iter().enumerate() {
+        tenants.entry(key.profile.tenant).or_default().push(at);
+    }
+    for (tenant, places) in tenants {
+        let theirs: Vec<&NewKey> = places.iter().map(|at| &keys[*at]).collect();
+        let mut tx = db.tenant(tenant).await?;
+        let done = store_in(tx.connection(), tenant, &theirs).await?;
+        tx.commit().await?;
+        for (at, done) in places.into_iter().zip(done) {
+            stored[at] = done;
+        }
+    }
+    Ok(stored)
+}
+
+/// Stores new keys of a tenant with their credentials in one statement; for each of them whether it was stored: not
+/// where its policy has been superseded or isn't the tenant's.
 ///
 /// # Errors
 /// As any write.
-pub async fn store_key(
-    connection: &mut PgConnection,
-    draft: &Draft,
-    minted: &Minted,
-    profile: &Profile<'_>,
-    now: Timestamp,
-) -> Result<bool> {
-    let stored = sqlx::query!(
-        "WITH policy AS (
-             SELECT number FROM policies WHERE number = $1 AND tenant = $2 AND superseded_by IS NULL
-         ), key AS (
+pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&NewKey]) -> Result<Vec<bool>> {
+    let column = |of: fn(&NewKey) -> i64| keys.iter().map(|key| of(key)).collect::<Vec<i64>>();
+    let text = |of: fn(&NewKey) -> &str| keys.iter().map(|key| of(key).to_owned()).collect::<Vec<String>>();
+    let stored = sqlx::query_scalar!(
+        r#"WITH fit AS (
+             SELECT given.*
+             FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::bool[],
+                         $10::timestamptz[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::timestamptz[], $16::bytea[], $17::text[])
+                  AS given (id, policy, owner, name, description, scope, environment, exchange,
+                            expires_at, index, position, hint, created_by, created_at, signing_key, prefix)
+             JOIN policies ON policies.number = given.policy AND policies.tenant = $1 AND policies.superseded_by IS NULL
+           ), key AS (
              INSERT INTO api_keys (id, tenant, owner, name, description, scope, environment, exchange, state, policy, expires_at,
                                    current_index, hint, created_by, created_at, updated_at)
-             SELECT $3, $2, $4, $5, $6, $7, $8, $9, 'active', number, $10, $11, $12, $13, $14, $14 FROM policy
-         ), credential AS (
+             SELECT id, $1, owner, name, description, scope, environment, exchange, 'active', policy, expires_at,
+                    index, hint, created_by, created_at, created_at FROM fit
+           ), credential AS (
              INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, created_at)
-             SELECT $11, $15, $2, $3, $16, $17, number, $10, $14 FROM policy
-         )
-         SELECT number FROM policy",
-        i64::from(minted.policy.0),
-        profile.tenant,
-        draft.id.0,
-        profile.owner,
-        profile.name,
-        profile.description,
-        draft.scope as i16,
-        draft.environment.as_str(),
-        draft.exchange,
-        expiry(draft.expires),
-        i64::from(draft.place.index.0),
-        minted.hint,
-        profile.created_by.map(|id| id.0),
-        datetime(now),
-        i64::from(draft.place.position),
-        &minted.signer.kid().short()[..],
-        draft.prefix.as_str(),
+             SELECT index, position, $1, id, signing_key, prefix, policy, expires_at, created_at FROM fit
+           )
+           SELECT id AS "id!" FROM fit"#,
+        tenant.0,
+        &keys.iter().map(|key| key.draft.id.0).collect::<Vec<_>>(),
+        &column(|key| key.stamp.policy.0.into()),
+        &text(|key| &key.profile.owner),
+        &text(|key| &key.profile.name),
+        &keys.iter().map(|key| key.profile.description.clone()).collect::<Vec<_>>() as _,
+        &keys.iter().map(|key| key.draft.scope as i16).collect::<Vec<_>>(),
+        &text(|key| key.draft.environment.as_str()),
+        &keys.iter().map(|key| key.draft.exchange).collect::<Vec<_>>(),
+        &keys.iter().map(|key| expiry(key.draft.expires)).collect::<Vec<_>>() as _,
+        &column(|key| key.draft.place.index.0.into()),
+        &column(|key| key.draft.place.position.into()),
+        &text(|key| &key.stamp.hint),
+        &keys.iter().map(|key| key.profile.created_by.map(|id| id.0)).collect::<Vec<_>>() as _,
+        &keys.iter().map(|key| datetime(key.profile.created)).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.stamp.signing_key.to_vec()).collect::<Vec<_>>(),
+        &text(|key| key.draft.prefix.as_str()),
     )
-    .fetch_optional(connection)
-    .await
-    .map_err(Error::from)?;
-    Ok(stored.is_some())
+    .fetch_all(connection)
+    .await?;
+    Ok(keys.iter().map(|key| stored.contains(&key.draft.id.0)).collect())
 }

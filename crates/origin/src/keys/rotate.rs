@@ -92,14 +92,14 @@ pub async fn rotate(
     change.changes.extend(retired.changes);
     change.amendments.extend(retired.amendments);
     let status = if key.state == "suspended" { Status::Suspended } else { Status::Valid };
-    draft.store(tx.connection(), &minted, tenant.0, status, now).await?;
+    draft.store(tx.connection(), &minted.stamp, tenant, status, now).await?;
     if status == Status::Suspended {
         change.changes.push((place.index, status));
     }
     let key = KeyRow {
         expires_at: expiry(draft.expires),
         current_index: place.index.0.into(),
-        hint: minted.hint.clone(),
+        hint: minted.stamp.hint.clone(),
         updated_at: datetime(now),
         last_rotated: Some(datetime(now)),
         ..key
