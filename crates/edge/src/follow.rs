@@ -53,7 +53,7 @@ pub enum Next {
 pub trait Listener {
     /// A manifest with another key set: everything that was verified has to be verified anew.
     fn keys(&mut self, text: &str);
-    /// A snapshot, in place of all before.
+    /// A snapshot of this position: in place of all before, or of the last snapshot alone where the state is beyond it.
     fn snapshot(&mut self, text: &str, position: Position);
     /// A delta that took the state from one position to the next.
     fn delta(&mut self, text: &str, from: Position, to: Position);
@@ -232,13 +232,15 @@ impl Follower {
             to.keys(&reply.manifest);
         }
         match self.replica.install_snapshot(&reply.snapshot, now) {
-            Ok(()) => to.snapshot(&reply.snapshot, self.replica.position().unwrap_or_default()),
+            Ok(()) => to.snapshot(&reply.snapshot, self.replica.base().unwrap_or_default()),
             // Another answer was faster, and newer.
             Err(FeedError::Rollback) if !self.wants_snapshot && self.replica.position().is_some() => return Ok(Next::Again),
             Err(error) => return Err(reject(Object::Snapshot, error)),
         }
         self.wants_snapshot = false;
-        self.hear(&reply.heartbeat, now, false, to, counters)
+        // New ground for a state that is ahead of the one who gave it.
+        let passed = self.replica.base() < self.replica.position();
+        self.hear(&reply.heartbeat, now, passed, to, counters)
     }
 
     /// Takes the answer to [`Ask::Feed`], which was asked knowing `after` and the manifest of that version.

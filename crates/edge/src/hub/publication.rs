@@ -15,6 +15,8 @@ pub struct Publication {
     manifest: String,
     snapshot: String,
     snapshot_at: Position,
+    /// Where the state stood when the snapshot came.
+    snapshot_taken_at: Position,
     heartbeat: String,
     heartbeat_at: Position,
     log: VecDeque<Entry>,
@@ -38,12 +40,12 @@ impl Listener for Publication {
     fn snapshot(&mut self, text: &str, position: Position) {
         self.snapshot = text.to_owned();
         self.snapshot_at = position;
-        // A log that leads up to the snapshot stays good for those who are behind.
-        if self.position != position {
+        if self.position < position {
             self.position = position;
             self.log.clear();
             self.log_bytes = 0;
         }
+        self.snapshot_taken_at = self.position;
     }
 
     fn delta(&mut self, text: &str, from: Position, to: Position) {
@@ -79,9 +81,10 @@ impl Publication {
         !self.snapshot.is_empty() && !self.heartbeat.is_empty()
     }
 
-    /// Whether the log no longer reaches back to the snapshot, so that a new one is due.
+    /// Whether the log no longer reaches back to the snapshot, so that a new one is due. Not where there has just been
+    /// one: the origin has no newer then.
     pub fn is_torn(&self) -> bool {
-        self.position != self.snapshot_at && self.log.front().is_none_or(|entry| entry.from > self.snapshot_at)
+        self.position != self.snapshot_taken_at && self.log.front().is_none_or(|entry| entry.from > self.snapshot_at)
     }
 
     /// The answer to `GET /edge/v1/snapshot`.
@@ -158,10 +161,12 @@ mod tests {
         for seq in 0..3 {
             assert!(!publication.is_torn());
             publication.delta(&text, at(seq), at(seq + 1));
+            publication.heartbeat("heartbeat");
         }
         assert!(publication.is_torn());
         assert!(publication.feed_reply(at(0), true).unwrap().gap);
-        publication.snapshot("snapshot", at(3));
+        publication.snapshot("snapshot", at(2));
         assert!(!publication.is_torn());
+        assert_eq!(publication.feed_reply(at(2), true).unwrap().deltas.len(), 1, "the state had passed it already");
     }
 }
