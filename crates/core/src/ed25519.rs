@@ -66,6 +66,23 @@ impl PublicKey {
     }
 }
 
+/// How a host verifies signatures: by [`PublicKey::verifies`], or faster and with the same verdicts.
+pub trait VerifySignature {
+    /// Whether `signature` is `key`'s over `message`.
+    #[must_use]
+    fn verifies(&self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool;
+}
+
+/// [`PublicKey::verifies`] itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reference;
+
+impl VerifySignature for Reference {
+    fn verifies(&self, key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+        key.verifies(message, signature)
+    }
+}
+
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PublicKey({})", base64url(self.as_bytes()))

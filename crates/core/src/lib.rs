@@ -23,6 +23,7 @@ extern crate alloc;
 
 pub mod bounds;
 
+mod accelerator;
 mod base62;
 mod capability;
 mod cidr;
@@ -49,11 +50,12 @@ mod time;
 mod token;
 mod verify;
 
+pub use accelerator::{Accelerator, AcceleratorCounters, AcceleratorSettings, Width};
 pub use capability::{Capability, CapabilityError};
 pub use cidr::{Network, NetworkError, canonical_address};
 pub use constraint::{ConstraintError, ConstraintKind};
 pub use digest::Digest;
-pub use ed25519::{Kid, PublicKey, PublicKeyError, Signature};
+pub use ed25519::{Kid, PublicKey, PublicKeyError, Reference, Signature, VerifySignature};
 pub use feed::{Amendment, AmendmentPage, Delta, FeedReply, Heartbeat, PageRef, ShardRef, Snapshot, SnapshotReply};
 pub use ids::{Environment, KeyId, KeyPrefix, PolicyNumber, ScopeClass, StatusIndex, TenantId};
 pub use jws::{JwsError, Signed};

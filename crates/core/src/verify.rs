@@ -1,6 +1,9 @@
 //! From a parsed key to a verified one: signature, then status and amendment, then the time window.
 
-use crate::{Environment, KeyId, KeySet, Missing, ParsedKey, PolicyNumber, Reason, ScopeClass, Standing, StatusIndex, Statuses, Timestamp};
+use crate::{
+    Environment, KeyId, KeySet, Missing, ParsedKey, PolicyNumber, Reason, Reference, ScopeClass, Standing, StatusIndex, Statuses,
+    Timestamp, VerifySignature,
+};
 
 /// Why a key is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,12 +110,19 @@ pub struct Verifier<'a, S: ?Sized> {
     keys: &'a KeySet,
     statuses: &'a S,
     environment: Environment,
+    signatures: &'a dyn VerifySignature,
 }
 
 impl<'a, S: Statuses + ?Sized> Verifier<'a, S> {
     /// A verifier for keys of one environment.
     pub const fn new(keys: &'a KeySet, statuses: &'a S, environment: Environment) -> Self {
-        Self { keys, statuses, environment }
+        Self { keys, statuses, environment, signatures: &Reference }
+    }
+
+    /// The same, with another way to verify signatures: an [`crate::Accelerator`] that the host keeps.
+    #[must_use]
+    pub const fn with_signatures(self, signatures: &'a dyn VerifySignature) -> Self {
+        Self { signatures, ..self }
     }
 
     /// The key, verified at `now`.
@@ -128,7 +138,7 @@ impl<'a, S: Statuses + ?Sized> Verifier<'a, S> {
         }
         let signer = self.keys.api_key_signer(key.unverified_claims().signing_key)?;
         let (message, len) = key.signed_message();
-        if !signer.x.verifies(&message[..len], key.signature()) {
+        if !self.signatures.verifies(&signer.x, &message[..len], key.signature()) {
             return Err(Reason::SignatureInvalid.into());
         }
         Ok(AuthenticKey { claims: *key.unverified_claims(), environment: key.environment(), signer_expires: signer.exp })

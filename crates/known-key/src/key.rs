@@ -29,6 +29,12 @@ impl<B: Backend> Clone for Base<B> {
     }
 }
 
+impl<B: Backend> fmt::Debug for Base<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Base").field("width", &self.0.width()).finish_non_exhaustive()
+    }
+}
+
 impl<B: Backend> PreparedKey<B> {
     /// A key prepared in one go; see [`Builder`] for doing it bit by bit.
     ///
@@ -87,6 +93,12 @@ pub struct Builder<B: Backend = Fastest> {
     bytes: [u8; 32],
     base: BaseTable<B::Field, B::Entry>,
     key: TableBuilder<B::Field, B::Entry>,
+}
+
+impl<B: Backend> fmt::Debug for Builder<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
 }
 
 enum BaseTable<F, E> {
