@@ -23,6 +23,9 @@ const QUEUE: usize = 1024;
 /// How long a request waits before it is told that the database is unavailable.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a batch may take. A database that has fallen silent would hold the workers for as long as TCP hopes.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// Asks in batches.
 pub struct Batch<I, O> {
     queue: mpsc::Sender<Waiting<I, O>>,
@@ -78,7 +81,8 @@ async fn work<I, O, R: Future<Output = Result<Vec<O>>>>(
     // Nobody needs an answer for a client that has left.
     batch.retain(|waiting| !waiting.answer.is_closed());
     let (items, answers): (Vec<_>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.item, waiting.answer)).unzip();
-    match run(items).await {
+    let done = timeout(LONGEST, run(items)).await.unwrap_or_else(|_| Err(Code::DatabaseUnavailable.into()));
+    match done {
         Ok(results) => {
             for (answer, result) in answers.into_iter().zip(results) {
                 // A client that has left by now isn't told.

@@ -17,6 +17,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use tracing_subscriber::EnvFilter;
+use zeroize::Zeroizing;
 
 use crate::{
     bootstrap::bootstrap,
@@ -25,7 +26,7 @@ use crate::{
     db::Db,
     journal::Memory,
     recover::{DEFAULT_GAP, recover},
-    sealing::master_key,
+    sealing::{SealingKey, master_key},
     server::Server,
 };
 
@@ -46,12 +47,14 @@ pub struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Run the origin until interrupted; standard output says `keyward ready URL` when it listens.
+    #[command(after_help = MASTER_KEY_HELP)]
     Serve(Serve),
     /// Put a database that went back in time (a restored backup, a failover that lost commits) into use again.
     ///
     /// The server stands still (503 `recovery_required`) when it notices. This raises the epoch, never gives a number of
     /// the lost time a second meaning, invalidates the keys that were made in it, and revokes again what the journal in
     /// the data directory knows to have been revoked. The server may be running or not; edges follow by themselves.
+    #[command(after_help = MASTER_KEY_HELP)]
     Recover(Recover),
     /// Show what a key says. Offline, and unproved: anyone can compute a checksum.
     Inspect {
@@ -59,6 +62,12 @@ enum Command {
         key: String,
     },
 }
+
+// From the environment alone: arguments show in the list of processes.
+const MASTER_KEY: &str = "KEYWARD_MASTER_KEY";
+const MASTER_KEY_HELP: &str = "KEYWARD_MASTER_KEY (32 bytes of base64url, in the environment) seals all secrets in the database. \
+    Without it the first start makes a file DATA_DIR.master.key: keep a copy of it apart from the database's backups.\n\
+    KEYWARD_LOG sets what is logged to standard error, as in `info,keyward_origin=debug`.";
 
 #[derive(Args)]
 struct Database {
@@ -68,10 +77,6 @@ struct Database {
     /// Where files stay: the first keys, the journal, the private Postgres.
     #[arg(long, env = "KEYWARD_DATA_DIR", default_value = ".keyward/data")]
     data_dir: PathBuf,
-    /// 32 bytes of base64url that seal all secrets in the database; unset: a file beside the data directory, made at the
-    /// first start.
-    #[arg(long, env = "KEYWARD_MASTER_KEY", hide_env_values = true, hide = true)]
-    master_key: Option<String>,
     /// Where `postgres` and `initdb` are; unset: the newest of /usr/lib/postgresql, then PATH.
     #[arg(long, env = "KEYWARD_PG_BIN")]
     pg_bin: Option<PathBuf>,
@@ -148,7 +153,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     };
     config.check()?;
     std::fs::create_dir_all(&config.data_dir).with_context(|| format!("can't make {}", config.data_dir.display()))?;
-    let master = master_key(database.master_key.as_deref(), &config.data_dir)?;
+    let master = database.master_key()?;
     let (url, postgres) = database.find().await?;
     let listen = config.listen;
     let server = Server::start(config, &url, &master, Clock::system()).await?;
@@ -165,7 +170,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
 
 async fn run_recover(arguments: Recover) -> anyhow::Result<()> {
     let database = arguments.database;
-    let master = master_key(database.master_key.as_deref(), &database.data_dir)?;
+    let master = database.master_key()?;
     let clock = Clock::system();
     let (url, postgres) = database.find().await?;
     let db = Db::open(&url)?;
@@ -190,6 +195,11 @@ async fn run_recover(arguments: Recover) -> anyhow::Result<()> {
 }
 
 impl Database {
+    fn master_key(&self) -> anyhow::Result<SealingKey> {
+        let told = std::env::var(MASTER_KEY).ok().map(Zeroizing::new);
+        master_key(told.as_ref().map(|text| text.as_str()), &self.data_dir)
+    }
+
     /// The database's URL, and the private Postgres behind it where this process has started one.
     async fn find(&self) -> anyhow::Result<(String, Option<Arc<PrivatePostgres>>)> {
         if let Some(url) = &self.database_url {

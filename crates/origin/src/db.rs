@@ -12,8 +12,11 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use keyward_api::Code;
+use tokio::time::{Instant, sleep};
+
 use crate::{
-    error::Result,
+    error::{Error, Result},
     feed::{self, Change},
 };
 
@@ -35,6 +38,9 @@ pub(crate) use again;
 
 /// How long a request waits for a connection before it is told that the database is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a start waits for the database to come up, and how often it looks.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+const START_RETRY: Duration = Duration::from_millis(200);
 /// Connections for tenants' requests. Commits that wait for the disk together share one write, so that more
 /// connections than processors pay off.
 const APP_CONNECTIONS: u32 = 24;
@@ -76,17 +82,22 @@ impl Db {
     /// # Errors
     /// Where the database can't be reached or is newer than this program.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        let mut owner = self.owner().await?;
+        let mut owner = self.owner_when_up().await?;
         sqlx::migrate!().run(&mut owner).await.context("can't migrate the database")?;
         Ok(owner.close().await?)
     }
 
-    /// A connection of its own with the owner's rights.
-    ///
-    /// # Errors
-    /// Where the database can't be reached.
-    pub async fn owner(&self) -> anyhow::Result<PgConnection> {
-        PgConnection::connect_with(&self.options).await.context("can't connect to the database")
+    /// A connection with the owner's rights. A database that starts at the same time as we do is waited for.
+    async fn owner_when_up(&self) -> anyhow::Result<PgConnection> {
+        let began = Instant::now();
+        loop {
+            match PgConnection::connect_with(&self.options).await {
+                Err(error) if began.elapsed() < START_TIMEOUT && Error::from_database(&error) == Code::DatabaseUnavailable => {
+                    sleep(START_RETRY).await;
+                }
+                connected => return connected.context("can't connect to the database"),
+            }
+        }
     }
 
     /// Statements that see all tenants: for what isn't done in a tenant's name.

@@ -116,9 +116,10 @@ impl From<anyhow::Error> for Error {
     }
 }
 
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        let unavailable = match &error {
+impl Error {
+    /// What kind a database's error is.
+    pub fn from_database(error: &sqlx::Error) -> Code {
+        let unavailable = match error {
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Tls(_) => {
                 true
             }
@@ -131,7 +132,13 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Protocol(_) => true,
             _ => false,
         };
-        Self::new(if unavailable { Code::DatabaseUnavailable } else { Code::Internal }).because(error)
+        if unavailable { Code::DatabaseUnavailable } else { Code::Internal }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::new(Self::from_database(&error)).because(error)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use keyward_api::Code;
 use keyward_core::{Position, Status, StatusIndex};
 use sqlx::{postgres::PgListener, types::Json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -18,6 +19,8 @@ use crate::{
 const INTERVAL: Duration = Duration::from_millis(100);
 /// The log is read this often without being asked to: a notification may be lost with its connection.
 const IDLE: Duration = Duration::from_secs(1);
+/// A reading that takes longer is given up, with its connection: the database may have fallen silent.
+const LONGEST_READ: Duration = Duration::from_secs(10);
 /// Changes read at a time.
 const PAGE: i64 = 5_000;
 const RECONNECT: Duration = Duration::from_millis(250);
@@ -52,7 +55,8 @@ pub async fn run(app: Arc<App>) {
         let _ = timeout(IDLE, app.feed.wake.notified()).await;
         sleep_until(earliest).await;
         let began = Instant::now();
-        match read(&app).await {
+        let read = timeout(LONGEST_READ, read(&app)).await.unwrap_or_else(|_| Err(Code::DatabaseUnavailable.into()));
+        match read {
             Ok(published) => {
                 if published {
                     earliest = began + INTERVAL;

@@ -5,7 +5,7 @@ mod extract;
 mod keys;
 mod public;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -15,12 +15,16 @@ use axum::{
     routing::{delete, get, post},
 };
 use keyward_api::Code;
+use tokio::time::timeout;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
 use crate::{
     error::{Error, Result},
     state::App,
 };
+
+/// How long any request may take; the longest poll takes five seconds.
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// Everything that the server answers to.
 pub fn router(app: Arc<App>) -> Router {
@@ -68,9 +72,11 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
     pages
 }
 
+/// Refuses while the database can't be trusted, and gives up where it doesn't answer.
 async fn stand_still(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
     app.recovery.guard()?;
-    Ok(next.run(request).await)
+    // Nothing takes this long but a database that has fallen silent.
+    timeout(LONGEST, next.run(request)).await.map_err(|_| Code::DatabaseUnavailable.into())
 }
 
 async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

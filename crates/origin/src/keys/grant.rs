@@ -18,11 +18,19 @@ pub fn check(caller: &Caller, terms: &PolicyTerms, expires: Option<u32>) -> Resu
     if beyond { Err(exceeded("expires_in_days")) } else { Ok(()) }
 }
 
+/// Passes where a change gives nothing: to narrow a key, one needn't hold what is left of it.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_change(caller: &Caller, old: &PolicyTerms, new: &PolicyTerms, expires: Option<u32>) -> Result<()> {
+    if old.covers(new).is_ok() { Ok(()) } else { check(caller, new, expires) }
+}
+
 /// Passes where the caller itself holds all that `terms` give.
 ///
 /// # Errors
 /// As [`check`].
-pub fn check_terms(caller: &Caller, terms: &PolicyTerms) -> Result<()> {
+fn check_terms(caller: &Caller, terms: &PolicyTerms) -> Result<()> {
     let mut held = caller.terms();
     // An admin reaches every tenant that it names.
     if caller.scope() == ScopeClass::Admin {

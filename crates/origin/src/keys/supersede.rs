@@ -48,8 +48,10 @@ pub async fn supersede(app: &App, caller: &Caller, tenant: TenantId, old: Policy
     if let Some(by) = found.superseded_by {
         return Err(Error::from(Code::PolicySuperseded).detail(format!("Policy {by} is in force.")));
     }
-    let terms = changed_terms(Checks::default(), &request, found.terms.0)?;
-    grant::check_terms(caller, &terms)?;
+    let old_terms = found.terms.0;
+    let terms = changed_terms(Checks::default(), &request, old_terms.clone())?;
+    // Some key of the plan may never expire.
+    grant::check_change(caller, &old_terms, &terms, None)?;
     let (policy, is_new) = find_or_create(tx.connection(), &terms, now).await?;
     if policy == old {
         return Ok(PolicySuperseded { superseded: old, policy });

@@ -37,7 +37,7 @@ pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, req
     let terms = changed_terms(checks, &request, key.terms.0.clone())?;
     let mut change = Change::default();
     if terms != key.terms.0 {
-        grant::check(caller, &terms, key.expires())?;
+        grant::check_change(caller, &key.terms.0, &terms, key.expires())?;
         let (policy, is_new) = find_or_create(tx.connection(), &terms, now).await?;
         change = amend(&mut tx, id, policy).await?;
         change.policies.extend(is_new.then_some(policy));

@@ -89,6 +89,10 @@ async fn nobody_reaches_beyond_itself_by_changing_or_rotating_what_is_there() {
         assert_eq!(answer.problem(), (403, "grant_exceeded".into(), (*field).into()), "{member}");
     }
     caller.act(&made.id, "rotate", Some(json!({"expires_in_days": 11}))).await.refused(403, "grant_exceeded");
+    // To narrow a key one needn't hold what is left of it; to widen it again one has to.
+    let theirs = admin.create(json!({"capabilities": ["admin:user_management"], "rate_limit_per_hour": 10})).await;
+    caller.act(&theirs.id, "patch", Some(json!({"rate_limit_per_hour": 5}))).await.ok();
+    caller.act(&theirs.id, "patch", Some(json!({"rate_limit_per_hour": 6}))).await.refused(403, "grant_exceeded");
     // A rotation shows the raw key: of a stronger key it would be a way up. Revoking it isn't.
     let stronger = admin.create(json!({"capabilities": ["admin:user_management"]})).await;
     caller.act(&stronger.id, "rotate", None).await.refused(403, "grant_exceeded");
