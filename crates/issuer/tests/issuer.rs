@@ -1,7 +1,8 @@
 //! What only the issuer knows: that nobody can make an issued key again, and that no secret shows.
 
 use keyward_core::{
-    ApiKeyClaims, Delta, Environment, KeyId, KeyPrefix, KeyState, Kid, Manifest, PolicyNumber, PublicKey, Role, ScopeClass, StatusIndex, Timestamp,
+    ApiKeyClaims, Delta, Environment, KeyId, KeyPrefix, KeyState, Kid, Manifest, PolicyNumber, PublicKey, Role, ScopeClass, StatusIndex,
+    Timestamp,
     bounds::{MAX_KEY_LEN, MAX_MANIFEST_LEN},
     signed_message,
 };

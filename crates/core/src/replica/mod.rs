@@ -161,7 +161,8 @@ impl Replica {
                     return Err(FeedError::Rollback);
                 }
                 if position.seq < held.position.seq {
-                    return held.rebase(state);
+                    held.rebase(state);
+                    return Ok(());
                 }
             }
             _ => {}

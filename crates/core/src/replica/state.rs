@@ -21,8 +21,8 @@ pub(super) struct State {
     pub(super) as_of: Timestamp,
     /// The sequence number of the snapshot that the parts are of.
     base: u64,
-    /// Every shard there is; without a digest where it was opened by a delta, so that all of it is in the overlay.
-    shards: BTreeMap<u32, Option<Digest>>,
+    /// Every shard there is.
+    shards: BTreeMap<u32, Ground>,
     pages: Vec<PageRef>,
     supersessions: BTreeMap<PolicyNumber, PolicyNumber>,
     /// Changes since the snapshot, each with the sequence number by which it was known. Kept for loaded shards too: one
@@ -32,6 +32,15 @@ pub(super) struct State {
     loaded_shards: BTreeMap<u32, Loaded<StatusList>>,
     loaded_pages: BTreeMap<StatusIndex, Loaded<AmendmentPage>>,
     uses: Cell<u64>,
+}
+
+/// What the changes to a shard are laid over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ground {
+    /// The part of the snapshot with this digest.
+    Part(Digest),
+    /// Nothing but VALID: a delta has opened it, known by this sequence number.
+    Opened(u64),
 }
 
 #[derive(Debug)]
@@ -53,7 +62,7 @@ impl State {
             position,
             as_of: Timestamp::default(),
             base: position.seq,
-            shards: snapshot.shards.into_iter().map(|(shard, digest)| (shard, Some(digest))).collect(),
+            shards: snapshot.shards.into_iter().map(|(shard, digest)| (shard, Ground::Part(digest))).collect(),
             pages: snapshot.amendments,
             supersessions: BTreeMap::new(),
             overlay: BTreeMap::new(),
@@ -92,26 +101,23 @@ impl State {
     }
 
     /// Puts the parts of a snapshot in the place of those that there were. It is of a moment between theirs and this
-    /// state: the changes since are laid over it, and the others are in it.
-    pub(super) fn rebase(&mut self, snapshot: Self) -> Result<(), FeedError> {
+    /// state: the changes since are laid over it, and the others are in it. The supersessions here are newer than its
+    /// own, and all of them.
+    pub(super) fn rebase(&mut self, snapshot: Self) {
         let base = snapshot.base;
-        self.supersede(&snapshot.supersessions.into_iter().collect::<Vec<_>>())?;
         self.base = base;
         self.overlay.retain(|_, (_, known)| *known > base);
         self.amendments.retain(|_, (_, known)| *known > base);
         // A shard that was opened after that moment is in no snapshot yet; one that was there before it and is no more
         // has gone.
-        let opened = self.shards.iter().filter(|(_, digest)| digest.is_none()).map(|(shard, _)| (*shard, None));
-        let mut shards: BTreeMap<_, _> = opened.collect();
-        shards.extend(snapshot.shards);
-        self.shards = shards;
+        self.shards.retain(|_, ground| matches!(ground, Ground::Opened(known) if *known > base));
+        self.shards.extend(snapshot.shards);
         self.loaded_shards.retain(|shard, _| self.shards.contains_key(shard));
         self.loaded_pages.retain(|first, _| {
             let digest = |pages: &[PageRef]| pages.iter().find(|page| page.0 == *first).map(|page| page.1);
             digest(&self.pages) == digest(&snapshot.pages)
         });
         self.pages = snapshot.pages;
-        Ok(())
     }
 
     /// The state was the origin's at `iat_ms`. A clock ahead of ours can't make it fresher than now.
@@ -137,7 +143,7 @@ impl State {
         }
         self.supersede(&delta.supersessions)?;
         for shard in delta.opened {
-            self.shards.entry(shard).or_insert(None);
+            self.shards.entry(shard).or_insert(Ground::Opened(delta.to));
         }
         for (index, status) in delta.changes {
             self.change(index, status, delta.to);
@@ -212,11 +218,11 @@ impl State {
             loaded.used.set(self.tick());
             return loaded.part.status(index.offset()).ok_or(Missing::Shard(shard));
         }
-        let digest = self.shards.get(&shard).ok_or(Missing::UnknownShard(shard))?;
-        match (self.overlay.get(&index), digest) {
+        let ground = self.shards.get(&shard).ok_or(Missing::UnknownShard(shard))?;
+        match (self.overlay.get(&index), ground) {
             (Some((status, _)), _) => Ok(*status),
-            (None, None) => Ok(Status::Valid),
-            (None, Some(_)) => Err(Missing::Shard(shard)),
+            (None, Ground::Opened(_)) => Ok(Status::Valid),
+            (None, Ground::Part(_)) => Err(Missing::Shard(shard)),
         }
     }
 
@@ -235,7 +241,10 @@ impl State {
 
     pub(super) fn part_digest(&self, missing: Missing) -> Option<Digest> {
         match missing {
-            Missing::Shard(shard) => self.shards.get(&shard).copied().flatten(),
+            Missing::Shard(shard) => match self.shards.get(&shard)? {
+                Ground::Part(digest) => Some(*digest),
+                Ground::Opened(_) => None,
+            },
             Missing::AmendmentPage(first) => self.pages.iter().find(|page| page.0 == first).map(|page| page.1),
             _ => None,
         }

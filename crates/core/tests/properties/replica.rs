@@ -9,8 +9,8 @@ use crate::{
     tries,
 };
 use keyward_core::{
-    Amendment, Delta, Digest, FeedError, Heartbeat, Missing, PolicyNumber, Position, Replica, Role, Signed, Snapshot, Standing, Status, StatusIndex,
-    StatusList, Statuses, bounds::SHARD_LEN,
+    Amendment, Delta, Digest, FeedError, Heartbeat, Missing, PolicyNumber, Position, Replica, Role, Signed, Snapshot, Standing, Status,
+    StatusIndex, StatusList, Statuses, bounds::SHARD_LEN,
 };
 use keyward_issuer::{amendment_page, status_list_claims};
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -29,7 +29,8 @@ enum Event {
     Resume(u32),
     Revoke(u32),
     Amend(u32, u32, Option<u32>),
-    Supersede(u32),
+    /// Another policy takes an old one's place: the second time too, where one has already.
+    Supersede(u32, u32),
     Nothing,
 }
 
@@ -66,7 +67,7 @@ impl State {
                 }
             }
             Event::Open => drop(next.shards.insert(LATE_SHARD)),
-            Event::Supersede(old) => drop(next.supersessions.entry(old).or_insert(old + 1)),
+            Event::Supersede(old, step) => drop(next.supersessions.insert(old, old + step)),
             Event::Nothing => {}
         }
         next
@@ -156,6 +157,7 @@ impl Origin {
         let (before, after) = (self.at(from), self.at(to));
         let touched = |index: &u32| (from..to).any(|seq| self.at(seq).status(*index) != self.at(seq + 1).status(*index));
         let amended = |index: &u32| (from..to).any(|seq| self.at(seq).amendments.get(index) != self.at(seq + 1).amendments.get(index));
+        let superseded = |old: &u32| (from..to).any(|seq| self.at(seq).supersessions.get(old) != self.at(seq + 1).supersessions.get(old));
         sign(&Delta {
             epoch: self.epoch,
             from,
@@ -176,7 +178,7 @@ impl Origin {
             supersessions: after
                 .supersessions
                 .iter()
-                .filter(|(old, _)| !before.supersessions.contains_key(old))
+                .filter(|(old, _)| superseded(old))
                 .map(|(old, new)| (PolicyNumber(*old), PolicyNumber(*new)))
                 .collect(),
             policies: vec![],
@@ -207,7 +209,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => index().prop_map(Event::Resume),
         2 => index().prop_map(Event::Revoke),
         4 => (index(), 0..50u32, prop::option::of(0..u32::MAX)).prop_map(|(index, policy, expires)| Event::Amend(index, policy, expires)),
-        1 => (0..6u32).prop_map(Event::Supersede),
+        2 => (0..6u32, 1..4u32).prop_map(|(old, step)| Event::Supersede(old, step)),
         1 => Just(Event::Nothing),
     ]
 }

@@ -71,6 +71,38 @@ pub(crate) fn snapshots() -> File {
             "Malformed",
         ),
         case(
+            "an opened shard that a snapshot since knows no more is not all VALID again",
+            vec![
+                (step("delta", sign_feed(&Delta { opened: vec![9], ..changed(&[(world::UNKNOWN_SHARD, Status::Invalid)]) })), done()),
+                (step("delta", sign_feed(&Delta { from: SEQ + 2, to: SEQ + 4, ..delta() })), done()),
+                (step("snapshot", sign_feed(&Snapshot { seq: SEQ + 3, ..snapshot() })), done()),
+                position(EPOCH, SEQ + 4),
+                standing(world::UNKNOWN_SHARD, error("UnknownShard(9)")),
+            ],
+        ),
+        case(
+            "an opened shard that a snapshot of before doesn't know yet stays",
+            vec![
+                (step("delta", sign_feed(&delta())), done()),
+                (
+                    step(
+                        "delta",
+                        sign_feed(&Delta {
+                            from: SEQ + 2,
+                            to: SEQ + 4,
+                            opened: vec![9],
+                            ..changed(&[(world::UNKNOWN_SHARD, Status::Invalid)])
+                        }),
+                    ),
+                    done(),
+                ),
+                (step("snapshot", sign_feed(&Snapshot { seq: SEQ + 1, ..snapshot() })), done()),
+                position(EPOCH, SEQ + 4),
+                standing(world::UNKNOWN_SHARD, ok("invalid")),
+                standing(world::UNKNOWN_SHARD + 1, ok("valid")),
+            ],
+        ),
+        case(
             "a part that is the same again, of which the copy here was changed since, is loaded anew",
             vec![
                 (step("delta", sign_feed(&changed(&[(world::VALID, Status::Suspended)]))), done()),
