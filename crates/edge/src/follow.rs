@@ -3,7 +3,8 @@
 
 use crate::metrics::Counters;
 use keyward_core::{
-    Digest, FeedError, FeedReply, JwsError, ManifestError, Missing, OpenError, PolicyError, Position, PublicKey, Replica, SnapshotReply, Timestamp,
+    Digest, FeedError, FeedReply, JwsError, ManifestError, Missing, OpenError, PolicyError, Position, PublicKey, Replica, SnapshotReply,
+    Timestamp,
 };
 
 /// The state of an edge, and what it needs next.
@@ -223,7 +224,13 @@ impl Follower {
     }
 
     /// Takes the answer to [`Ask::Snapshot`].
-    pub fn take_snapshot(&mut self, reply: &SnapshotReply, now: Timestamp, to: &mut dyn Listener, counters: &mut Counters) -> Result<Next, Rejected> {
+    pub fn take_snapshot(
+        &mut self,
+        reply: &SnapshotReply,
+        now: Timestamp,
+        to: &mut dyn Listener,
+        counters: &mut Counters,
+    ) -> Result<Next, Rejected> {
         let mut reject = |object, error: FeedError| {
             counters.rejected(object, error.into());
             Rejected

@@ -10,7 +10,12 @@ use worker::{
 };
 
 /// Sends it and gives the upstream's response as it is. The error names the runtime's fault, for the log.
-pub(crate) async fn send(config: &Config, request: &web_sys::Request, target: &Target, passage: &Passage) -> Result<web_sys::Response, String> {
+pub(crate) async fn send(
+    config: &Config,
+    request: &web_sys::Request,
+    target: &Target,
+    passage: &Passage,
+) -> Result<web_sys::Response, String> {
     exchange(config, request, target, passage).await.map_err(|fault| match fault.dyn_into::<js_sys::Error>() {
         Ok(error) => String::from(error.message()),
         Err(_) => "an exception".to_owned(),

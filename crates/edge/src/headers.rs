@@ -48,7 +48,17 @@ mod tests {
 
     #[test]
     fn what_only_the_edge_may_say_is_stripped_in_every_spelling() {
-        for name in ["authorization", "x-api-key", "x_api_key", "x-keyward-tenant", "x_keyward_tenant", "x-keyward-anything", "x-http-method-override", "x_http_method_override", "connection"] {
+        for name in [
+            "authorization",
+            "x-api-key",
+            "x_api_key",
+            "x-keyward-tenant",
+            "x_keyward_tenant",
+            "x-keyward-anything",
+            "x-http-method-override",
+            "x_http_method_override",
+            "connection",
+        ] {
             assert!(is_stripped(name), "{name}");
         }
         for name in ["accept", "cookie", "x-keywards", "x-api-keys", "upgrade", "content-length", "te-x"] {

@@ -140,7 +140,13 @@ async fn admit(
 }
 
 /// Fetches what a decision on the key at `index` was found to lack.
-async fn supply(isolate: &Rc<Isolate>, source: &Source, context: &impl Background, missing: Missing, index: StatusIndex) -> Result<(), Miss> {
+async fn supply(
+    isolate: &Rc<Isolate>,
+    source: &Source,
+    context: &impl Background,
+    missing: Missing,
+    index: StatusIndex,
+) -> Result<(), Miss> {
     match missing {
         // All that can be done was done before.
         Missing::State => Err(Miss::Failed),
@@ -159,13 +165,13 @@ async fn supply(isolate: &Rc<Isolate>, source: &Source, context: &impl Backgroun
             let source = source.clone();
             isolate.once(What::Policy(number), context, ready, |isolate| fetch_policy(isolate, source, number)).await
         }
-        // A key that is newer than the state, or an amendment that is: the feed has it.
+        // A key that is newer than the state, or an amendment that is: the feed has it, or is about to.
         Missing::UnknownShard(_) | Missing::Amendment(_) => {
             let before = isolate.with(|state| state.follower.replica().position());
             let ready = |state: &mut crate::node::State<Cache>| state.follower.replica().position() > before;
             let source = source.clone();
             let fetch = |isolate: Rc<Isolate>| async move {
-                isolate.refresh(&source, 0, FETCH_MS).await;
+                isolate.refresh(&source, FETCH_MS * 7 / 10, FETCH_MS).await;
                 if isolate.with(|state| state.follower.replica().position()) > before { Ok(()) } else { Err(Miss::Absent) }
             };
             isolate.once(What::Feed, context, ready, fetch).await

@@ -10,7 +10,10 @@ use crate::{
     pulse::{Pulse, Start, Turn},
     source::{Source, now},
 };
-use keyward_core::{FeedReply, SnapshotReply, Timestamp, bounds::{MAX_HEARTBEAT_LEN, MAX_MANIFEST_LEN, MAX_SNAPSHOT_LEN}};
+use keyward_core::{
+    FeedReply, SnapshotReply, Timestamp,
+    bounds::{MAX_HEARTBEAT_LEN, MAX_MANIFEST_LEN, MAX_SNAPSHOT_LEN},
+};
 use std::{cell::RefCell, rc::Rc, time::Duration};
 use worker::Delay;
 
@@ -90,7 +93,14 @@ impl Background for worker::State {
 impl<K> Node<K> {
     pub(crate) fn new(config: Rc<Config>, pace: Pace, keeper: K) -> Self {
         let follower = Follower::new(config.roots.clone());
-        let state = State { follower, keeper, pulse: Pulse::default(), flights: Flights::default(), counters: Counters::default(), refusing: false };
+        let state = State {
+            follower,
+            keeper,
+            pulse: Pulse::default(),
+            flights: Flights::default(),
+            counters: Counters::default(),
+            refusing: false,
+        };
         Self { config, pace, state: RefCell::new(state) }
     }
 
@@ -195,7 +205,9 @@ impl<K: Keeper> Node<K> {
         self.with(|state| {
             let State { follower, keeper, counters, refusing, .. } = state;
             let next = match ask {
-                Ask::Snapshot => counters.parsed(text).and_then(|reply: SnapshotReply| follower.take_snapshot(&reply, now, keeper, counters).ok()),
+                Ask::Snapshot => {
+                    counters.parsed(text).and_then(|reply: SnapshotReply| follower.take_snapshot(&reply, now, keeper, counters).ok())
+                }
                 Ask::Feed { after, manifest } => counters
                     .parsed(text)
                     .and_then(|reply: FeedReply| follower.take_feed((after, manifest), &reply, now, keeper, counters).ok()),

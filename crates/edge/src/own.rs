@@ -33,7 +33,13 @@ struct Health {
 }
 
 /// The answer to a request below `/.keyward`.
-pub(crate) async fn answer(isolate: &Rc<Isolate>, source: &Source, context: &impl Background, path: &str, headers: &web_sys::Headers) -> Answer {
+pub(crate) async fn answer(
+    isolate: &Rc<Isolate>,
+    source: &Source,
+    context: &impl Background,
+    path: &str,
+    headers: &web_sys::Headers,
+) -> Answer {
     match path {
         "/.keyward/health" => {
             // Starts an isolate that nobody has asked anything yet, and doesn't wait for it: health is how it is now.

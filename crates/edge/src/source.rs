@@ -1,7 +1,11 @@
 //! Where the feed is asked: the hub, and where that can't be reached the origin.
 
 use crate::{config::Config, flight::Miss, node::Node};
-use futures_util::{StreamExt, future::{Either, select}, pin_mut};
+use futures_util::{
+    StreamExt,
+    future::{Either, select},
+    pin_mut,
+};
 use keyward_core::Timestamp;
 use std::{rc::Rc, time::Duration};
 use worker::{Delay, Env, Request, Response, js_sys, wasm_bindgen::JsCast, wasm_bindgen_futures::JsFuture, web_sys};
@@ -62,7 +66,8 @@ impl Source {
 
     async fn ask_hub(&self, config: &Config, path: &str, limit: usize, signal: web_sys::AbortSignal) -> Result<String, Miss> {
         let request = request(&format!("http://hub{path}"), None, &signal)?;
-        let stub = self.env.durable_object(HUB_BINDING).and_then(|hubs| hubs.id_from_name(&config.hub)?.get_stub()).map_err(|_| Miss::Failed)?;
+        let stub =
+            self.env.durable_object(HUB_BINDING).and_then(|hubs| hubs.id_from_name(&config.hub)?.get_stub()).map_err(|_| Miss::Failed)?;
         read(stub.fetch_with_request(Request::from(request)).await.map_err(|_| Miss::Failed)?, limit, true).await
     }
 }
@@ -107,7 +112,10 @@ async fn read(mut response: Response, limit: usize, hub: bool) -> Result<String,
 }
 
 /// Runs an exchange, and aborts it when its time is over or what came of it isn't wanted.
-async fn timed<F: Future<Output = Result<String, Miss>>>(timeout_ms: u64, exchange: impl FnOnce(web_sys::AbortSignal) -> F) -> Result<String, Miss> {
+async fn timed<F: Future<Output = Result<String, Miss>>>(
+    timeout_ms: u64,
+    exchange: impl FnOnce(web_sys::AbortSignal) -> F,
+) -> Result<String, Miss> {
     let controller = web_sys::AbortController::new().map_err(|_| Miss::Failed)?;
     let exchange = exchange(controller.signal());
     let timeout = Delay::from(Duration::from_millis(timeout_ms));

@@ -100,7 +100,9 @@ mod tests {
 
     #[test]
     fn own_paths_are_known_in_every_encoding() {
-        for (path, own) in [("/.keyward/health", true), ("/%2Ekeyward/x", true), ("/.keyward", true), ("/.keywards", false), ("/a/.keyward", false)] {
+        for (path, own) in
+            [("/.keyward/health", true), ("/%2Ekeyward/x", true), ("/.keyward", true), ("/.keywards", false), ("/a/.keyward", false)]
+        {
             assert_eq!(Target::parse(&format!("http://h{path}")).unwrap().is_own(), own, "{path}");
         }
     }

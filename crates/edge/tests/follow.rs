@@ -50,7 +50,11 @@ impl Origin {
     fn snapshot(&self, version: u64, at: Position) -> SnapshotReply {
         let snapshot =
             Snapshot { epoch: at.epoch, seq: at.seq, iat_ms: NOW.millis(), shards: vec![], amendments: vec![], supersessions: vec![] };
-        SnapshotReply { manifest: self.manifest(version, at.epoch), snapshot: self.feed.sign(&snapshot).unwrap(), heartbeat: self.heartbeat(version, at) }
+        SnapshotReply {
+            manifest: self.manifest(version, at.epoch),
+            snapshot: self.feed.sign(&snapshot).unwrap(),
+            heartbeat: self.heartbeat(version, at),
+        }
     }
 
     fn delta(&self, from: Position, to: u64) -> String {
@@ -118,7 +122,8 @@ fn a_gap_and_another_epoch_lead_to_a_snapshot() {
     assert_eq!(follower.ask(), Ask::Snapshot);
     follower.take_snapshot(&origin.snapshot(1, at(1, 16)), NOW, &mut heard, &mut counters).unwrap();
 
-    let recovered = FeedReply { heartbeat: origin.heartbeat(2, at(2, 3)), deltas: vec![], gap: true, manifest: Some(origin.manifest(2, 2)) };
+    let recovered =
+        FeedReply { heartbeat: origin.heartbeat(2, at(2, 3)), deltas: vec![], gap: true, manifest: Some(origin.manifest(2, 2)) };
     assert_eq!(follower.take_feed((at(1, 16), 1), &recovered, NOW, &mut heard, &mut counters), Ok(Next::Again));
     assert_eq!(follower.ask(), Ask::Snapshot);
     assert_eq!(follower.take_snapshot(&origin.snapshot(2, at(2, 3)), NOW, &mut heard, &mut counters), Ok(Next::Done));

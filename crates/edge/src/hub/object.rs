@@ -1,4 +1,5 @@
 //! The Durable Object and its routes.
+#![allow(missing_docs, reason = "the macro that exports the object writes methods without any")]
 
 use super::{desk::Desk, store::Store};
 use crate::{

@@ -102,11 +102,13 @@ impl Publication {
         if !self.is_ready() || (after == self.position && self.heartbeat_at < self.position) {
             return None;
         }
-        let covered = after == self.position || self.log.front().is_some_and(|entry| entry.from <= after && after.epoch == self.position.epoch);
+        let covered =
+            after == self.position || self.log.front().is_some_and(|entry| entry.from <= after && after.epoch == self.position.epoch);
         // Each delta takes any state from its `from` on; those that end at or before `after` are followed by one that
         // begins there.
         let first = self.log.partition_point(|entry| entry.from <= after).saturating_sub(1);
-        let deltas = if covered && after < self.position { self.log.range(first..).map(|entry| entry.text.clone()).collect() } else { Vec::new() };
+        let deltas =
+            if covered && after < self.position { self.log.range(first..).map(|entry| entry.text.clone()).collect() } else { Vec::new() };
         Some(FeedReply {
             heartbeat: self.heartbeat.clone(),
             deltas,
@@ -148,7 +150,11 @@ mod tests {
             (Position { epoch: 0, seq: 12 }, None),
         ] {
             let reply = publication.feed_reply(after, true).unwrap();
-            assert_eq!((!reply.gap).then_some(reply.deltas), expected.map(|list| list.into_iter().map(String::from).collect()), "{after:?}");
+            assert_eq!(
+                (!reply.gap).then_some(reply.deltas),
+                expected.map(|list| list.into_iter().map(String::from).collect()),
+                "{after:?}"
+            );
         }
     }
 

@@ -52,7 +52,8 @@ impl Store {
 
     /// The text of a policy, as it was once verified.
     pub(super) fn policy(&self, policy: PolicyNumber) -> Result<Option<String>> {
-        let rows: Vec<PolicyRow> = self.sql.exec("SELECT text FROM policies WHERE number = ?", vec![number(policy.0.into())?])?.to_array()?;
+        let rows: Vec<PolicyRow> =
+            self.sql.exec("SELECT text FROM policies WHERE number = ?", vec![number(policy.0.into())?])?.to_array()?;
         Ok(rows.into_iter().next().map(|row| row.text))
     }
 
