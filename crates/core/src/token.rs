@@ -116,6 +116,11 @@ impl VerifiedToken {
         if claims.iss != keys.manifest().iss || claims.iat.saturating_mul(1000) > now.latest_iat() {
             return Err(TokenError::Refused(Reason::SignatureInvalid));
         }
+        // What is said twice has to be said alike: readers differ in which of the two they take.
+        let scope = claims.cap.iter().map(Capability::as_str);
+        if claims.client_id != claims.sub || !claims.scope.split(' ').filter(|word| !word.is_empty()).eq(scope) {
+            return Err(TokenError::Refused(Reason::Malformed));
+        }
         if claims.aud != audience {
             return Err(TokenError::Refused(Reason::WrongAudience));
         }

@@ -92,7 +92,8 @@ impl Policy {
             (Reason::PolicyUnavailable, &|| key.policy() == claims.number),
             (Reason::ScopeExceeded, &|| claims.scope <= key.scope()),
             (Reason::ConstraintUnknown, &|| self.constraints_known),
-            (Reason::NoRoute, &|| request.requirement.is_some()),
+            // A method in other letters is another method here, but not to every upstream (RFC 9110 section 9.1).
+            (Reason::NoRoute, &|| request.requirement.is_some() && request.method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')),
             (Reason::EndpointNotAllowed, &|| claims.endpoints.admits(endpoint)),
             (Reason::EndpointBlocked, &|| !claims.blocked_endpoints.iter().any(endpoint)),
             (Reason::AddressNotAllowed, &|| match &claims.ips {

@@ -67,6 +67,10 @@ fn routes_and_capabilities() -> Vec<Case> {
         deny("no route", "no_route", &|input| ask(input, "GET", "/v2")),
         deny("no route for the method", "no_route", &|input| ask(input, "DELETE", "/v1/chat/completions")),
         deny("no route for a method in other letters", "no_route", &|input| ask(input, "post", "/v1/chat/completions")),
+        deny("a method in other letters, where its block would not see it", "no_route", &|input| {
+            ask(input, "get", "/v1/me");
+            input["policy"]["blocked_endpoints"] = json!(["GET /v1/me"]);
+        }),
         deny("no capability", "capability_missing", &|input| input["policy"]["capabilities"] = json!([])),
         deny("another capability", "capability_missing", &|input| ask(input, "GET", "/v1/search")),
         deny("a star of another resource", "capability_missing", &|input| input["policy"]["capabilities"] = json!(["rag:*"])),

@@ -56,6 +56,10 @@ fn claims(with: &dyn Fn(Change<'_>) -> Value) -> Vec<Case> {
     vec![
         ok("of a key that is amended", with(&of(world::NARROWED)), subject.clone()),
         ok("of a key that is renewed", with(&of(world::RENEWED)), subject),
+        refused("with another client than its subject", "Refused(Malformed)", &|token| {
+            token["client_id"] = "01981f9f-7a3c-7cc0-8a52-000000000009".into()
+        }),
+        refused("with another scope than its capabilities", "Refused(Malformed)", &|token| token["scope"] = "llm:gpt-4 llm:groq".into()),
         refused("of a key that is revoked", "Refused(Revoked)", &of(world::REVOKED)),
         refused("of a key that is suspended", "Refused(Suspended)", &of(world::SUSPENDED)),
         refused("of a key that its amendment has ended", "Refused(Expired)", &of(world::ENDED)),
