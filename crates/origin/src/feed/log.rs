@@ -80,17 +80,18 @@ impl Log {
         self.heartbeat = None;
     }
 
-    /// The deltas that take a state at `after` to the end; `None` where that is too far back.
+    /// The deltas that take a state at `after` to the end, where the feed was seen to stand at `observed`; `None` where
+    /// that is too far back.
     ///
     /// # Errors
     /// Where no key signs.
-    pub fn deltas(&mut self, after: u64, keyring: &Keyring, now: Timestamp, metrics: &Metrics) -> Result<Option<Vec<Arc<str>>>> {
+    pub fn deltas(&mut self, after: u64, keyring: &Keyring, observed: Timestamp, metrics: &Metrics) -> Result<Option<Vec<Arc<str>>>> {
         let Some(from) = self.boundaries.iter().rev().find(|boundary| **boundary <= after).copied() else { return Ok(None) };
         if after >= self.position.seq {
             return Ok(Some(Vec::new()));
         }
         if !self.answers.iter().any(|answer| answer.from == from) {
-            let Some(deltas) = self.sign(from, keyring, now, metrics)? else { return Ok(None) };
+            let Some(deltas) = self.sign(from, keyring, observed, metrics)? else { return Ok(None) };
             if self.answers.len() == MAX_ANSWERS {
                 self.answers.pop_front();
             }
@@ -101,7 +102,7 @@ impl Log {
         Ok(Some(answer.iter().filter(|(to, _)| *to > after).map(|(_, jws)| Arc::clone(jws)).collect()))
     }
 
-    fn sign(&self, from: u64, keyring: &Keyring, now: Timestamp, metrics: &Metrics) -> Result<Option<Vec<SignedDelta>>> {
+    fn sign(&self, from: u64, keyring: &Keyring, observed: Timestamp, metrics: &Metrics) -> Result<Option<Vec<SignedDelta>>> {
         let signer = keyring.signer(Role::Feed)?;
         let mut deltas = Vec::new();
         let mut sum = Coalesced::default();
@@ -114,7 +115,7 @@ impl Log {
                 if deltas.len() == MAX_DELTAS {
                     return Ok(None);
                 }
-                let delta = std::mem::take(&mut sum).into_delta(self.position.epoch, begin, *seq, now.millis());
+                let delta = std::mem::take(&mut sum).into_delta(self.position.epoch, begin, *seq, observed.millis());
                 deltas.push((*seq, signer.sign(&delta).map_err(Error::internal)?.into()));
                 metrics.signed.deltas.fetch_add(1, Ordering::Relaxed);
                 begin = *seq;

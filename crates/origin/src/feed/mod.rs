@@ -182,7 +182,8 @@ impl Feed {
         let keyring = app.keyrings.current();
         let mut log = self.log();
         let deltas = if follower.position.epoch == log.position().epoch {
-            log.deltas(follower.position.seq, &keyring, now, &app.metrics)?
+            // As of the reading and not of now: a delta says that the feed stood at its end then.
+            log.deltas(follower.position.seq, &keyring, observed.at, &app.metrics)?
         } else {
             None
         };
