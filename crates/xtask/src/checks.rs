@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
-    products::{self, Profile},
+    products::{self, Product, Profile},
     setup,
     shell::{cargo, run_quietly, step},
     up, vectors,
@@ -70,10 +70,14 @@ pub(crate) fn all(fast: bool) -> Result<()> {
 
 /// What runs the built programs.
 fn whole(tally: &mut Tally) -> Result<()> {
-    let built = tally.check("built", || {
-        products::build(&products::ALL, Profile::Dev)?;
-        setup::chromium().map(drop)
-    });
+    // Everything at once, as `cargo test` wants it: package by package, the same libraries would be compiled again for
+    // each set of features.
+    let compiled = tally.check("compiled", || quiet(&["build", "--workspace", "--all-targets"]));
+    let built = compiled
+        && tally.check("built for the edge and the browser", || {
+            products::build(&[Product::Edge, Product::Www, Product::Vectors], Profile::Dev)?;
+            setup::chromium().map(drop)
+        });
     if !built {
         // Stale programs would be tested in the place of new ones.
         return tests(tally, &["--workspace", "--exclude", "keyward-tests"]);
@@ -125,7 +129,7 @@ fn result_line(text: &str) -> Option<(usize, usize)> {
 
 /// Runs cargo; shows its output only when it fails.
 fn quiet(arguments: &[&str]) -> Result<()> {
-    run_quietly(cargo().args(arguments)).map(drop)
+    run_quietly(cargo().args(arguments).env("CARGO_TERM_QUIET", "true")).map(drop)
 }
 
 /// Runs the ignored tests of this name (or all of them) in release, with their output shown.

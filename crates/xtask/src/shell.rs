@@ -32,7 +32,9 @@ pub(crate) fn run_quietly(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().with_context(|| described(command))?;
     if !output.status.success() {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let lines: Vec<&str> = out.lines().chain(err.lines()).take(60).collect();
+        let lines: Vec<&str> = out.lines().chain(err.lines()).collect();
+        // The end says why; what comes before is often a list of what went well.
+        let lines = &lines[lines.len().saturating_sub(80)..];
         bail!("{} failed ({}):\n{}", described(command), output.status, lines.join("\n"));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())

@@ -13,6 +13,10 @@ use sha2::{Digest, Sha256};
 
 use crate::shell::{cargo, root, run, step};
 
+/// What turns a crate into modules: when any of it changes, they are made anew.
+const RECIPE: [&str; 5] =
+    [include_str!("mod.rs"), include_str!("bindgen.rs"), include_str!("optimise.rs"), include_str!("entry.js"), include_str!("vectors.js")];
+
 /// A module's crate and what it is made into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Module {
@@ -89,6 +93,8 @@ fn compile(module: Module) -> Result<PathBuf> {
 fn digest(compiled: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(fs::read(compiled).with_context(|| compiled.display().to_string())?);
-    hash.update(fs::read(std::env::current_exe()?)?);
+    for source in RECIPE {
+        hash.update(source);
+    }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
