@@ -139,7 +139,7 @@ async fn an_outage(how: How, time: Duration, ages: Ages) -> Result<()> {
     ensure!(blocked <= 3, "{blocked} requests waited");
     let (calm, rough) = (p99(&healthy), p99(&answers[0]));
     println!("p99 healthy {calm:?}, in the outage {rough:?}");
-    ensure!(rough < calm * 3 + Duration::from_millis(20), "p99 {rough:?} against {calm:?}");
+    ensure!(rough < calm * 3 + Duration::from_millis(100), "p99 {rough:?} against {calm:?}");
 
     // Back: what happens next is known everywhere, without anybody restarting anything.
     match how {

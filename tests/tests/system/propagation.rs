@@ -36,7 +36,7 @@ async fn last_of_the_old(
             let first = caller.call().await?;
             ensure!(first.status() == before, "{} before anything has changed", first.status());
             all_call.wait().await;
-            let (mut last, mut settled) = (first.answered, 0);
+            let (mut last, mut settled) = (first, 0);
             let start = Instant::now();
             while settled < SETTLED {
                 let answer = caller.call().await?;
@@ -46,7 +46,7 @@ async fn last_of_the_old(
                     let text = answer.response.text();
                     ensure!(answer.status() == before, "{}: {text}", answer.status());
                     ensure!(settled == 0, "back to the old after {settled} answers of the new");
-                    last = answer.answered;
+                    last = answer;
                 }
                 ensure!(start.elapsed() < SOON, "still the old after {SOON:?}");
             }
@@ -56,11 +56,28 @@ async fn last_of_the_old(
     all_call.wait().await;
     let sent = Instant::now();
     change.await?;
-    let mut last = sent;
+    let change_took = sent.elapsed();
+    let mut longest = Duration::ZERO;
     while let Some(edge) = edges.join_next().await {
-        last = last.max(edge??);
+        let last = edge??;
+        let after = last.answered - sent;
+        if after > USUAL_BOUND / 2 {
+            println!(
+                "slow: the change took {change_took:?}; {before} was answered {after:?} after, to a request that took {:?}",
+                last.took()
+            );
+        }
+        longest = longest.max(after);
     }
-    Ok(last - sent)
+    if longest > USUAL_BOUND / 2 {
+        // Whether an edge lost its feed meanwhile, or the machine was busy.
+        for at in 0..stack.edges.len() {
+            let metrics = stack.metrics(at).await?;
+            let failures = [metrics.sum("keyward_refresh_failures_total"), metrics.sum("keyward_hub_refresh_failures_total")];
+            println!("edge {at}: refreshes that failed in the isolate and in the hub: {failures:?}");
+        }
+    }
+    Ok(longest)
 }
 
 fn me(key: &str) -> Request {

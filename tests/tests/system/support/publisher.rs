@@ -292,8 +292,8 @@ async fn answer(request: &Request, published: &Mutex<Published>, mut changes: wa
         "/edge/v1/feed" => {
             let number = |name: &str| -> Result<u64> {
                 let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-                let value = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
-                Ok(value.last().context(name.to_owned())?.parse()?)
+                let mut value = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+                Ok(value.next_back().context(name.to_owned())?.parse()?)
             };
             let (epoch, after) = (u32::try_from(number("epoch")?)?, number("after")?);
             let (version, wait) = (number("manifest")?, number("wait_ms")?.min(5000));
