@@ -13,6 +13,7 @@ use crate::{
     Environment, KeyId, KeyPrefix, PolicyNumber, Reason, ScopeClass, Signature, StatusIndex,
     base62::{self, GROUP_DIGITS},
     bounds::{KEY_BODY_LEN, MAX_KEY_LEN},
+    crc32,
 };
 use uuid::Uuid;
 
@@ -128,7 +129,7 @@ impl<'a> ParsedKey<'a> {
             return Err(Reason::Malformed);
         }
         let covered = &text.as_bytes()[..text.len() - CHECKSUM_DIGITS];
-        if base62::encode_u32(crc32fast::hash(covered)) != *checksum {
+        if base62::encode_u32(crc32::hash(covered)) != *checksum {
             return Err(Reason::ChecksumMismatch);
         }
 
@@ -195,6 +196,6 @@ pub fn write(prefix: &KeyPrefix, environment: Environment, claims: &[u8; 32], si
         half.copy_from_slice(part);
         out.extend(base62::encode_group(&half).iter().map(|digit| char::from(*digit)));
     }
-    let checksum = crc32fast::hash(out.as_bytes());
+    let checksum = crc32::hash(out.as_bytes());
     out.extend(base62::encode_u32(checksum).iter().map(|digit| char::from(*digit)));
 }

@@ -28,6 +28,7 @@ mod base62;
 mod capability;
 mod cidr;
 mod constraint;
+mod crc32;
 mod digest;
 mod ed25519;
 mod encoding;
