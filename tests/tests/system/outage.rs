@@ -233,6 +233,33 @@ async fn an_isolate_that_starts_in_an_outage_passes_nothing() -> Result<()> {
     stack.all_answer("/v1/me", &key, 200).await
 }
 
+/// However many ask a cold isolate at once, the origin is asked once for each thing, and nobody is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_cold_requests_one_asks_and_all_are_answered() -> Result<()> {
+    let _turn = together().await;
+    let mut stack = Stack::start().await?;
+    let key = stack.origin.create(json!({})).await?.raw_key;
+    stack.all_answer("/v1/me", &key, 200).await?;
+    stack.edges[0].restart().await?;
+    let _earlier = stack.relay.take();
+    let mut clients = JoinSet::new();
+    for _ in 0..50 {
+        let mut caller = Caller::new(stack.edges[0].addresses()[0], me(&key));
+        clients.spawn(async move { caller.call().await });
+    }
+    while let Some(answer) = clients.join_next().await {
+        let answer = answer??;
+        ensure!(answer.status() == 200, "{}: {}", answer.status(), answer.response.text());
+        ensure!(answer.took() < ONE_WAIT, "a cold request took {:?}", answer.took());
+    }
+    let asked: Vec<_> = stack.relay.take().iter().map(Request::target_text).collect();
+    for thing in ["/edge/v1/snapshot", "/edge/v1/parts/", "/edge/v1/policies/"] {
+        let times = asked.iter().filter(|target| target.starts_with(thing)).count();
+        ensure!(times <= 1, "{thing} was asked for {times} times: {asked:?}");
+    }
+    Ok(())
+}
+
 /// Many ask a cold isolate whose refresh is slow; the one who leads it resets its connection. The others are answered
 /// as if nothing had happened, and so are those that come later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -177,7 +177,7 @@ async fn no_spelling_slips_past_a_blocked_endpoint() -> Result<()> {
     stack.all_answer("/b/x", &key, 200).await?;
 
     // Blocked under its own name, or no name at all: what every spelling comes to.
-    let blocked = ["/a", "/a/", "/a?x=/b/y", "/%61", "/%61/", "/b/../a", "/b/x/../../a", "/./a", "/a/."];
+    let blocked = ["/a", "/a/", "/a?x=/b/y", "/%61", "/%61/", "/b/../a", "/b/x/../../a", "/./a", "/a/.", "/a#x"];
     let refused = [
         "//a",
         "/b//a",
@@ -213,6 +213,13 @@ async fn no_spelling_slips_past_a_blocked_endpoint() -> Result<()> {
         let request = Request::get(target).bearer(&key);
         check(&stack, Case { what: target, request, reason: Reason::PathRefused }).await?;
     }
+    // Targets of other forms (RFC 9112 section 3.2) are the runtime's to refuse; wherever they end, it is here.
+    let passed = stack.upstream.count();
+    for target in ["http://elsewhere.example/b/x", "http://elsewhere.example//a", "*", "b/x", "elsewhere.example:80"] {
+        let answer = stack.send(0, &Request::get(target).bearer(&key)).await?;
+        ensure!(answer.status >= 400, "{target}: {}", answer.status);
+    }
+    ensure!(stack.upstream.count() == passed, "a target of another form went upstream");
     Ok(())
 }
 
