@@ -72,7 +72,13 @@ impl Db {
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 // A ping before each use would be a round trip for each request; a dead connection shows itself.
                 .test_before_acquire(false)
-                .connect_lazy_with(options.clone().options([("role", role), ("statement_timeout", "15s")]))
+                .connect_lazy_with(options.clone().options([
+                    ("role", role),
+                    ("statement_timeout", "15s"),
+                    // Each statement is written for one plan: planning it anew for each set of arguments costs more
+                    // than running it.
+                    ("plan_cache_mode", "force_generic_plan"),
+                ]))
         };
         Ok(Db { app: pool("keyward_app", APP_CONNECTIONS), system: pool("keyward_system", SYSTEM_CONNECTIONS), options })
     }

@@ -1,12 +1,15 @@
 //! The signing keys and the manifest that tells the world of them.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use anyhow::{Context, ensure};
-use keyward_core::{KeySet, KeyState, Kid, Manifest, ManifestKey, PublicKey, Role, Timestamp};
+use keyward_core::{
+    AuthenticKey, Digest, KeySet, KeyState, Kid, Manifest, ManifestKey, Missing, ParsedKey, PolicyNumber, PublicKey, Refusal, Role,
+    Standing, StatusIndex, Statuses, Timestamp, Verifier,
+};
 use keyward_issuer::SigningKey;
 use sqlx::PgConnection;
 
@@ -20,6 +23,8 @@ use crate::{
 const MANIFEST_SECONDS: u64 = 30 * 24 * 3600;
 /// A manifest with less than this ahead of it is signed anew: an edge that can't be reached for two weeks still decides.
 const RENEW_SECONDS: u64 = MANIFEST_SECONDS / 2;
+/// API keys that are remembered as genuine. Past it the lot is dropped: simpler than choosing.
+const AUTHENTIC: usize = 10_000;
 /// The name of the root's role in the database; in a manifest it has none.
 const ROOT: &str = "root";
 
@@ -32,9 +37,31 @@ pub struct Keyring {
     /// The root's public key: what edges pin.
     pub root: PublicKey,
     by_kid: BTreeMap<Kid, Arc<SigningKey>>,
+    /// API keys whose signature was found to hold, by digest: true for as long as these are the signing keys.
+    authentic: Mutex<HashMap<Digest, AuthenticKey>>,
 }
 
 impl Keyring {
+    /// The key, if its signature holds. What is verified once needn't be again.
+    ///
+    /// # Errors
+    /// The reason why it doesn't.
+    pub fn authenticate(&self, key: &ParsedKey<'_>, now: Timestamp) -> Result<AuthenticKey, Refusal> {
+        let digest = key.digest();
+        let mut known = self.authentic.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(authentic) = known.get(&digest) {
+            return Ok(*authentic);
+        }
+        drop(known);
+        let authentic = Verifier::new(&self.keys, &NoStatuses, key.environment()).authenticate(key, now)?;
+        known = self.authentic.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= AUTHENTIC {
+            known.clear();
+        }
+        known.insert(digest, authentic);
+        Ok(authentic)
+    }
+
     /// The key that signs for a role now.
     ///
     /// # Errors
@@ -200,7 +227,7 @@ pub async fn load(connection: &mut PgConnection, data_key: &SealingKey, now: Tim
     let newest = sqlx::query!("SELECT jws FROM manifests ORDER BY version DESC LIMIT 1").fetch_one(connection).await?;
     let keys =
         Manifest::open(&newest.jws, std::slice::from_ref(&stored.root.public), now).context("the manifest in the database doesn't hold")?;
-    Ok(Keyring { keys, manifest: newest.jws.into(), root: stored.root.public, by_kid: stored.signers })
+    Ok(Keyring { keys, manifest: newest.jws.into(), root: stored.root.public, by_kid: stored.signers, authentic: Mutex::default() })
 }
 
 struct Stored {
@@ -257,5 +284,18 @@ fn role_name(role: Role) -> &'static str {
         Role::Policy => "policy",
         Role::Feed => "feed",
         Role::Audit => "audit",
+    }
+}
+
+/// Nothing is known: for the half of verification that needs no status.
+struct NoStatuses;
+
+impl Statuses for NoStatuses {
+    fn standing(&self, index: StatusIndex) -> Result<Standing, Missing> {
+        Err(Missing::Shard(index.shard()))
+    }
+
+    fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {
+        policy
     }
 }

@@ -211,8 +211,7 @@ impl Feed {
     /// # Errors
     /// `database_unavailable`, `recovery_required`.
     pub async fn check(&self, app: &App) -> Result<()> {
-        let since = Timestamp::from_millis(app.clock.now().millis().saturating_sub(FRESH_MS));
-        self.observe(app, since).await?;
+        self.observe(app, app.clock.now()).await?;
         app.recovery.guard()
     }
 

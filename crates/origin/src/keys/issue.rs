@@ -187,7 +187,7 @@ pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&
                          $10::timestamptz[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::timestamptz[], $16::bytea[], $17::text[])
                   AS given (id, policy, owner, name, description, scope, environment, exchange,
                             expires_at, index, position, hint, created_by, created_at, signing_key, prefix)
-             JOIN policies ON policies.number = given.policy AND policies.tenant = $1 AND policies.superseded_by IS NULL
+             WHERE (SELECT number FROM policies WHERE number = given.policy AND tenant = $1 AND superseded_by IS NULL) IS NOT NULL
            ), key AS (
              INSERT INTO api_keys (id, tenant, owner, name, description, scope, environment, exchange, state, policy, expires_at,
                                    current_index, hint, created_by, created_at, updated_at)
