@@ -1,8 +1,8 @@
 //! The origin: issues API keys, keeps their status, and tells edges of every change.
 //!
-//! A request goes through [`http`] (routes, extractors), to what can be done to keys ([`keys`]), to Postgres ([`db`]).
-//! What edges follow is [`feed`]; what outlives a restored database is [`journal`], and what happens then [`recovery`]
-//! and [`recover`]. [`server`] puts it together; the `keyward` command is a thin shell around it.
+//! A request goes through `http` (routes, extractors), to what can be done to keys (`keys`), to Postgres (`db`).
+//! What edges follow is `feed`; what outlives a restored database is `journal`, and what happens then `recovery` and
+//! `recover`. [`server`] puts it together; the `keyward` command is a thin shell around it.
 
 #![expect(unreachable_pub, reason = "an application: `pub` says what a module offers to the others, not to the world")]
 

@@ -160,3 +160,25 @@ async fn an_edge_that_begins_after_a_restart_has_all_statuses_and_amendments_fro
     let policy = edge.sees(&origin, &hidden.raw).await.unwrap().policy();
     assert_eq!(edge.policy(&origin, policy).await.claims().limits.rate_per_hour, Some(2));
 }
+
+#[tokio::test]
+async fn what_changes_at_one_server_reaches_the_edges_of_another_and_both_stand_still_and_go_on_together() {
+    let one = Origin::start().await;
+    let other = one.beside().await;
+    assert_eq!(one.file("root.pub"), other.file("root.pub"));
+    let key = one.admin().create(json!({})).await;
+    let mut edge = Edge::start(&other).await;
+    assert!(edge.sees(&other, &key.raw).await.is_ok());
+    // The poll at the other server is woken by the database.
+    let admin = one.admin();
+    let (poll, _) = tokio::join!(edge.ask(5000), admin.act(&key.id, "revoke", None));
+    let reply: FeedReply = serde_json::from_value(poll.ok()).unwrap();
+    assert_eq!(reply.deltas.len(), 1);
+    assert_eq!(edge.sees(&other, &key.raw).await, Err(Reason::Revoked));
+    assert_eq!(other.admin().verdict(&key.raw).await.unwrap(), "API key is revoked");
+    let (mine, theirs) = (one.admin().create(json!({})).await, other.admin().create(json!({})).await);
+    assert!(edge.sees(&other, &mine.raw).await.unwrap().index() != edge.sees(&other, &theirs.raw).await.unwrap().index());
+
+    one.edge().get("/edge/v1/feed?epoch=7&after=0&manifest=1&wait_ms=0").await.refused(503, "recovery_required");
+    eventually("the other one stands still too", async || (other.admin().get("/readyz").await.status == 503).then_some(())).await;
+}

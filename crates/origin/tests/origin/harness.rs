@@ -109,6 +109,23 @@ impl Origin {
         origin
     }
 
+    /// Another server on the same database, with a data directory of its own.
+    pub async fn beside(&self) -> Self {
+        let mut other = Self {
+            database: self.database.clone(),
+            data: tempfile::tempdir().expect("a directory"),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            ahead: Arc::clone(&self.ahead),
+            running: None,
+        };
+        other.restart().await;
+        // Only the one that founded the deployment has the first keys.
+        for name in ["admin.key", "edge.key"] {
+            std::fs::copy(self.data.path().join(name), other.data.path().join(name)).expect(name);
+        }
+        other
+    }
+
     /// Starts the server (again) on the database and directory that it has.
     pub async fn restart(&mut self) {
         self.restart_on(&self.database.url()).await;
