@@ -60,10 +60,8 @@ pub async fn bootstrap(db: &Db, config: &Config, master: &SealingKey, clock: &Cl
     let mut connection = db.system().acquire().await?;
     let mut tx = connection.begin().await?;
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('keyward bootstrap'))::text AS lock").fetch_one(&mut *tx).await?;
-    let found = sqlx::query!("SELECT id, sealed_data_key FROM deployment").fetch_optional(&mut *tx).await?;
-    if let Some(found) = found {
-        let opened = master.open(&data_key_purpose(found.id), &found.sealed_data_key).context("can't open the deployment's data key")?;
-        return Ok(Foundation { deployment: found.id, data_key: Arc::new(SealingKey::new(opened.as_slice().try_into()?)) });
+    if let Some(foundation) = open(&mut tx, master).await? {
+        return Ok(foundation);
     }
     if Memory::read(&config.data_dir)?.deployment.is_some() {
         bail!(
@@ -93,6 +91,17 @@ pub async fn bootstrap(db: &Db, config: &Config, master: &SealingKey, clock: &Cl
         eprintln!("The first admin's key (also in {}):\n{}", config.data_dir.join(ADMIN_KEY).display(), &*secrets.admin);
     }
     Ok(foundation)
+}
+
+/// The deployment in the database, if there is one.
+///
+/// # Errors
+/// Where the master key is not this deployment's.
+pub async fn open(connection: &mut PgConnection, master: &SealingKey) -> anyhow::Result<Option<Foundation>> {
+    let found = sqlx::query!("SELECT id, sealed_data_key FROM deployment").fetch_optional(connection).await?;
+    let Some(found) = found else { return Ok(None) };
+    let opened = master.open(&data_key_purpose(found.id), &found.sealed_data_key).context("can't open the deployment's data key")?;
+    Ok(Some(Foundation { deployment: found.id, data_key: Arc::new(SealingKey::new(opened.as_slice().try_into()?)) }))
 }
 
 /// Writes the root's public key, for edges to pin.

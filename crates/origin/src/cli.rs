@@ -20,7 +20,7 @@ use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
 use crate::{
-    bootstrap::bootstrap,
+    bootstrap,
     clock::Clock,
     config::Config,
     db::Db,
@@ -175,16 +175,8 @@ async fn run_recover(arguments: Recover) -> anyhow::Result<()> {
     let (url, postgres) = database.find().await?;
     let db = Db::open(&url)?;
     db.migrate().await?;
-    // Nothing is founded here: an empty database is refused below, for want of a deployment to recover.
-    let config = Config {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        issuer: String::new(),
-        data_dir: database.data_dir.clone(),
-        durable: true,
-        www: None,
-        trusted_proxies: Vec::new(),
-    };
-    let foundation = bootstrap(&db, &config, &master, &clock).await?;
+    let foundation = bootstrap::open(&mut *db.system().acquire().await?, &master).await?;
+    let foundation = foundation.context("the database holds no deployment: restore it first")?;
     let done = recover(&db, &foundation, &Memory::read(&database.data_dir)?, arguments.gap, clock.now()).await?;
     db.close().await;
     println!(
