@@ -1,7 +1,7 @@
 //! The one form of a path in which it is decided on and forwarded.
 
 use crate::bounds::{MAX_PATH_LEN, MAX_SEGMENTS};
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
 /// A request's path that means one thing to everybody who reads it.
 ///
@@ -18,6 +18,7 @@ use alloc::string::String;
 /// assert_eq!(NormalPath::parse("/a%2fb"), Err(PathError::EncodedSeparator));
 /// assert_eq!(NormalPath::parse("/a//b"), Err(PathError::EmptySegment));
 /// assert_eq!(NormalPath::parse("/%2561"), Err(PathError::DoubleEncoding));
+/// assert_eq!(NormalPath::parse("/%c0%ae"), Err(PathError::NotUtf8));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NormalPath(String);
@@ -46,6 +47,9 @@ pub enum PathError {
     /// `%25` before two hexadecimal digits: encoded twice.
     #[error("the path is encoded twice")]
     DoubleEncoding,
+    /// Encoded bytes that are no UTF-8: lenient decoders read `.` and `/` out of overlong forms (RFC 3629 section 10).
+    #[error("the path has encoded bytes that are not UTF-8")]
+    NotUtf8,
     /// `.` or `..`, in any encoding.
     #[error("the path has a dot segment")]
     DotSegment,
@@ -81,8 +85,26 @@ impl NormalPath {
         if normal.as_bytes().windows(5).any(|five| five.starts_with(b"%25") && five[3..].iter().all(u8::is_ascii_hexdigit)) {
             return Err(PathError::DoubleEncoding);
         }
+        Self::check_utf8(&normal)?;
         Self::check_segments(&normal)?;
         Ok(Self(normal))
+    }
+
+    /// What is left encoded above ASCII has to be UTF-8. Nothing is looked at in a path of ASCII alone.
+    fn check_utf8(normal: &str) -> Result<(), PathError> {
+        let bytes = normal.as_bytes();
+        let encoded = |at: usize| if bytes[at] == b'%' { triplet(bytes, at) } else { None };
+        if !(0..bytes.len()).any(|at| encoded(at).is_some_and(|byte| !byte.is_ascii())) {
+            return Ok(());
+        }
+        let mut decoded = Vec::with_capacity(bytes.len());
+        let mut at = 0;
+        while at < bytes.len() {
+            let byte = encoded(at);
+            decoded.push(byte.unwrap_or(bytes[at]));
+            at += if byte.is_some() { 3 } else { 1 };
+        }
+        core::str::from_utf8(&decoded).map(drop).map_err(|_| PathError::NotUtf8)
     }
 
     fn push_encoded(decoded: u8, normal: &mut String) -> Result<(), PathError> {
