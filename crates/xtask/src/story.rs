@@ -10,7 +10,8 @@ use crate::up::Stack;
 
 /// The routes of the upstream, for `up` and for the story.
 pub(crate) const ROUTES: &str = "\
-/v1/hello -> authenticated
+/echo -> authenticated
+/echo/** -> authenticated
 POST /v1/chat/** -> llm:gpt-4
 /v1/search/** -> rag:search";
 
@@ -98,7 +99,7 @@ async fn becomes(stack: &Stack, key: &str, status: u16, code: &str) -> Result<()
 
 /// The status and the problem code (empty without a problem) of a request with this key.
 async fn ask(stack: &Stack, key: &str) -> Result<(u16, String)> {
-    let answer = stack.edge.send(0, &Request::get("/v1/hello").bearer(key)).await?;
+    let answer = stack.edge.send(0, &Request::get("/echo").bearer(key)).await?;
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     Ok((answer.status, body["code"].as_str().unwrap_or_default().to_owned()))
 }

@@ -26,7 +26,7 @@ impl Stack {
         if lasting {
             let home = root().join(".keyward");
             fs::create_dir_all(&home)?;
-            config.data = Some(home.join("origin"));
+            config.data = Some(home.join("data"));
             config.listen = Some(SocketAddr::from(ORIGIN));
             config.fsync = true;
         }
@@ -113,13 +113,13 @@ Create a key at the origin:
 
 Use it at the edge, then spoil it:
 
-  curl -i http://{edge}/v1/hello -H "Authorization: Bearer $KEY"
-  curl -i http://{edge}/v1/hello -H "Authorization: Bearer ${{KEY}}x"
+  curl -i http://{edge}/echo -H "Authorization: Bearer $KEY"
+  curl -i http://{edge}/echo -H "Authorization: Bearer ${{KEY}}x"
 
 Revoke it, and use it again:
 
   curl -X DELETE {origin}/api/v1/api-keys/$ID/revoke -H "Authorization: Bearer $(cat {key})"
-  curl -i http://{edge}/v1/hello -H "Authorization: Bearer $KEY"
+  curl -i http://{edge}/echo -H "Authorization: Bearer $KEY"
 
 Ctrl-C ends everything; the data stay in .keyward."#,
         upstream = stack.upstream.address(),

@@ -50,7 +50,7 @@ pub(super) async fn run() -> Result<()> {
     }
     let junk = vec![format!("{}x", known[0])];
     eventually("the edge has its state", LOADED_WITHIN, || async {
-        let answer = ours.send(0, &Request::get("/v1/hello").bearer(&known[0])).await.ok()?;
+        let answer = ours.send(0, &Request::get("/echo").bearer(&known[0])).await.ok()?;
         (answer.status == 200).then_some(())
     })
     .await?;
@@ -85,7 +85,7 @@ async fn cost(edge: &Edge, keys: &[String], status: u16, requests: usize) -> Res
     let mut connection = Connection::open(edge.addresses()[0]).await?;
     let before = cpu::used(process)?;
     for key in keys.iter().cycle().take(requests) {
-        let answer = connection.send(&Request::get("/v1/hello").bearer(key)).await?;
+        let answer = connection.send(&Request::get("/echo").bearer(key)).await?;
         ensure!(answer.status == status, "expected {status}: {} {}", answer.status, answer.text());
     }
     let used = cpu::used(process)? - before;
