@@ -26,10 +26,11 @@ pub trait Backend {
 /// One addition after the other.
 #[inline(always)]
 fn sum_in_turn<F: Field>(base: &Table<Niels<F>>, s: &Digits, key: &Table<Niels<F>>, k: &Digits) -> Extended<F> {
-    let mut sum = Extended::from_niels(&signed(base.multiple(0, s))).add_affine(&signed(key.multiple(0, k)));
+    let mut sum = Extended::from_niels(&signed(base.multiple(0, s)));
+    sum.add_affine(&signed(key.multiple(0, k)));
     for position in 1..base.width().positions() {
-        sum = sum.add_affine(&signed(base.multiple(position, s)));
-        sum = sum.add_affine(&signed(key.multiple(position, k)));
+        sum.add_affine(&signed(base.multiple(position, s)));
+        sum.add_affine(&signed(key.multiple(position, k)));
     }
     sum
 }
@@ -84,16 +85,12 @@ impl Backend for Simd128 {
     fn sum(base: &Table<Packed>, s: &Digits, key: &Table<Packed>, k: &Digits) -> Extended<Fe26> {
         let multiples = |position| Packed::pair(base.multiple(position, s), key.multiple(position, k));
         let mut sums = Extended::from_niels(&multiples(0));
-        let mut next = multiples(1);
-        for position in 2..base.width().positions() {
-            // Read one addition ahead of its use: the tables may be larger than the nearest cache.
-            let ahead = multiples(position);
-            sums = sums.add_affine(&next);
-            next = ahead;
+        for position in 1..base.width().positions() {
+            sums.add_affine(&multiples(position));
         }
-        sums = sums.add_affine(&next);
-        let [b, a] = sums.split();
-        b.add(&a)
+        let [mut sum, other] = sums.split();
+        sum.add(&other);
+        sum
     }
 }
 

@@ -30,6 +30,10 @@ use core::ops::{Add, Mul, Sub};
 pub trait Ring: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> {
     const ZERO: Self;
     const ONE: Self;
+
+    /// `self = x * y`. Where a number has many bytes, the product is written to where it belongs and nowhere else:
+    /// copies of numbers cost a call each in wasm.
+    fn set_product(&mut self, x: &Self, y: &Self);
 }
 
 /// One number modulo p.

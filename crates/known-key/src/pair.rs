@@ -73,6 +73,11 @@ impl Extended<Pair> {
 impl Ring for Pair {
     const ZERO: Self = Self(twice(&Fe26::ZERO.0));
     const ONE: Self = Self(twice(&Fe26::ONE.0));
+
+    #[inline(always)]
+    fn set_product(&mut self, x: &Self, y: &Self) {
+        multiply(self, x, y);
+    }
 }
 
 impl Add for Pair {
@@ -99,7 +104,9 @@ impl Mul for Pair {
 
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        multiply(&self, &other)
+        let mut products = Self::ZERO;
+        multiply(&mut products, &self, &other);
+        products
     }
 }
 
@@ -112,15 +119,17 @@ impl Mul for Pair {
 /// With 3 units on the left and 2 on the right, the limbs of E + O are below 4.6 and 3.1 times 2^26: 19 times the latter
 /// is below 2^32, and a column is below 77 * 14 * 2^52 < 2^63.
 #[inline(never)]
-fn multiply(x: &Pair, y: &Pair) -> Pair {
+fn multiply(products: &mut Pair, x: &Pair, y: &Pair) {
     debug_assert!(x.within(3) && y.within(2));
     let (x, y) = (&x.0, &y.0);
     let even_plus_odd = |v: &[v128; 5]| core::array::from_fn(|j| i32x4_add(v[j], u32x4_shuffle::<2, 3, 0, 1>(v[j], v[j])));
     let y19 = core::array::from_fn(|j| u32x4_mul(y[j], u32x4_splat(19)));
     let (x_sum, y_sum, y19_sum) = (even_plus_odd(x), even_plus_odd(y), even_plus_odd(&y19));
 
-    let even: [v128; 5] = columns(x, y, &y19, |a, b| u64x2_extmul_low_u32x4(a, b));
-    let odd = columns(x, y, &y19, |a, b| u64x2_extmul_high_u32x4(a, b));
+    // The black boxes keep the three products apart: interleaved, they need more vectors at a time than a machine has,
+    // and a third of all instructions move vectors out of the way and back.
+    let even = black_box(columns(x, y, &y19, |a, b| u64x2_extmul_low_u32x4(a, b)));
+    let odd = black_box(columns(x, y, &y19, |a, b| u64x2_extmul_high_u32x4(a, b)));
     let both = columns(&x_sum, &y_sum, &y19_sum, |a, b| u64x2_extmul_low_u32x4(a, b));
 
     let mut z = [u64x2_splat(0); 10];
@@ -129,7 +138,7 @@ fn multiply(x: &Pair, y: &Pair) -> Pair {
         z[2 * m] = i64x2_add(even[m], i64x2_shl(odd_below, 1));
         z[2 * m + 1] = i64x2_sub(both[m], i64x2_add(even[m], odd[m]));
     }
-    carry(z)
+    *products = carry(z);
 }
 
 /// The product of two polynomials in t modulo t^5 = 19, given how two of their coefficients are multiplied.

@@ -33,13 +33,13 @@ impl<R: Ring> Extended<R> {
     /// The neutral element.
     pub const IDENTITY: Self = Self { x: R::ZERO, y: R::ONE, z: R::ONE, t: R::ZERO };
 
-    /// The sum with an affine point: the unified addition with Z = 1. 7 products.
+    /// Adds an affine point: the unified addition with Z = 1. 7 products.
     #[inline(always)]
-    pub(crate) fn add_affine(&self, point: &Niels<R>) -> Self {
+    pub(crate) fn add_affine(&mut self, point: &Niels<R>) {
         let a = (self.y - self.x) * point.half_difference; // 3 times 1
         let b = (self.y + self.x) * point.half_sum; // 2 times 1
         let c = self.t * point.minus_dxy; // 1 times 2
-        Self::from_parts(a, b, c, self.z)
+        self.set_parts(a, b, c, self.z);
     }
 
     /// An affine point in extended coordinates. 3 products.
@@ -52,12 +52,15 @@ impl<R: Ring> Extended<R> {
 
     /// The last step of both additions, from the paper's A, B, -C and D (all tight, and with the same scale).
     #[inline(always)]
-    fn from_parts(a: R, b: R, minus_c: R, d: R) -> Self {
+    fn set_parts(&mut self, a: R, b: R, minus_c: R, d: R) {
         let e = b - a; // 3
         let f = d + minus_c; // 2
         let g = d - minus_c; // 3
         let h = b + a; // 2
-        Self { x: e * f, y: g * h, z: g * f, t: e * h } // 3 times 2, each
+        self.x.set_product(&e, &f); // 3 times 2, each
+        self.y.set_product(&g, &h);
+        self.z.set_product(&g, &f);
+        self.t.set_product(&e, &h);
     }
 }
 
@@ -67,14 +70,15 @@ impl<F: Field> Extended<F> {
         Self { x, y, z: F::ONE, t: x * y }
     }
 
-    /// The sum of any two points. 11 products.
-    pub(crate) fn add(&self, other: &Self) -> Self {
+    /// Adds any point. 11 products.
+    #[inline(never)]
+    pub(crate) fn add(&mut self, other: &Self) {
         let difference = (other.y - other.x) * F::ONE; // 3 units are too many for a right factor
         let a = (self.y - self.x) * difference; // 3 times 1
         let b = (self.y + self.x) * (other.y + other.x); // 2 times 2
         let minus_c = self.t * other.t * F::MINUS_TWO_D;
         let d = (self.z + self.z) * other.z; // 2 times 1
-        Self::from_parts(a, b, minus_c, d)
+        self.set_parts(a, b, minus_c, d);
     }
 
     /// The point's encoding (RFC 8032 section 5.1.2): y, and x's lowest bit on top.

@@ -89,11 +89,13 @@ impl<F: Field, E: From<Niels<F>>> TableBuilder<F, E> {
         self.multiples.clear();
         self.multiples.push(multiple);
         while self.multiples.len() < largest {
-            multiple = multiple.add_affine(&point);
+            multiple.add_affine(&point);
             self.multiples.push(multiple);
         }
         // Twice the largest multiple is where the next position begins.
-        self.multiples.push(multiple.add(&multiple));
+        let largest = multiple;
+        multiple.add(&largest);
+        self.multiples.push(multiple);
         make_half_affine(&mut self.multiples);
         let (next, points) = self.multiples.split_last().expect("it holds two points at least");
         self.next = ((next.x + next.x) * F::ONE, (next.y + next.y) * F::ONE);

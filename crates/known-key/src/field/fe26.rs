@@ -51,6 +51,11 @@ impl Fe26 {
 impl Ring for Fe26 {
     const ZERO: Self = Self([0; 10]);
     const ONE: Self = Self([1, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+
+    #[inline(always)]
+    fn set_product(&mut self, x: &Self, y: &Self) {
+        multiply(self, x, y);
+    }
 }
 
 impl Add for Fe26 {
@@ -83,7 +88,9 @@ impl Mul for Fe26 {
 
     #[inline(always)]
     fn mul(self, other: Self) -> Self {
-        multiply(&self, &other)
+        let mut product = Self::ZERO;
+        multiply(&mut product, &self, &other);
+        product
     }
 }
 
@@ -93,7 +100,7 @@ impl Mul for Fe26 {
 /// With 3 units on the left and 2 on the right a column is below 6 * 125 * 2^52 < 2^62, and `19 * other` below 2^32.
 // Not inlined in wasm: there are eight products in an addition of points, and one body stays small and hot.
 #[cfg_attr(target_arch = "wasm32", inline(never))]
-fn multiply(x: &Fe26, y: &Fe26) -> Fe26 {
+fn multiply(product: &mut Fe26, x: &Fe26, y: &Fe26) {
     debug_assert!(x.within(3) && y.within(2));
     let (x, y) = (&x.0, &y.0);
     let x2 = x.map(|limb| 2 * limb);
@@ -107,7 +114,7 @@ fn multiply(x: &Fe26, y: &Fe26) -> Fe26 {
         }
         sum
     };
-    carry([column(0), column(1), column(2), column(3), column(4), column(5), column(6), column(7), column(8), column(9)])
+    *product = carry([column(0), column(1), column(2), column(3), column(4), column(5), column(6), column(7), column(8), column(9)]);
 }
 
 /// Tight limbs from columns of up to 64 bits. Two carry chains run side by side, from limb 0 and from limb 4, so that

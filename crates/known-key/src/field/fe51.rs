@@ -36,6 +36,11 @@ impl Fe51 {
 impl Ring for Fe51 {
     const ZERO: Self = Self([0; 5]);
     const ONE: Self = Self([1, 0, 0, 0, 0]);
+
+    #[inline(always)]
+    fn set_product(&mut self, x: &Self, y: &Self) {
+        *self = *x * *y;
+    }
 }
 
 impl Add for Fe51 {
