@@ -1,7 +1,11 @@
 //! The core's vectors pass as WebAssembly too: under Node as it was compiled, in workerd as it is shipped. (Natively they
 //! are run by the core's own tests.)
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 use keyward_tests::{
@@ -40,7 +44,7 @@ async fn the_vectors_pass_in_workerd() -> Result<()> {
     Ok(())
 }
 
-fn check(file: &PathBuf, report: &str) -> Result<()> {
+fn check(file: &Path, report: &str) -> Result<()> {
     let report: Value = serde_json::from_str(report)?;
     let failures = report["failures"].as_array().context("failures")?;
     let passed = report["passed"].as_u64().context("passed")?;

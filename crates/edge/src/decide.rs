@@ -2,7 +2,8 @@
 
 use crate::{config::Config, follow::Follower, outage::Ages};
 use keyward_core::{
-    Decision, KeyId, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, ScopeClass, TenantId, Timestamp, Verifier,
+    Decision, KeyId, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, ScopeClass, TenantId, Timestamp,
+    Verifier,
 };
 
 /// What came of looking.
