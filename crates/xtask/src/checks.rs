@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
     products::{self, Product, Profile},
-    setup,
+    queries, setup,
     shell::{cargo, run_quietly, step},
     up, vectors,
 };
@@ -70,6 +70,8 @@ pub(crate) fn all(fast: bool) -> Result<()> {
 
 /// What runs the built programs.
 fn whole(tally: &mut Tally) -> Result<()> {
+    // First, because it makes Cargo take the origin for changed.
+    tally.check("queries are described as they are", || queries::describe(true));
     // Everything at once, as `cargo test` wants it: package by package, the same libraries would be compiled again for
     // each set of features.
     let compiled = tally.check("compiled", || quiet(&["build", "--workspace", "--all-targets"]));

@@ -55,6 +55,8 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    // The queries are checked against what `.sqlx` says, and not against whatever database the developer works with.
+    command.env_remove("DATABASE_URL");
     // Set by `cargo run` for us; another package's build would take them for its own and build again.
     for (name, _) in std::env::vars_os() {
         let stale = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
