@@ -1,5 +1,9 @@
 //! A running origin.
 
+mod rest;
+
+pub use rest::Created;
+
 use std::{
     fs,
     net::SocketAddr,
@@ -9,7 +13,6 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
@@ -23,7 +26,6 @@ use crate::{
 
 /// A cold start migrates an empty database.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-const API: &str = "/api/v1/api-keys";
 
 /// How to start an origin.
 #[derive(Debug, Default)]
@@ -54,17 +56,6 @@ pub struct Origin {
     pub postgres: Option<Postgres>,
     // Last, so that it goes away after those who write into it.
     _home: Option<TempDir>,
-}
-
-/// A key as the origin handed it out.
-#[derive(Clone, Debug)]
-pub struct Created {
-    /// The key's id in the REST API.
-    pub id: String,
-    /// The key itself.
-    pub raw_key: String,
-    /// The whole answer.
-    pub body: Value,
 }
 
 impl Origin {
@@ -268,80 +259,6 @@ impl Origin {
     pub async fn send(&self, request: &Request) -> Result<Response> {
         send(self.address, request).await
     }
-
-    /// Calls the REST API as the admin; `path` comes after `/api/v1/api-keys`.
-    ///
-    /// # Errors
-    /// As [`send`].
-    pub async fn api(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Response> {
-        let request = Request::new(method, format!("{API}{path}")).bearer(&self.admin_key()?);
-        let request = match body {
-            Some(body) => request.json(body),
-            None => request,
-        };
-        self.send(&request).await
-    }
-
-    /// Creates a key. The body is as in the REST API; a `name` is added when it has none.
-    ///
-    /// # Errors
-    /// When the origin refuses.
-    pub async fn create(&self, mut body: Value) -> Result<Created> {
-        if body.get("name").is_none() {
-            body["name"] = json!("a test's key");
-        }
-        let answer = self.api("POST", "", Some(&body)).await?;
-        let ok = answer.status == 200 || answer.status == 201;
-        anyhow::ensure!(ok, "create: {}: {}", answer.status, answer.text());
-        created(answer.json()?, "raw_key")
-    }
-
-    /// Rotates a key; `created` of the result is the new credential under the old id.
-    ///
-    /// # Errors
-    /// When the origin refuses.
-    pub async fn rotate(&self, id: &str, body: Option<&Value>) -> Result<Created> {
-        created(self.api("POST", &format!("/{id}/rotate"), body).await?.expect(200)?.json()?, "new_raw_key")
-    }
-
-    /// Revokes a key.
-    ///
-    /// # Errors
-    /// When the origin refuses.
-    pub async fn revoke(&self, id: &str) -> Result<()> {
-        self.api("DELETE", &format!("/{id}/revoke"), None).await?.expect(200).map(drop)
-    }
-
-    /// Suspends a key.
-    ///
-    /// # Errors
-    /// When the origin refuses.
-    pub async fn suspend(&self, id: &str) -> Result<()> {
-        self.api("POST", &format!("/{id}/suspend"), None).await?.expect(200).map(drop)
-    }
-
-    /// Resumes a suspended key.
-    ///
-    /// # Errors
-    /// When the origin refuses.
-    pub async fn resume(&self, id: &str) -> Result<()> {
-        self.api("POST", &format!("/{id}/resume"), None).await?.expect(200).map(drop)
-    }
-
-    /// Changes a key's constraints.
-    ///
-    /// # Errors
-    /// When the origin refuses.
-    pub async fn amend(&self, id: &str, change: &Value) -> Result<Value> {
-        self.api("PATCH", &format!("/{id}"), Some(change)).await?.expect(200)?.json()
-    }
-}
-
-fn created(body: Value, raw: &str) -> Result<Created> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let id = text(&body["api_key"]["id"]).with_context(|| format!("no id in {body}"))?;
-    let raw_key = text(&body[raw]).with_context(|| format!("no {raw} in the answer"))?;
-    Ok(Created { id, raw_key, body })
 }
 
 /// The account that Postgres runs as has to get through to a data directory that the server makes inside.
