@@ -5,6 +5,7 @@
 
 mod cpu;
 mod edge;
+mod known_key;
 mod origin;
 mod size;
 mod status;
@@ -25,6 +26,8 @@ pub(crate) enum Bench {
     Edge,
     /// A key's signature checked in WebAssembly, against the runtime's own crypto.subtle
     Verify,
+    /// The verifier for keys known beforehand, against other implementations
+    KnownKey,
     /// Keys created a second, against rows committed one by one by the same Postgres
     Origin,
 }
@@ -42,6 +45,7 @@ pub(crate) fn run(benches: &[Bench]) -> Result<()> {
             Bench::Status => status::run()?,
             Bench::Edge => runtime.block_on(edge::run())?,
             Bench::Verify => runtime.block_on(verify::run())?,
+            Bench::KnownKey => known_key::measure()?,
             Bench::Origin => runtime.block_on(origin::run())?,
         }
     }
