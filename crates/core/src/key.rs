@@ -171,6 +171,11 @@ impl<'a> ParsedKey<'a> {
         signed_message(&self.prefix, self.environment, &self.raw)
     }
 
+    /// The text as it was presented. A secret, where the key is genuine.
+    pub const fn expose(&self) -> &'a str {
+        self.text
+    }
+
     /// The digest of the whole text: what a set of issued keys holds in a key's place.
     pub fn digest(&self) -> crate::Digest {
         crate::Digest::of(self.text)

@@ -1,9 +1,9 @@
 //! The decision: what is held, and one request. No I/O; whatever is missing is named.
 
-use crate::{config::Config, follow::Follower, outage::Ages};
+use crate::{config::Config, follow::Follower, outage::Ages, warm::Warm};
 use keyward_core::{
-    Decision, KeyId, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, ScopeClass, TenantId, Timestamp,
-    Verifier,
+    Accelerator, Decision, KeyId, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, ScopeClass, TenantId,
+    Timestamp, Verifier,
 };
 
 /// What came of looking.
@@ -43,6 +43,10 @@ pub struct Held<'a> {
     pub follower: &'a Follower,
     /// The policies.
     pub policies: &'a PolicyCache,
+    /// How signatures are verified.
+    pub signatures: &'a Accelerator,
+    /// Which have been.
+    pub warm: &'a Warm,
     /// Whether the state was ever fresh in this life.
     pub proven: bool,
 }
@@ -51,7 +55,8 @@ pub struct Held<'a> {
 pub fn decide(held: Held<'_>, config: &Config, key: &ParsedKey<'_>, request: &Request<'_>, now: Timestamp) -> Outcome {
     let replica = held.follower.replica();
     let Some(keys) = replica.keys() else { return Outcome::Fetch(Missing::State) };
-    let verified = match Verifier::new(keys, replica, config.environment).verify(key, now) {
+    let verifier = Verifier::new(keys, replica, config.environment).with_signatures(held.signatures);
+    let verified = match held.warm.authenticate(&verifier, key, now).and_then(|key| verifier.admit(&key, now)) {
         Ok(verified) => verified,
         Err(Refusal::Denied(reason)) => return Outcome::Refuse(reason),
         Err(Refusal::Undecided(missing)) => return Outcome::Fetch(missing),

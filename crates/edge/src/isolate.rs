@@ -12,10 +12,11 @@ use crate::{
     refuse::{Answer, problem, refusal},
     source::{Place, Source, now},
     target::{Target, address, origin_host},
+    warm::Warm,
 };
 use keyward_api::Code;
 use keyward_core::{
-    Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses,
+    Accelerator, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses,
     bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
 };
 use std::{cell::OnceCell, rc::Rc};
@@ -30,12 +31,16 @@ const MAX_PART_LEN: usize = if MAX_STATUS_LIST_LEN > MAX_AMENDMENT_PAGE_LEN { MA
 #[derive(Debug)]
 pub(crate) struct Cache {
     pub(crate) policies: PolicyCache,
+    /// Its tables are a key's own, whatever a manifest says of the key: they outlive every change of keys.
+    pub(crate) signatures: Accelerator,
+    pub(crate) warm: Warm,
 }
 
 impl Listener for Cache {
     fn keys(&mut self, _: &str) {
         // A policy counts by the key that signed it.
         self.policies.clear();
+        self.warm.clear();
     }
     fn snapshot(&mut self, _: &str, _: Position) {}
     fn delta(&mut self, _: &str, _: Position, _: Position) {}
@@ -57,7 +62,9 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
         isolate
             .get_or_init(|| {
                 let config = read_config(env).inspect_err(|error| console_error!("the edge refuses all requests: {error}"))?;
-                Ok(Rc::new(Node::new(Rc::new(config), Pace::ISOLATE, Cache { policies: PolicyCache::new(DEFAULT_POLICY_BUDGET) })))
+                let cache =
+                    Cache { policies: PolicyCache::new(DEFAULT_POLICY_BUDGET), signatures: Accelerator::default(), warm: Warm::default() };
+                Ok(Rc::new(Node::new(Rc::new(config), Pace::ISOLATE, cache)))
             })
             .clone()
     })
@@ -125,7 +132,8 @@ async fn admit(
     };
     for _ in 0..MAX_FETCHES {
         let outcome = isolate.with(|state| {
-            let held = Held { follower: &state.follower, policies: &state.keeper.policies, proven: state.pulse.proven() };
+            let Cache { policies, signatures, warm } = &state.keeper;
+            let held = Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() };
             decide(held, config, &key, &asked, now())
         });
         match outcome {

@@ -19,6 +19,7 @@ pub mod outage;
 pub mod pulse;
 pub mod refuse;
 pub mod target;
+pub mod warm;
 
 #[cfg(target_arch = "wasm32")]
 mod forward;

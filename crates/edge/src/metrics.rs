@@ -1,7 +1,7 @@
 //! What the edge counts, and how it tells (Prometheus text exposition format, version 0.0.4).
 
 use crate::follow::{Fault, Object};
-use keyward_core::Reason;
+use keyward_core::{AcceleratorCounters, Reason};
 use std::fmt::Write;
 
 /// The media type of the exposition.
@@ -111,6 +111,17 @@ impl Counters {
             sample(out, &name, &format!("object=\"{}\",fault=\"{}\"", object.as_str(), fault.as_str()), *value);
         }
     }
+}
+
+/// Writes how signatures were verified.
+pub fn signatures(out: &mut String, counters: AcceleratorCounters, remembered: u64) {
+    family(out, "keyward_signatures_total", "counter", "Signatures judged: by tables, by the reference, by both, or from memory.");
+    for (by, value) in [("tables", counters.fast), ("reference", counters.reference), ("both", counters.guarded), ("memory", remembered)] {
+        sample(out, "keyward_signatures_total", &format!("by=\"{by}\""), value);
+    }
+    let name = "keyward_signature_disagreements_total";
+    family(out, name, "counter", "Times that tables and reference did not agree: more than none is a defect.");
+    sample(out, name, "", counters.disagreements);
 }
 
 /// Writes a gauge.

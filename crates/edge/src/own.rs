@@ -86,6 +86,7 @@ async fn metrics(isolate: &Rc<Isolate>, source: &Source, headers: &web_sys::Head
     let now = now();
     isolate.with(|state| {
         state.counters.write_isolate(&mut body);
+        metrics::signatures(&mut body, state.keeper.signatures.counters(), state.keeper.warm.hits());
         let replica = state.follower.replica();
         let position = replica.position().unwrap_or_default();
         for (name, help, value) in [

@@ -7,8 +7,16 @@ use anyhow::{Result, ensure};
 use crate::shell::{npm_program, run_quietly};
 
 /// What rustc and wasm-bindgen make use of; V8 has had them all for years.
-const FEATURES: [&str; 7] =
-    ["bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
+const FEATURES: [&str; 8] = [
+    "bulk-memory",
+    "exception-handling",
+    "multivalue",
+    "mutable-globals",
+    "nontrapping-float-to-int",
+    "reference-types",
+    "sign-ext",
+    "simd",
+];
 
 /// Optimises every module of the folder in place.
 pub(super) fn optimise(folder: &Path) -> Result<()> {
