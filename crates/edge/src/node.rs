@@ -70,6 +70,11 @@ pub(crate) struct State<K> {
 pub(crate) trait Keeper: Listener + 'static {
     /// No more is coming for now.
     fn settled(&mut self) {}
+
+    /// Whether what is kept is complete. As long as it isn't, it counts as nothing, and is waited for.
+    fn is_ready(&self) -> bool {
+        true
+    }
 }
 
 /// Where work goes on after the answer.
@@ -125,7 +130,7 @@ impl<K: Keeper> Node<K> {
     pub(crate) fn tend(self: &Rc<Self>, source: &Source, background: &impl Background) -> bool {
         let now = now();
         let advice = self.with(|state| {
-            let age = state.follower.age_ms(now);
+            let age = state.follower.age_ms(now).filter(|_| state.keeper.is_ready());
             state.pulse.on_request(now, age, self.ages())
         });
         if let Some(start) = advice.start {

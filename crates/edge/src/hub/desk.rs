@@ -43,6 +43,10 @@ impl Keeper for Desk {
         self.news += 1;
         self.waiting.drain(..).for_each(Waker::wake);
     }
+
+    fn is_ready(&self) -> bool {
+        self.publication.is_ready()
+    }
 }
 
 impl Desk {
