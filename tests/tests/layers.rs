@@ -65,7 +65,8 @@ fn what_runs_at_the_edge_or_in_a_browser_cannot_sign() -> Result<()> {
 #[test]
 fn nothing_points_upward() -> Result<()> {
     // From the bottom up: each may use those before it.
-    const LAYERS: [&[&str]; 4] = [
+    const LAYERS: [&[&str]; 5] = [
+        &["keyward-known-key"],
         &["keyward-core"],
         &["keyward-issuer", "keyward-api"],
         &["keyward-origin", "keyward-edge", "keyward-wasm"],

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{
     products::{self, Product, Profile},
     queries, setup,
-    shell::{cargo, run_quietly, step},
+    shell::{cargo, root, run_quietly, step},
     up, vectors,
 };
 
@@ -84,6 +84,9 @@ fn whole(tally: &mut Tally) -> Result<()> {
         // Stale programs would be tested in the place of new ones.
         return tests(tally, &["--workspace", "--exclude", "keyward-tests"]);
     }
+    tally.check("the fast verifier in wasm, without and with vectors", || {
+        run_quietly(Command::new("node").arg(root().join("crates/known-key/tests/wasm.mjs"))).map(drop)
+    });
     tally.check("up --check", || tokio::runtime::Runtime::new()?.block_on(up::check()));
     tests(tally, &["--workspace"])
 }

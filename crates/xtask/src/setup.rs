@@ -8,8 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::shell::{root, run_quietly, step, which};
 
-/// wasm32 runs at the edge and in browsers; thumbv7em has no std, which proves that the core needs none.
-const TARGETS: [&str; 2] = ["wasm32-unknown-unknown", "thumbv7em-none-eabihf"];
+/// wasm32 runs at the edge and in browsers, with WASI in tests; thumbv7em has no std, which proves that the core needs
+/// none.
+const TARGETS: [&str; 3] = ["wasm32-unknown-unknown", "wasm32-wasip1", "thumbv7em-none-eabihf"];
 
 /// Where Debian puts Chromium.
 const CHROMIUM: &str = "/usr/bin/chromium";

@@ -185,10 +185,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     Ok(value)
 }
 
-/// serde_json's words without the place, which says nothing beside the field's path.
+/// serde_json's words without the place, which says nothing beside the field's path, and without the names of Rust's
+/// types, which say nothing to a client.
 fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(message, _)| message.to_owned())
+    let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    let plain = ["u8", "u16", "u32", "u64", "usize"].iter().find_map(|name| message.strip_suffix(&format!("expected {name}")));
+    plain.map_or_else(|| message.to_owned(), |start| format!("{start}expected a whole number, not negative"))
 }
 
 /// The field that serde complains of. An unknown or missing one stands in the words and not in the path.
