@@ -45,6 +45,9 @@ impl Signed for PolicyClaims {
 }
 
 /// What a policy says, apart from its number, epoch and time: what can be compared and shared.
+///
+/// The members are those of [`PolicyClaims`], written twice because serde can't flatten one into the other and refuse
+/// unknown members at the same time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyTerms {
