@@ -27,6 +27,11 @@ pub(crate) fn digit(byte: u8) -> Option<u8> {
     }
 }
 
+/// Whether all of these bytes are digits. Without an early end, so that it is done in vectors where there are any.
+pub(crate) fn are_digits(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
+}
+
 /// The 32 bytes that 43 digits stand for; `None` for a foreign character or a value of 2^256 and more.
 pub fn decode_group(digits: &[u8; GROUP_DIGITS]) -> Option<[u8; 32]> {
     let mut limbs = [0u64; 4]; // least significant first

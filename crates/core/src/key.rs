@@ -125,7 +125,7 @@ impl<'a> ParsedKey<'a> {
         let environment = Environment::parse(environment).ok_or(Reason::Malformed)?;
 
         let (digits, checksum) = body.as_bytes().split_at(KEY_BODY_LEN - CHECKSUM_DIGITS);
-        if !body.bytes().all(|byte| base62::digit(byte).is_some()) {
+        if !base62::are_digits(body.as_bytes()) {
             return Err(Reason::Malformed);
         }
         let covered = &text.as_bytes()[..text.len() - CHECKSUM_DIGITS];

@@ -50,6 +50,7 @@ mod status_list;
 mod time;
 mod token;
 mod verify;
+mod warm;
 
 pub use accelerator::{Accelerator, AcceleratorCounters, AcceleratorSettings, Width};
 pub use capability::{Capability, CapabilityError};
@@ -76,6 +77,7 @@ pub use status_list::{StatusList, StatusListBody, StatusListClaims, StatusListEr
 pub use time::Timestamp;
 pub use token::{AccessTokenClaims, StatusRef, StatusReference, TokenError, VerifiedToken};
 pub use verify::{AuthenticKey, Refusal, VerifiedKey, Verifier};
+pub use warm::WarmKeys;
 
 /// Encoding and decoding of base62 groups and base64url, for the issuer and for tests.
 pub mod codec {

@@ -57,6 +57,16 @@ pub enum Tls {
     Header(String),
 }
 
+impl Tls {
+    /// The name of the header that tells.
+    pub fn header(&self) -> Option<&str> {
+        match self {
+            Self::Header(name) => Some(name),
+            Self::Scheme | Self::Assumed => None,
+        }
+    }
+}
+
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

@@ -1,10 +1,11 @@
 //! The decision: what is held, and one request. No I/O; whatever is missing is named.
 
-use crate::{config::Config, follow::Follower, outage::Ages, warm::Warm};
+use crate::{config::Config, follow::Follower, outage::Ages};
 use keyward_core::{
-    Accelerator, Decision, KeyId, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, ScopeClass, TenantId,
-    Timestamp, Verifier,
+    Accelerator, Decision, KeyId, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, ScopeClass, TenantId, Timestamp,
+    Verifier, WarmKeys,
 };
+use std::sync::Arc;
 
 /// What came of looking.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub struct Passage {
     /// The policy in force.
     pub policy: PolicyNumber,
     /// The policy's constraints as JSON in ASCII.
-    pub constraints: String,
+    pub constraints: Arc<str>,
     /// The position of the state.
     pub position: Position,
     /// The age of the state, in milliseconds.
@@ -46,13 +47,13 @@ pub struct Held<'a> {
     /// How signatures are verified.
     pub signatures: &'a Accelerator,
     /// Which have been.
-    pub warm: &'a Warm,
+    pub warm: &'a WarmKeys,
     /// Whether the state was ever fresh in this life.
     pub proven: bool,
 }
 
-/// Decides on a request at `now`.
-pub fn decide(held: Held<'_>, config: &Config, key: &ParsedKey<'_>, request: &Request<'_>, now: Timestamp) -> Outcome {
+/// Decides on a request with the credential `key` at `now`.
+pub fn decide(held: Held<'_>, config: &Config, key: &str, request: &Request<'_>, now: Timestamp) -> Outcome {
     let replica = held.follower.replica();
     let Some(keys) = replica.keys() else { return Outcome::Fetch(Missing::State) };
     let verifier = Verifier::new(keys, replica, config.environment).with_signatures(held.signatures);
@@ -79,40 +80,9 @@ pub fn decide(held: Held<'_>, config: &Config, key: &ParsedKey<'_>, request: &Re
             tenant: grant.policy.tenant,
             scope: grant.policy.scope,
             policy: grant.policy.number,
-            constraints: ascii_json(&grant.policy.constraints),
+            constraints: grant.constraints_json.clone(),
             position: replica.position().unwrap_or_default(),
             age_ms,
         })),
-    }
-}
-
-/// JSON that can stand in a header: what isn't ASCII is escaped.
-fn ascii_json(value: &impl serde::Serialize) -> String {
-    let text = serde_json::to_string(value).unwrap_or_default();
-    if text.is_ascii() {
-        return text;
-    }
-    let mut ascii = String::with_capacity(text.len() * 2);
-    for character in text.chars() {
-        if character.is_ascii() {
-            ascii.push(character);
-        } else {
-            let mut units = [0; 2];
-            ascii.extend(character.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
-        }
-    }
-    ascii
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn constraints_fit_into_a_header() {
-        let value = serde_json::json!({"a": "é😀\n"});
-        let text = ascii_json(&value);
-        assert_eq!(text, r#"{"a":"\u00e9\ud83d\ude00\n"}"#);
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

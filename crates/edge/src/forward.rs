@@ -45,7 +45,9 @@ fn onward(sent: &web_sys::Headers, passage: &Passage) -> Result<web_sys::Headers
             onward.delete(&name)?;
         }
     }
-    for (name, value) in headers::identity(passage) {
+    let mut values = Vec::with_capacity(headers::IDENTITY.len());
+    headers::identity(passage, |value| values.push(value.to_string()));
+    for (name, value) in headers::IDENTITY.into_iter().zip(values) {
         onward.set(name, &value)?;
     }
     Ok(onward)

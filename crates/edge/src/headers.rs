@@ -1,9 +1,15 @@
 //! Which headers go on to the upstream.
 
 use crate::decide::Passage;
+use keyward_core::Position;
+use std::fmt;
 
 /// What the identity headers begin with. Nothing that a client sends under such a name reaches the upstream.
-const IDENTITY: &str = "x-keyward-";
+const PREFIX: &str = "x-keyward-";
+
+/// The names of the identity headers.
+pub const IDENTITY: [&str; 6] =
+    ["x-keyward-key-id", "x-keyward-tenant", "x-keyward-scope", "x-keyward-policy", "x-keyward-constraints", "x-keyward-decision"];
 
 /// Headers that are taken out, beside the identity headers: the credentials; what makes an upstream read another
 /// method than the one that was decided on; and a connection's own, by which a client could have the next hop drop
@@ -26,20 +32,20 @@ const STRIPPED: [&str; 10] = [
 pub fn is_stripped(name: &str) -> bool {
     let same = |a: u8, b: u8| a == b || (a == b'_' && b == b'-');
     let begins = |with: &str| name.len() >= with.len() && name.bytes().zip(with.bytes()).all(|(a, b)| same(a, b));
-    begins(IDENTITY) || STRIPPED.iter().any(|stripped| name.len() == stripped.len() && begins(stripped))
+    begins(PREFIX) || STRIPPED.iter().any(|stripped| name.len() == stripped.len() && begins(stripped))
 }
 
-/// The headers that tell the upstream as whom the request passes.
-pub fn identity(passage: &Passage) -> [(&'static str, String); 6] {
+/// What the identity headers tell the upstream, as whom the request passes: a value for each of [`IDENTITY`], each
+/// written by `value`.
+pub fn identity(passage: &Passage, mut value: impl FnMut(fmt::Arguments<'_>)) {
     let Passage { key, tenant, scope, policy, constraints, position, age_ms } = passage;
-    [
-        ("x-keyward-key-id", key.to_string()),
-        ("x-keyward-tenant", tenant.to_string()),
-        ("x-keyward-scope", scope.as_str().to_owned()),
-        ("x-keyward-policy", policy.to_string()),
-        ("x-keyward-constraints", constraints.clone()),
-        ("x-keyward-decision", format!("{}.{}.{age_ms}", position.epoch, position.seq)),
-    ]
+    let Position { epoch, seq } = position;
+    value(format_args!("{key}"));
+    value(format_args!("{tenant}"));
+    value(format_args!("{}", scope.as_str()));
+    value(format_args!("{policy}"));
+    value(format_args!("{constraints}"));
+    value(format_args!("{epoch}.{seq}.{age_ms}"));
 }
 
 #[cfg(test)]

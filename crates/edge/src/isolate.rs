@@ -12,11 +12,11 @@ use crate::{
     refuse::{Answer, problem, refusal},
     source::{Place, Source, now},
     target::{Target, address, origin_host},
-    warm::Warm,
 };
 use keyward_api::Code;
 use keyward_core::{
-    Accelerator, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses,
+    Accelerator, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp,
+    WarmKeys,
     bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
 };
 use std::{cell::OnceCell, rc::Rc};
@@ -33,7 +33,7 @@ pub(crate) struct Cache {
     pub(crate) policies: PolicyCache,
     /// Its tables are a key's own, whatever a manifest says of the key: they outlive every change of keys.
     pub(crate) signatures: Accelerator,
-    pub(crate) warm: Warm,
+    pub(crate) warm: WarmKeys,
 }
 
 impl Listener for Cache {
@@ -62,12 +62,20 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
         isolate
             .get_or_init(|| {
                 let config = read_config(env).inspect_err(|error| console_error!("the edge refuses all requests: {error}"))?;
-                let cache =
-                    Cache { policies: PolicyCache::new(DEFAULT_POLICY_BUDGET), signatures: Accelerator::default(), warm: Warm::default() };
+                let cache = Cache {
+                    policies: PolicyCache::new(DEFAULT_POLICY_BUDGET),
+                    signatures: Accelerator::default(),
+                    warm: WarmKeys::default(),
+                };
                 Ok(Rc::new(Node::new(Rc::new(config), Pace::ISOLATE, cache)))
             })
             .clone()
     })
+}
+
+/// This isolate, if it has been made and is configured.
+pub(crate) fn current() -> Option<Rc<Isolate>> {
+    ISOLATE.with(|isolate| isolate.get()?.as_ref().ok().cloned())
 }
 
 /// The configuration from the bindings.
@@ -91,11 +99,73 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
     };
     let (passage, target) = admit(&isolate, &source, context, &request, target).await.map_err(refuse)?;
     isolate.count(|counters| counters.passed += 1);
-    forward::send(&isolate.config, &request, &target, &passage).await.map_err(|fault| {
-        isolate.count(|counters| counters.upstream_failures += 1);
-        console_error!("the upstream gave no answer: {fault}");
-        problem(Code::UpstreamUnavailable)
-    })
+    forward::send(&isolate.config, &request, &target, &passage).await.map_err(|fault| upstream_failed(&isolate, &fault))
+}
+
+/// What to answer where the upstream gave no answer.
+pub(crate) fn upstream_failed(isolate: &Isolate, fault: &str) -> Answer {
+    isolate.count(|counters| counters.upstream_failures += 1);
+    console_error!("the upstream gave no answer: {fault}");
+    problem(Code::UpstreamUnavailable)
+}
+
+/// What a request says of itself, as it was sent. A header that can't be read counts as absent, which permits nothing.
+pub(crate) struct Sent<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) target: &'a Target,
+    /// The text of its one credential.
+    pub(crate) key: &'a str,
+    /// The header that names the caller's address.
+    pub(crate) address: Option<&'a str>,
+    /// The header Origin.
+    pub(crate) origin: Option<&'a str>,
+    /// The header that tells of TLS, where one does.
+    pub(crate) tls: Option<&'a str>,
+}
+
+impl Sent<'_> {
+    /// Decides on it with what is held.
+    fn decide(&self, isolate: &Isolate, now: Timestamp) -> Outcome {
+        let config = &isolate.config;
+        let domain = origin_host(self.origin);
+        let asked = Request {
+            method: self.method,
+            path: &self.target.path,
+            address: address(self.address),
+            domain: domain.as_deref(),
+            tls: match &config.tls {
+                Tls::Scheme => self.target.https,
+                Tls::Assumed => true,
+                Tls::Header(_) => self.tls == Some("https"),
+            },
+            requirement: config.routes.requirement(self.method, &self.target.path),
+        };
+        isolate.with(|state| {
+            let Cache { policies, signatures, warm } = &state.keeper;
+            let held = Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() };
+            decide(held, config, self.key, &asked, now)
+        })
+    }
+}
+
+/// Decides on a request at once, and counts it; `None` where that takes a wait, of whatever kind. For a request with a
+/// credential and a path that are in order.
+pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<Result<Passage, Reason>> {
+    let isolate = current()?;
+    if !isolate.is_steady(now) {
+        return None;
+    }
+    match sent.decide(&isolate, now) {
+        Outcome::Pass(passage) => {
+            isolate.count(|counters| counters.passed += 1);
+            Some(Ok(*passage))
+        }
+        Outcome::Refuse(reason) => {
+            isolate.count(|counters| counters.refused(reason));
+            Some(Err(reason))
+        }
+        Outcome::Fetch(_) => None,
+    }
 }
 
 /// Decides on a request: what can be refused without any state first, then the state, then the key.
@@ -107,7 +177,6 @@ async fn admit(
     target: Result<Target, Reason>,
 ) -> Result<(Passage, Target), Reason> {
     let headers = request.headers();
-    // A header that can't be read counts as absent, which permits nothing.
     let header = |name: &str| headers.get(name).ok().flatten();
     let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref())?;
     let target = target?;
@@ -115,28 +184,19 @@ async fn admit(
 
     isolate.freshen(source, context).await;
 
-    let config = &isolate.config;
     let method = request.method();
-    let domain = origin_host(header("origin").as_deref());
-    let asked = Request {
+    let (address, origin) = (header(&isolate.config.client_ip_header), header("origin"));
+    let tls = isolate.config.tls.header().and_then(header);
+    let sent = Sent {
         method: &method,
-        path: &target.path,
-        address: address(header(&config.client_ip_header).as_deref()),
-        domain: domain.as_deref(),
-        tls: match &config.tls {
-            Tls::Scheme => target.https,
-            Tls::Assumed => true,
-            Tls::Header(name) => header(name).as_deref() == Some("https"),
-        },
-        requirement: config.routes.requirement(&method, &target.path),
+        target: &target,
+        key: &credential,
+        address: address.as_deref(),
+        origin: origin.as_deref(),
+        tls: tls.as_deref(),
     };
     for _ in 0..MAX_FETCHES {
-        let outcome = isolate.with(|state| {
-            let Cache { policies, signatures, warm } = &state.keeper;
-            let held = Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() };
-            decide(held, config, &key, &asked, now())
-        });
-        match outcome {
+        match sent.decide(isolate, now()) {
             Outcome::Pass(passage) => return Ok((*passage, target)),
             Outcome::Refuse(reason) => return Err(reason),
             Outcome::Fetch(missing) => supply(isolate, source, context, missing, key.unverified_claims().index)

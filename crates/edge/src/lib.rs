@@ -1,6 +1,7 @@
 //! The edge: a Cloudflare Worker that decides on every request before the upstream or the origin hears of it.
 //!
-//! A request goes through [`target`] and [`credential`] (junk is refused with no state and no I/O), waits for a fresh
+//! A request that can be decided at once goes through the gate (`gate.rs`, `js/entry.js`) in one call; every other one
+//! through `isolate.rs`. Either way it goes through [`target`] and [`credential`] (junk is refused with no state and no I/O), waits for a fresh
 //! state where [`pulse`] says so, is decided on in [`decide`], and ends in [`refuse`] or at the upstream. The state is
 //! kept by [`follow`], from the [`hub`] of the region or, where that can't be reached, from the origin.
 //!
@@ -12,6 +13,8 @@ pub mod credential;
 pub mod decide;
 pub mod flight;
 pub mod follow;
+#[cfg(target_arch = "wasm32")]
+pub mod gate;
 pub mod headers;
 pub mod hub;
 pub mod metrics;
@@ -19,7 +22,6 @@ pub mod outage;
 pub mod pulse;
 pub mod refuse;
 pub mod target;
-pub mod warm;
 
 #[cfg(target_arch = "wasm32")]
 mod forward;
@@ -34,23 +36,15 @@ mod source;
 
 #[cfg(target_arch = "wasm32")]
 mod shell {
-    use crate::{isolate, refuse::Answer};
+    use crate::isolate;
     use worker::{Context, Env, Result, event, web_sys};
 
-    /// The worker's one handler.
+    /// The worker's one handler: the long way of a request ([`crate::gate`] is the short one).
     #[event(fetch)]
     async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response> {
         match isolate::handle(request, env, &context).await {
             Ok(response) => Ok(response),
-            Err(Answer { status, headers, body }) => {
-                let init = web_sys::ResponseInit::new();
-                init.set_status(status);
-                let response = web_sys::Response::new_with_opt_str_and_init(Some(&body), &init)?;
-                for (name, value) in headers {
-                    response.headers().set(name, value)?;
-                }
-                Ok(response)
-            }
+            Err(answer) => Ok(answer.into_response()?),
         }
     }
 }

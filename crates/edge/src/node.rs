@@ -139,6 +139,14 @@ impl<K: Keeper> Node<K> {
         advice.wait
     }
 
+    /// Whether [`Self::tend`] would have nothing to do.
+    pub(crate) fn is_steady(&self, now: Timestamp) -> bool {
+        self.with(|state| {
+            let age = state.follower.age_ms(now).filter(|_| state.keeper.is_ready());
+            state.pulse.is_steady(now, age, self.ages())
+        })
+    }
+
     /// As [`Self::tend`], and waits where it is worth it. Afterwards the state is as good as can be had; how good that
     /// is, its age tells.
     pub(crate) async fn freshen(self: &Rc<Self>, source: &Source, background: &impl Background) {

@@ -69,6 +69,13 @@ pub enum Turn {
 }
 
 impl Pulse {
+    /// Whether a request is decided on at once and has no loop to start: what [`Self::on_request`] would say, asked
+    /// beforehand.
+    pub fn is_steady(&self, now: Timestamp, age_ms: Option<u64>, ages: Ages) -> bool {
+        let young = age_ms.is_some_and(|age| age <= ages.soft_ms);
+        young && self.proven && self.attached && now < self.lease && now.since(self.started) < TAKE_OVER_MS
+    }
+
     /// What a request does, where the state has this age (`None`: there is none). `now` is the time at this very call.
     pub fn on_request(&mut self, now: Timestamp, age_ms: Option<u64>, ages: Ages) -> Advice {
         let live = now < self.lease;
@@ -182,6 +189,7 @@ mod tests {
     #[test]
     fn an_attached_state_is_taken_until_its_lease_lapses() {
         let (mut pulse, _) = attached();
+        assert!(pulse.is_steady(at(2_000), Some(2_000), AGES) && !pulse.is_steady(at(3_600), Some(3_600), AGES));
         assert_eq!(pulse.on_request(at(2_000), Some(2_000), AGES), Advice { start: None, wait: false });
         let advice = pulse.on_request(at(3_600), Some(3_600), AGES);
         assert!(advice.start.is_some() && advice.wait, "nobody follows the feed any more: {advice:?}");
@@ -191,6 +199,7 @@ mod tests {
     fn under_traffic_the_loop_is_taken_over_without_a_gap() {
         let (mut pulse, old) = attached();
         pulse.waits(old, at(11_000), 3_000);
+        assert!(pulse.is_steady(at(11_999), Some(999), AGES) && !pulse.is_steady(at(12_000), Some(1_000), AGES));
         let advice = pulse.on_request(at(12_000), Some(1_000), AGES);
         let new = advice.start.unwrap();
         assert!(!advice.wait);

@@ -14,6 +14,20 @@ pub struct Answer {
     pub body: String,
 }
 
+#[cfg(target_arch = "wasm32")]
+impl Answer {
+    /// As the runtime sends it.
+    pub(crate) fn into_response(self) -> Result<worker::web_sys::Response, worker::wasm_bindgen::JsValue> {
+        let init = worker::web_sys::ResponseInit::new();
+        init.set_status(self.status);
+        let response = worker::web_sys::Response::new_with_opt_str_and_init(Some(&self.body), &init)?;
+        for (name, value) in self.headers {
+            response.headers().set(name, value)?;
+        }
+        Ok(response)
+    }
+}
+
 /// The response to a refused request. Whoever has not proved to hold a genuine key gets the same bytes for every
 /// reason ([`Reason::proved`]).
 pub fn refusal(reason: Reason) -> Answer {

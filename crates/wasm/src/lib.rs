@@ -7,11 +7,14 @@
 //! const decision = policy.decide(verified, { method: "GET", path: "/v1/me", tls: true, requirement: "authenticated" });
 //! ```
 //!
+//! A host that decides on every request lets `Gate` of `gate.js` do the first half, which remembers what it has verified.
+//!
 //! Every class is a thin shell around a type of `keyward-core`. What fails throws an `Error` whose `code` is stable and
 //! whose message is for people; neither holds any part of a key. Times are milliseconds, as `Date.now()` gives them,
 //! except for expiries, which are unix seconds as signed.
 
 mod error;
+mod gate;
 mod key;
 mod keys;
 mod policy;
@@ -19,6 +22,7 @@ mod statuses;
 #[cfg(feature = "vectors")]
 mod vectors;
 
+pub use gate::{KeyGate, malformed, memory, reason_code};
 pub use key::{ApiKey, VerifiedKey};
 pub use keys::KeySet;
 pub use policy::{Decision, Policy};

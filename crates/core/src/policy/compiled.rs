@@ -3,6 +3,8 @@ use crate::{
     ConstraintError, ConstraintKind, KeySet, OpenError, PolicyNumber, Reason, Requirement, Timestamp, VerifiedKey,
     bounds::{MAX_CONSTRAINTS, MAX_POLICY_LIST},
 };
+use alloc::{string::String, sync::Arc};
+use core::fmt::Write;
 
 /// A policy that has been checked once and can decide.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,6 +12,8 @@ pub struct Policy {
     claims: PolicyClaims,
     /// Whether all of its constraints are known: where one isn't, nothing is permitted.
     constraints_known: bool,
+    /// Its constraints as JSON in ASCII, written once and not for each request.
+    constraints_json: Arc<str>,
 }
 
 /// Why a policy is refused.
@@ -66,7 +70,8 @@ impl Policy {
                 Err(ConstraintError::Type) => return Err(PolicyError::Constraint),
             }
         }
-        Ok(Self { claims, constraints_known })
+        let constraints_json = ascii_json(&claims.constraints).into();
+        Ok(Self { claims, constraints_known, constraints_json })
     }
 
     /// What it was made from.
@@ -81,7 +86,7 @@ impl Policy {
     pub fn decide(&self, key: &VerifiedKey, request: &Request<'_>) -> Decision<'_> {
         match self.refusal(key, request) {
             Some(reason) => Decision::Deny(reason),
-            None => Decision::Permit(Grant { key: *key, policy: &self.claims }),
+            None => Decision::Permit(Grant { key: *key, policy: &self.claims, constraints_json: &self.constraints_json }),
         }
     }
 
@@ -111,5 +116,32 @@ impl Policy {
             }),
         ];
         checks.into_iter().find(|(_, holds)| !holds()).map(|(reason, _)| reason)
+    }
+}
+
+/// JSON that can stand in a header: what isn't ASCII is escaped (RFC 8259 section 7).
+fn ascii_json(value: &impl serde::Serialize) -> String {
+    // It was read from JSON, so that it can be written as JSON.
+    let text = serde_json::to_string(value).unwrap_or_default();
+    let mut ascii = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_ascii() {
+            ascii.push(character);
+        } else {
+            // A string takes whatever is written to it.
+            let _ = character.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(ascii, "\\u{unit:04x}"));
+        }
+    }
+    ascii
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn constraints_fit_into_a_header() {
+        let value = serde_json::json!({"a": "é😀\n"});
+        let text = super::ascii_json(&value);
+        assert_eq!(text, r#"{"a":"\u00e9\ud83d\ude00\n"}"#);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 }

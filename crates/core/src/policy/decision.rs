@@ -1,5 +1,6 @@
 use super::PolicyClaims;
 use crate::{NormalPath, Reason, Requirement, VerifiedKey};
+use alloc::sync::Arc;
 use core::net::IpAddr;
 
 /// What is asked for: the facts of a request that a policy looks at. What is not known is `None`, and denies where the
@@ -47,4 +48,6 @@ pub struct Grant<'a> {
     pub key: VerifiedKey,
     /// The policy that permitted it.
     pub policy: &'a PolicyClaims,
+    /// The policy's constraints as JSON in ASCII, for the upstream.
+    pub constraints_json: &'a Arc<str>,
 }

@@ -9,7 +9,15 @@ use wasm_bindgen_cli_support::Bindgen;
 use super::Module;
 
 /// The worker's entry; `cargo xtask` appends what it exports.
-const ENTRY: &str = include_str!("entry.js");
+const ENTRY: &str = include_str!("../../../edge/js/entry.js");
+
+/// What stands beside the entry.
+const EDGE_GATE: &str = include_str!("../../../edge/js/gate.js");
+const SHAPE: &str = include_str!("../../../wasm/js/shape.js");
+
+/// What stands beside the bindings of the package.
+const PACKAGE: [(&str, &str); 3] =
+    [("gate.js", include_str!("../../../wasm/js/gate.js")), ("gate.d.ts", include_str!("../../../wasm/js/gate.d.ts")), ("shape.js", SHAPE)];
 
 /// The worker that runs the vectors that it is sent.
 const VECTORS_ENTRY: &str = include_str!("vectors.js");
@@ -27,19 +35,30 @@ pub(super) fn generate(module: Module, compiled: &Path, folder: &Path) -> Result
         }
         Module::Browser => {
             bindgen.web(true)?.omit_default_module_path(false).typescript(true);
-            bindgen.out_name("keyward").generate(folder)
+            bindgen.out_name("keyward").generate(folder)?;
+            package(folder)
         }
         Module::NodeVectors => {
             bindgen.nodejs_module(true)?.typescript(false);
-            bindgen.out_name("keyward").generate(folder)
+            bindgen.out_name("keyward").generate(folder)?;
+            package(folder)
         }
         Module::WorkerdVectors => {
             bindgen.module(true)?.typescript(false);
             bindgen.out_name("keyward").generate(folder)?;
             plain_import(&folder.join("keyward.js"))?;
+            package(folder)?;
             Ok(fs::write(folder.join("index.js"), VECTORS_ENTRY)?)
         }
     }
+}
+
+/// Writes what of the package is JavaScript.
+fn package(folder: &Path) -> Result<()> {
+    for (name, text) in PACKAGE {
+        fs::write(folder.join(name), text)?;
+    }
+    Ok(())
 }
 
 /// In workerd a plain import of a .wasm is already the compiled module that a source phase import asks for.
@@ -63,6 +82,8 @@ fn edge_entry(folder: &Path) -> Result<()> {
     for name in durable_objects(&glue) {
         entry.push_str(&format!("export const {name} = durable(glue.{name});\n"));
     }
+    fs::write(folder.join("gate.js"), EDGE_GATE)?;
+    fs::write(folder.join("shape.js"), SHAPE)?;
     Ok(fs::write(folder.join("index.js"), entry)?)
 }
 

@@ -14,8 +14,17 @@ use sha2::{Digest, Sha256};
 use crate::shell::{cargo, root, run, step};
 
 /// What turns a crate into modules: when any of it changes, they are made anew.
-const RECIPE: [&str; 5] =
-    [include_str!("mod.rs"), include_str!("bindgen.rs"), include_str!("optimise.rs"), include_str!("entry.js"), include_str!("vectors.js")];
+const RECIPE: [&str; 9] = [
+    include_str!("mod.rs"),
+    include_str!("bindgen.rs"),
+    include_str!("optimise.rs"),
+    include_str!("vectors.js"),
+    include_str!("../../../edge/js/entry.js"),
+    include_str!("../../../edge/js/gate.js"),
+    include_str!("../../../wasm/js/gate.js"),
+    include_str!("../../../wasm/js/gate.d.ts"),
+    include_str!("../../../wasm/js/shape.js"),
+];
 
 /// V8 has had 128-bit vectors since 2021, workerd and browsers with it; verification by tables is twice as fast with them.
 const VECTORS: &str = "-C target-feature=+simd128";

@@ -9,6 +9,7 @@
 //   so those promises are rejected;
 // - a Durable Object that was made in the lost instance is a pointer into memory that is gone. It has to be made
 //   again, and nothing may be called on it before that has been checked.
+import { shortWay } from "./gate.js";
 import * as glue from "./glue.js";
 
 // How to reject each call that is under way. A call whose client has gone away never settles and stays here, so the
@@ -35,7 +36,8 @@ export default worker;
 
 // Exports one of the handlers `fetch`, `queue` and `scheduled`.
 function handler(name) {
-  worker[name] = (event, env, context) => call(glue[name], undefined, event, env, context);
+  const longWay = (event, env, context) => call(glue[name], undefined, event, env, context);
+  worker[name] = name === "fetch" ? (request, env, context) => shortWay(request) ?? longWay(request, env, context) : longWay;
 }
 
 // A class for the runtime around one from Rust.

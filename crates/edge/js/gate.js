@@ -1,0 +1,131 @@
+// The short way of a request: what can be decided at once is decided in one call into WebAssembly that passes numbers
+// alone; src/gate.rs is its other half, and says why. Whatever is out of the ordinary goes the long way, for which
+// `shortWay` gives undefined.
+import * as glue from "./glue.js";
+import { isShaped } from "./shape.js";
+
+// What src/gate.rs answers.
+const REOPEN = 1;
+const PASS = 2;
+const REFUSE = 3;
+const CODE_BITS = 8;
+const CODE_MASK = (1 << CODE_BITS) - 1;
+
+// Names of headers are the client's to invent: so many are remembered.
+const MOST_NAMES = 256;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+// The open gate: what `gateOpen` told, and the buffer.
+let gate;
+// Numbers are never used twice, so that an instance that takes the place of another is told from it.
+let opened = 0;
+
+function open() {
+  gate = undefined;
+  opened += 1;
+  const told = glue.gateOpen(opened);
+  if (told !== undefined) {
+    gate = JSON.parse(told);
+    look();
+  }
+  return gate !== undefined;
+}
+
+// The buffer as it stands now: when WebAssembly's memory grows, what looked at it before looks at nothing.
+function look() {
+  gate.buffer = new Uint8Array(glue.gateMemory().buffer, gate.address, gate.capacity);
+}
+
+// Whether each name is to be taken out.
+const stripped = new Map();
+
+function isStripped(name) {
+  let known = stripped.get(name);
+  if (known === undefined) {
+    known = glue.gateStrips(name);
+    if (stripped.size < MOST_NAMES) stripped.set(name, known);
+  }
+  return known;
+}
+
+// How to answer to each reason: the body and its status and headers.
+const refusals = new Map();
+
+function refused(reason) {
+  let answer = refusals.get(reason);
+  if (answer === undefined) {
+    const { body, ...init } = JSON.parse(glue.gateRefusal(reason));
+    answer = [body, init];
+    refusals.set(reason, answer);
+  }
+  return new Response(...answer);
+}
+
+// What a request's headers say to the edge, and what of them goes on; undefined where that can't be put into an object
+// without a change of its meaning: lines of cookies are joined by semicolons and not by commas (RFC 6265 section 5.4),
+// and one name would set the object's prototype. One walk over all of them costs less than asking for a few by name,
+// and an object from which nothing is taken out again is read faster by `fetch`.
+function read(headers) {
+  const onward = {};
+  let authorization;
+  let apiKey;
+  let address = "";
+  let origin = "";
+  let tls = "";
+  for (const pair of headers) {
+    const name = pair[0];
+    const value = pair[1];
+    if (name === "authorization") authorization = value;
+    else if (name === "x-api-key") apiKey = value;
+    else if (name === "origin") origin = value;
+    else if ((name === "cookie" && value.includes(", ")) || name === "__proto__") return undefined;
+    if (name === gate.clientIp) address = value;
+    if (name === gate.tls) tls = value;
+    if (!isStripped(name)) onward[name] = value;
+  }
+  return { key: credential(authorization, apiKey), address, origin, tls, onward };
+}
+
+// The one credential of an ordinary request; undefined where there is none, or more to be said.
+function credential(authorization, apiKey) {
+  if (authorization === undefined) return apiKey;
+  return apiKey === undefined && authorization.startsWith("Bearer ") ? authorization.slice(7) : undefined;
+}
+
+/** The response, or a promise of it; undefined where the request has to go the long way. */
+export function shortWay(request) {
+  // A body goes on as it is, its length too, and only a request can hand it on so.
+  if (request.body !== null) return undefined;
+  if (gate === undefined && !open()) return undefined;
+  const sent = read(request.headers);
+  if (sent?.key === undefined || !isShaped(sent.key)) return undefined;
+  if (gate.buffer.length === 0) look();
+
+  const { method } = request;
+  const facts = `${method}\n${request.url}\n${sent.key}\n${sent.address}\n${sent.origin}\n${sent.tls}`;
+  const { read: taken, written } = encoder.encodeInto(facts, gate.buffer);
+  if (taken < facts.length) return undefined;
+
+  const answer = glue.gateDecide(opened, written, Date.now());
+  const rest = answer >>> CODE_BITS;
+  switch (answer & CODE_MASK) {
+    case PASS: {
+      if (gate.buffer.length === 0) look();
+      const lines = decoder.decode(gate.buffer.subarray(0, rest)).split("\n");
+      const headers = sent.onward;
+      for (let i = 0; i < gate.identity.length; i++) headers[gate.identity[i]] = lines[i + 1];
+      // A redirect is the client's to follow, past the edge's decision on it.
+      const answered = fetch(gate.upstream + lines[0], { method, headers, redirect: "manual" });
+      return answered.catch((fault) => glue.gateFailed(String(fault?.message ?? fault)));
+    }
+    case REFUSE:
+      return refused(rest);
+    case REOPEN:
+      gate = undefined;
+      return undefined;
+    default:
+      return undefined;
+  }
+}

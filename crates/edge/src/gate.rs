@@ -1,0 +1,154 @@
+//! The short way of a request, for what can be decided at once: nearly all of them, once an isolate is warm.
+//!
+//! A call between JavaScript and WebAssembly is cheap where it passes numbers, and dear where it passes strings or
+//! objects: those have to be copied, and tracked. So the entry (`js/entry.js`) writes the few facts that a decision
+//! needs into a buffer here, makes one call, and reads from the same buffer what to send on. Whatever is out of the
+//! ordinary (a wait, an odd credential, a token) it hands to [`crate::isolate::handle`], which can do everything.
+//!
+//! The buffer holds lines. No line break can come in from outside: neither a method nor a URL nor a header's value can
+//! hold one.
+
+use crate::{
+    decide::Passage,
+    headers,
+    isolate::{Sent, current, decide_at_once, upstream_failed},
+    refuse::{Answer, problem, refusal},
+    target::Target,
+};
+use keyward_api::Code;
+use keyward_core::{Reason, Timestamp};
+use serde::Serialize;
+use std::{cell::RefCell, io::Write};
+use worker::{js_sys, wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen, web_sys};
+
+/// Bytes of the buffer. A request whose facts don't fit goes the long way.
+const CAPACITY: usize = 16 * 1024;
+
+/// It can't be decided at once: go the long way.
+const LONG_WAY: u32 = 0;
+/// The buffer isn't the one that was opened: this instance has taken the place of another.
+const REOPEN: u32 = 1;
+/// It may pass; above these bits stands the length of what is in the buffer.
+const PASS: u32 = 2;
+/// It is refused; above these bits stands for what reason.
+const REFUSE: u32 = 3;
+/// The bits of these codes.
+const CODE_BITS: u32 = 8;
+
+#[derive(Default)]
+struct Gate {
+    /// The number under which the entry opened it; 0: it hasn't.
+    opened: u32,
+    buffer: Vec<u8>,
+}
+
+thread_local! {
+    static GATE: RefCell<Gate> = RefCell::default();
+}
+
+/// What the entry has to know of the configuration and of the buffer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Opened<'a> {
+    address: usize,
+    capacity: usize,
+    /// The header with the caller's address.
+    client_ip: &'a str,
+    /// The header that tells of TLS.
+    tls: Option<&'a str>,
+    upstream: &'a str,
+    /// The names of the identity headers, in the order of their values in the buffer.
+    identity: [&'static str; headers::IDENTITY.len()],
+}
+
+/// Opens the gate under a number of the entry's that it has never used before; `undefined` as long as there is no
+/// isolate, which only the long way makes.
+#[wasm_bindgen(js_name = gateOpen)]
+pub fn open(number: u32) -> Option<String> {
+    let isolate = current()?;
+    let address = GATE.with_borrow_mut(|gate| {
+        gate.opened = number;
+        gate.buffer.resize(CAPACITY, 0);
+        gate.buffer.as_ptr() as usize
+    });
+    let config = &isolate.config;
+    let opened = Opened {
+        address,
+        capacity: CAPACITY,
+        client_ip: &config.client_ip_header,
+        tls: config.tls.header(),
+        upstream: &config.upstream,
+        identity: headers::IDENTITY,
+    };
+    serde_json::to_string(&opened).ok()
+}
+
+/// The memory that the buffer is in.
+#[wasm_bindgen(js_name = gateMemory)]
+pub fn memory() -> js_sys::Object {
+    wasm_bindgen::memory().into()
+}
+
+/// Decides on the request whose facts are the first `len` bytes of the buffer, a line each: method, URL, credential,
+/// address, origin, TLS header; the last three are empty where there is none.
+#[wasm_bindgen(js_name = gateDecide)]
+pub fn decide(number: u32, len: u32, now: f64) -> u32 {
+    GATE.with_borrow_mut(|gate| {
+        if gate.opened != number || number == 0 {
+            return REOPEN;
+        }
+        let Some(facts) = gate.buffer.get(..len as usize).and_then(|facts| std::str::from_utf8(facts).ok()) else { return LONG_WAY };
+        match decide_on(facts, Timestamp::from_millis(now as u64)) {
+            None => LONG_WAY,
+            Some(Err(reason)) => reason_number(reason).map_or(LONG_WAY, |number| number << CODE_BITS | REFUSE),
+            Some(Ok((target, passage))) => {
+                write(&mut gate.buffer, &target, &passage).map_or(LONG_WAY, |len| (len as u32) << CODE_BITS | PASS)
+            }
+        }
+    })
+}
+
+fn decide_on(facts: &str, now: Timestamp) -> Option<Result<(Target, Passage), Reason>> {
+    let mut lines = facts.split('\n');
+    let mut line = || lines.next();
+    let (method, url, key) = (line()?, line()?, line()?);
+    let [address, origin, tls] = [line()?, line()?, line()?].map(|text| Some(text).filter(|text| !text.is_empty()));
+    if lines.next().is_some() {
+        return None;
+    }
+    let target = Target::parse(url).ok().filter(|target| !target.is_own())?;
+    let sent = Sent { method, target: &target, key, address, origin, tls };
+    Some(decide_at_once(&sent, now)?.map(|passage| (target, passage)))
+}
+
+/// Writes what the upstream is sent: the path and query, then the values of the identity headers, a line each.
+fn write(buffer: &mut [u8], target: &Target, passage: &Passage) -> Option<usize> {
+    let capacity = buffer.len();
+    let mut rest = &mut buffer[..];
+    let mut fits = write!(rest, "{}{}", target.path.as_str(), target.query).is_ok();
+    headers::identity(passage, |value| fits &= write!(rest, "\n{value}").is_ok());
+    fits.then_some(capacity - rest.len())
+}
+
+fn reason_number(reason: Reason) -> Option<u32> {
+    Reason::ALL.iter().position(|known| *known == reason).and_then(|at| u32::try_from(at).ok())
+}
+
+/// The answer to a refusal, by the number of its reason: `{"status", "headers": [[name, value]], "body"}`.
+#[wasm_bindgen(js_name = gateRefusal)]
+pub fn refusal_of(number: u32) -> Option<String> {
+    let Answer { status, headers, body } = refusal(*Reason::ALL.get(number as usize)?);
+    serde_json::to_string(&serde_json::json!({ "status": status, "headers": headers, "body": body })).ok()
+}
+
+/// Whether a header of this name (lower case) is kept from the upstream.
+#[wasm_bindgen(js_name = gateStrips)]
+pub fn strips(name: &str) -> bool {
+    headers::is_stripped(name)
+}
+
+/// The answer where the upstream gave none.
+#[wasm_bindgen(js_name = gateFailed)]
+pub fn failed(fault: &str) -> Result<web_sys::Response, worker::wasm_bindgen::JsValue> {
+    current().map_or_else(|| problem(Code::UpstreamUnavailable), |isolate| upstream_failed(&isolate, fault)).into_response()
+}

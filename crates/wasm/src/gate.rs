@@ -1,0 +1,125 @@
+//! Keys admitted by few and cheap calls: for a host that sees the same keys over and over.
+//!
+//! A call between JavaScript and WebAssembly is cheap where it passes numbers, and dear where it passes strings or
+//! objects. So `js/gate.js` writes the key's text into a buffer here, and calls with its length.
+
+use keyward_core::{Accelerator, Environment, Reason, Refusal, Verifier, WarmKeys};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+use crate::{
+    KeySet, StatusLists, VerifiedKey,
+    error::{error, moment},
+};
+
+/// The most bytes that the text of a key has here: characters are not looked at before, and one can have three.
+const CAPACITY: usize = 3 * keyward_core::bounds::MAX_KEY_LEN;
+
+/// The half of a `Gate` that decides; use `Gate` of `gate.js`.
+#[wasm_bindgen]
+pub struct KeyGate {
+    keys: KeySet,
+    statuses: StatusLists,
+    environment: Environment,
+    signatures: Accelerator,
+    warm: WarmKeys,
+    buffer: Vec<u8>,
+    admitted: Option<keyward_core::VerifiedKey>,
+}
+
+#[wasm_bindgen]
+impl KeyGate {
+    /// A gate for keys of one environment. Both the keys and the lists are its own from now on.
+    ///
+    /// @throws {KeywardError} `argument` where the environment is neither `live` nor `test`
+    #[wasm_bindgen(constructor)]
+    pub fn new(
+        keys: KeySet,
+        #[wasm_bindgen(unchecked_param_type = "\"live\" | \"test\"")] environment: &str,
+        statuses: StatusLists,
+    ) -> Result<KeyGate, JsValue> {
+        let environment = Environment::parse(environment).ok_or_else(|| error("argument", &"an environment is live or test"))?;
+        let (signatures, warm) = (Accelerator::default(), WarmKeys::default());
+        Ok(Self { keys, statuses, environment, signatures, warm, buffer: vec![0; CAPACITY], admitted: None })
+    }
+
+    /// Takes another key set, and forgets which signatures held by the old one.
+    #[wasm_bindgen(js_name = useKeys)]
+    pub fn use_keys(&mut self, keys: KeySet) {
+        self.keys = keys;
+        self.warm.clear();
+        self.admitted = None;
+    }
+
+    /// Adds a published status list, in the place of an older one; see `StatusLists.add`.
+    ///
+    /// @throws {KeywardError} `status_list`
+    #[wasm_bindgen(js_name = addStatusList)]
+    pub fn add_status_list(&mut self, number: u32, text: &str, now: f64) -> Result<(), JsValue> {
+        self.statuses.add(number, text, &self.keys, now)
+    }
+
+    /// Where the buffer begins.
+    #[wasm_bindgen(getter)]
+    pub fn address(&self) -> u32 {
+        self.buffer.as_ptr() as u32
+    }
+
+    /// How long it is, in bytes.
+    #[wasm_bindgen(getter)]
+    pub fn capacity(&self) -> u32 {
+        CAPACITY as u32
+    }
+
+    /// Whether the key whose text is the first `len` bytes of the buffer holds now: 0, or the number of the reason why
+    /// it doesn't, for `reasonCode`. Its signature is verified once; status and time are looked at each time.
+    pub fn admit(&mut self, len: u32, now: f64) -> u32 {
+        self.admitted = None;
+        match self.judge(len as usize, now) {
+            Ok(key) => {
+                self.admitted = Some(key);
+                0
+            }
+            Err(reason) => number(reason),
+        }
+    }
+
+    /// The key that was admitted last; `undefined` where the last one was refused.
+    #[wasm_bindgen(getter)]
+    pub fn admitted(&self) -> Option<VerifiedKey> {
+        self.admitted.map(VerifiedKey)
+    }
+}
+
+impl KeyGate {
+    fn judge(&self, len: usize, now: f64) -> Result<keyward_core::VerifiedKey, Reason> {
+        let text = self.buffer.get(..len).and_then(|text| std::str::from_utf8(text).ok()).ok_or(Reason::Malformed)?;
+        // A time that is none is no time at which anything holds.
+        let now = moment(now).map_err(|_| Reason::StateUnavailable)?;
+        let verifier = Verifier::new(&self.keys.0, &self.statuses, self.environment).with_signatures(&self.signatures);
+        let verified = self.warm.authenticate(&verifier, text, now).and_then(|key| verifier.admit(&key, now));
+        verified.map_err(Refusal::reason)
+    }
+}
+
+fn number(reason: Reason) -> u32 {
+    Reason::ALL.iter().position(|known| *known == reason).map_or(u32::MAX, |at| at as u32 + 1)
+}
+
+/// The stable code of a reason that `admit` gave the number of; `undefined` for 0.
+#[wasm_bindgen(js_name = reasonCode)]
+pub fn reason_code(number: u32) -> Option<String> {
+    let at = (number as usize).checked_sub(1)?;
+    Reason::ALL.get(at).map(|reason| reason.code().to_owned())
+}
+
+/// The number of the reason for texts that are no keys.
+#[wasm_bindgen(js_name = malformed)]
+pub fn malformed() -> u32 {
+    number(Reason::Malformed)
+}
+
+/// The memory that buffers are in. (The module itself exports one by the name of `memory`.)
+#[wasm_bindgen(js_name = wasmMemory)]
+pub fn memory() -> js_sys::Object {
+    wasm_bindgen::memory().into()
+}
