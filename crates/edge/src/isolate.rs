@@ -155,17 +155,19 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<Result<P
     if !isolate.is_steady(now) {
         return None;
     }
-    match sent.decide(&isolate, now) {
-        Outcome::Pass(passage) => {
-            isolate.count(|counters| counters.passed += 1);
-            Some(Ok(*passage))
+    let decision = match sent.decide(&isolate, now) {
+        Outcome::Pass(passage) => Ok(*passage),
+        Outcome::Refuse(reason) => Err(reason),
+        Outcome::Fetch(_) => return None,
+    };
+    isolate.count(|counters| {
+        counters.at_once += 1;
+        match &decision {
+            Ok(_) => counters.passed += 1,
+            Err(reason) => counters.refused(*reason),
         }
-        Outcome::Refuse(reason) => {
-            isolate.count(|counters| counters.refused(reason));
-            Some(Err(reason))
-        }
-        Outcome::Fetch(_) => None,
-    }
+    });
+    Some(decision)
 }
 
 /// Decides on a request: what can be refused without any state first, then the state, then the key.

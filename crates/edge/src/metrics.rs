@@ -12,6 +12,8 @@ pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4";
 pub struct Counters {
     /// Requests that were passed to the upstream.
     pub passed: u64,
+    /// Requests decided at once, in one call from JavaScript; the others went the long way.
+    pub at_once: u64,
     /// Requests that got no answer from the upstream.
     pub upstream_failures: u64,
     /// Times that the feed was asked, the long polls included.
@@ -79,6 +81,7 @@ impl Counters {
         }
         for (name, help, value) in [
             ("keyward_passed_total", "Requests permitted.", self.passed),
+            ("keyward_at_once_total", "Requests, permitted or refused, that were decided on the short way.", self.at_once),
             ("keyward_upstream_requests_total", "Requests sent to the upstream.", self.passed),
             ("keyward_upstream_failures_total", "Requests that got no answer from the upstream.", self.upstream_failures),
             ("keyward_blocked_waits_total", "Requests that had to wait for a state.", self.blocked_waits),

@@ -40,6 +40,11 @@ impl Metrics {
         self.sum("keyward_passed_total")
     }
 
+    /// How many requests were decided on the short way.
+    pub(crate) fn at_once(&self) -> u64 {
+        self.sum("keyward_at_once_total")
+    }
+
     /// How many requests waited for a refresh.
     pub(crate) fn blocked(&self) -> u64 {
         self.sum("keyward_blocked_waits_total")
