@@ -147,16 +147,18 @@ pub struct KeyPrefix {
 impl KeyPrefix {
     /// The prefix of that text; `None` where it has another shape.
     pub fn parse(text: &str) -> Option<Self> {
-        let raw = text.as_bytes();
-        let shaped = (2..=12).contains(&raw.len())
-            && raw[0].is_ascii_lowercase()
-            && raw.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        if !shaped {
-            return None;
-        }
+        Self::from_ascii(text.as_bytes())
+    }
+
+    pub(crate) fn from_ascii(text: &[u8]) -> Option<Self> {
         let mut bytes = [0; 12];
-        bytes[..raw.len()].copy_from_slice(raw);
-        Some(Self { bytes, len: raw.len() as u8 })
+        bytes.get_mut(..text.len()).filter(|_| Self::is_shaped(text))?.copy_from_slice(text);
+        Some(Self { bytes, len: text.len() as u8 })
+    }
+
+    pub(crate) fn is_shaped(text: &[u8]) -> bool {
+        let shaped = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        (2..=12).contains(&text.len()) && text[0].is_ascii_lowercase() && text.iter().all(shaped)
     }
 
     /// As it stands in a key.

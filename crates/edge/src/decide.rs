@@ -57,7 +57,7 @@ pub fn decide(held: Held<'_>, config: &Config, key: &str, request: &Request<'_>,
     let replica = held.follower.replica();
     let Some(keys) = replica.keys() else { return Outcome::Fetch(Missing::State) };
     let verifier = Verifier::new(keys, replica, config.environment).with_signatures(held.signatures);
-    let verified = match held.warm.authenticate(&verifier, key, now).and_then(|key| verifier.admit(&key, now)) {
+    let verified = match held.warm.verify(&verifier, key, now) {
         Ok(verified) => verified,
         Err(Refusal::Denied(reason)) => return Outcome::Refuse(reason),
         Err(Refusal::Undecided(missing)) => return Outcome::Fetch(missing),

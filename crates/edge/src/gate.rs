@@ -100,7 +100,7 @@ pub fn decide(number: u32, len: u32, now: f64) -> u32 {
         let Some(facts) = gate.buffer.get(..len as usize).and_then(|facts| std::str::from_utf8(facts).ok()) else { return LONG_WAY };
         match decide_on(facts, Timestamp::from_millis(now as u64)) {
             None => LONG_WAY,
-            Some(Err(reason)) => reason_number(reason).map_or(LONG_WAY, |number| number << CODE_BITS | REFUSE),
+            Some(Err(reason)) => (reason.number() as u32) << CODE_BITS | REFUSE,
             Some(Ok((target, passage))) => {
                 write(&mut gate.buffer, &target, &passage).map_or(LONG_WAY, |len| (len as u32) << CODE_BITS | PASS)
             }
@@ -128,10 +128,6 @@ fn write(buffer: &mut [u8], target: &Target, passage: &Passage) -> Option<usize>
     let mut fits = write!(rest, "{}{}", target.path.as_str(), target.query).is_ok();
     headers::identity(passage, |value| fits &= write!(rest, "\n{value}").is_ok());
     fits.then_some(capacity - rest.len())
-}
-
-fn reason_number(reason: Reason) -> Option<u32> {
-    Reason::ALL.iter().position(|known| *known == reason).and_then(|at| u32::try_from(at).ok())
 }
 
 /// The answer to a refusal, by the number of its reason: `{"status", "headers": [[name, value]], "body"}`.

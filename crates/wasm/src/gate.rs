@@ -96,13 +96,12 @@ impl KeyGate {
         // A time that is none is no time at which anything holds.
         let now = moment(now).map_err(|_| Reason::StateUnavailable)?;
         let verifier = Verifier::new(&self.keys.0, &self.statuses, self.environment).with_signatures(&self.signatures);
-        let verified = self.warm.authenticate(&verifier, text, now).and_then(|key| verifier.admit(&key, now));
-        verified.map_err(Refusal::reason)
+        self.warm.verify(&verifier, text, now).map_err(Refusal::reason)
     }
 }
 
 fn number(reason: Reason) -> u32 {
-    Reason::ALL.iter().position(|known| *known == reason).map_or(u32::MAX, |at| at as u32 + 1)
+    reason.number() as u32 + 1
 }
 
 /// The stable code of a reason that `admit` gave the number of; `undefined` for 0.
