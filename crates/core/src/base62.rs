@@ -46,7 +46,7 @@ fn foreign(word: &[u8; 8]) -> u64 {
     let low = word & !TOPS;
     // Of bytes below 0x80, the top bit of those that are at least `least`: no byte's sum reaches the next.
     let at_least = |bytes: u64, least: u8| bytes + (0x80 - u64::from(least)) * ONES;
-    let lower = low | 0x20 * ONES;
+    let lower = low | (0x20 * ONES);
     let digit = at_least(low, b'0') & !at_least(low, b'9' + 1);
     let letter = at_least(lower, b'a') & !at_least(lower, b'z' + 1);
     (word | !(digit | letter)) & TOPS

@@ -115,9 +115,9 @@ impl<'a> ParsedKey<'a> {
     /// assert_eq!(ParsedKey::parse("kwd_live_abc").err(), Some(Reason::Malformed));
     /// ```
     pub fn parse(text: &'a str) -> Result<Self, Reason> {
-        let (prefix, environment, [claims, r, s]) = check(text.as_bytes())?;
+        let Parts { prefix, environment, groups } = Parts::of(text.as_bytes())?;
         let prefix = KeyPrefix::from_ascii(prefix).ok_or(Reason::Malformed)?;
-        let [raw, r, s] = [claims, r, s].map(base62::decode_group);
+        let [raw, r, s] = groups.each_ref().map(base62::decode_group);
         let (Some(raw), Some(r), Some(s)) = (raw, r, s) else { return Err(Reason::Malformed) };
         let unverified = ApiKeyClaims::from_bytes(&raw).ok_or(Reason::Malformed)?;
         let mut signature = [0; 64];
@@ -162,25 +162,33 @@ impl<'a> ParsedKey<'a> {
     }
 }
 
-/// Finds the parts of a text that has the shape and the checksum of a key: the prefix, the environment, and three groups
-/// of digits. Nothing is copied, and no character looked at twice: what ends here should cost next to nothing.
-fn check(text: &[u8]) -> Result<(&[u8], Environment, [&[u8; GROUP_DIGITS]; 3]), Reason> {
-    let (covered, checksum) = text.split_last_chunk::<CHECKSUM_DIGITS>().ok_or(Reason::Malformed)?;
-    let (rest, body) = text.split_last_chunk::<KEY_BODY_LEN>().ok_or(Reason::Malformed)?;
-    let (prefix, environment) = match rest.split_last_chunk() {
-        Some((prefix, b"_live_")) => (prefix, Environment::Live),
-        Some((prefix, b"_test_")) => (prefix, Environment::Test),
-        _ => return Err(Reason::Malformed),
-    };
-    if !KeyPrefix::is_shaped(prefix) || !base62::are_digits(body) {
-        return Err(Reason::Malformed);
+/// The parts of a text that has the shape and the checksum of a key.
+struct Parts<'a> {
+    prefix: &'a [u8],
+    environment: Environment,
+    groups: &'a [[u8; GROUP_DIGITS]; 3],
+}
+
+impl<'a> Parts<'a> {
+    /// Finds them. Nothing is copied here: what ends here should cost next to nothing.
+    fn of(text: &'a [u8]) -> Result<Self, Reason> {
+        let (covered, checksum) = text.split_last_chunk::<CHECKSUM_DIGITS>().ok_or(Reason::Malformed)?;
+        let (rest, body) = text.split_last_chunk::<KEY_BODY_LEN>().ok_or(Reason::Malformed)?;
+        let (prefix, environment) = match rest.split_last_chunk() {
+            Some((prefix, b"_live_")) => (prefix, Environment::Live),
+            Some((prefix, b"_test_")) => (prefix, Environment::Test),
+            _ => return Err(Reason::Malformed),
+        };
+        if !KeyPrefix::is_shaped(prefix) || !base62::are_digits(body) {
+            return Err(Reason::Malformed);
+        }
+        if base62::decode_digits(checksum) != u64::from(crc32::hash(covered)) {
+            return Err(Reason::ChecksumMismatch);
+        }
+        let (groups, _) = body.as_chunks();
+        let groups = groups.first_chunk().ok_or(Reason::Malformed)?;
+        Ok(Self { prefix, environment, groups })
     }
-    if base62::decode_digits(checksum) != u64::from(crc32::hash(covered)) {
-        return Err(Reason::ChecksumMismatch);
-    }
-    let (groups, _) = body.as_chunks();
-    let groups = groups.first_chunk().ok_or(Reason::Malformed)?;
-    Ok((prefix, environment, groups.each_ref()))
 }
 
 impl core::fmt::Debug for ParsedKey<'_> {

@@ -12,7 +12,7 @@ use crate::{
     decide::Passage,
     headers,
     isolate::{Sent, current, decide_at_once, upstream_failed},
-    refuse::{Answer, problem, refusal},
+    refuse::{problem, refusal},
     target::Target,
 };
 use keyward_api::Code;
@@ -133,8 +133,7 @@ fn write(buffer: &mut [u8], target: &Target, passage: &Passage) -> Option<usize>
 /// The answer to a refusal, by the number of its reason: `{"status", "headers": [[name, value]], "body"}`.
 #[wasm_bindgen(js_name = gateRefusal)]
 pub fn refusal_of(number: u32) -> Option<String> {
-    let Answer { status, headers, body } = refusal(*Reason::ALL.get(number as usize)?);
-    serde_json::to_string(&serde_json::json!({ "status": status, "headers": headers, "body": body })).ok()
+    serde_json::to_string(&refusal(*Reason::ALL.get(number as usize)?)).ok()
 }
 
 /// Whether a header of this name (lower case) is kept from the upstream.

@@ -2,9 +2,10 @@
 
 use keyward_api::{Code, MEDIA_TYPE, Problem, challenge};
 use keyward_core::{Class, Reason};
+use serde::Serialize;
 
 /// A response of the edge's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
