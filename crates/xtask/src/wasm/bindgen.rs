@@ -16,7 +16,7 @@ const EDGE_GATE: &str = include_str!("../../../edge/js/gate.js");
 const SHAPE: &str = include_str!("../../../wasm/js/shape.js");
 
 /// What stands beside the bindings of the package.
-const PACKAGE: [(&str, &str); 3] =
+const BY_HAND: [(&str, &str); 3] =
     [("gate.js", include_str!("../../../wasm/js/gate.js")), ("gate.d.ts", include_str!("../../../wasm/js/gate.d.ts")), ("shape.js", SHAPE)];
 
 /// The worker that runs the vectors that it is sent.
@@ -25,37 +25,37 @@ const VECTORS_ENTRY: &str = include_str!("vectors.js");
 /// Writes the bindings of `compiled` into `folder`.
 pub(super) fn generate(module: Module, compiled: &Path, folder: &Path) -> Result<()> {
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(compiled).remove_producers_section(true);
+    bindgen.input_path(compiled).out_name(module.name()).remove_producers_section(true);
     match module {
         Module::Edge => {
             // The abort handler and the reset function let the entry start over after a panic.
             bindgen.module(true)?.typescript(false).reset_state_function(true).force_enable_abort_handler(true);
-            bindgen.out_name("glue").generate(folder)?;
+            bindgen.generate(folder)?;
             edge_entry(folder)
         }
         Module::Browser => {
             bindgen.web(true)?.omit_default_module_path(false).typescript(true);
-            bindgen.out_name("keyward").generate(folder)?;
-            package(folder)
+            bindgen.generate(folder)?;
+            by_hand(folder)
         }
         Module::NodeVectors => {
             bindgen.nodejs_module(true)?.typescript(false);
-            bindgen.out_name("keyward").generate(folder)?;
-            package(folder)
+            bindgen.generate(folder)?;
+            by_hand(folder)
         }
         Module::WorkerdVectors => {
             bindgen.module(true)?.typescript(false);
-            bindgen.out_name("keyward").generate(folder)?;
+            bindgen.generate(folder)?;
             plain_import(&folder.join("keyward.js"))?;
-            package(folder)?;
+            by_hand(folder)?;
             Ok(fs::write(folder.join("index.js"), VECTORS_ENTRY)?)
         }
     }
 }
 
-/// Writes what of the package is JavaScript.
-fn package(folder: &Path) -> Result<()> {
-    for (name, text) in PACKAGE {
+/// Writes what of the package is written by hand.
+fn by_hand(folder: &Path) -> Result<()> {
+    for (name, text) in BY_HAND {
         fs::write(folder.join(name), text)?;
     }
     Ok(())
