@@ -31,6 +31,8 @@ pub(crate) enum Module {
     NodeVectors,
     /// The same for workerd.
     WorkerdVectors,
+    /// What `bench edge` measures of ours, for Node and workerd alike.
+    Bench,
 }
 
 impl Module {
@@ -38,12 +40,13 @@ impl Module {
         match self {
             Self::Edge => "keyward-edge",
             Self::Browser | Self::NodeVectors | Self::WorkerdVectors => "keyward-wasm",
+            Self::Bench => "keyward-bench",
         }
     }
 
     fn features(self) -> &'static [&'static str] {
         match self {
-            Self::Edge | Self::Browser => &[],
+            Self::Edge | Self::Browser | Self::Bench => &[],
             Self::NodeVectors | Self::WorkerdVectors => &["vectors"],
         }
     }
@@ -55,6 +58,7 @@ impl Module {
             Self::Browser => root().join("www/src/pkg"),
             Self::NodeVectors => keyward_tests::target_dir()?.join("wasm/vectors-node"),
             Self::WorkerdVectors => keyward_tests::target_dir()?.join("wasm/vectors-workerd"),
+            Self::Bench => keyward_tests::target_dir()?.join("wasm/bench"),
         })
     }
 }
