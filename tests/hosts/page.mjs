@@ -1,11 +1,12 @@
 // Drives the page in a real browser: `node page.mjs`, told by the environment where things are (a key has no place in
-// a command line). Prints what the page says in each state as JSON, and fails on any error in the browser's console.
+// a command line). Prints what the page says in each state as JSON, with the modules that it loaded, and fails on any
+// error in the browser's console.
 import { chromium } from "playwright-core";
 
-const { CHROMIUM, PAGE, KEY, FORGED, SHOTS } = process.env;
+const { CHROMIUM, PAGE, KEY, FORGED, SHOTS, V8_FLAGS } = process.env;
 const browser = await chromium.launch({
   executablePath: CHROMIUM,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"],
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", `--js-flags=${V8_FLAGS ?? ""}`],
 });
 const faults = [];
 const requests = [];
@@ -39,4 +40,5 @@ try {
 } finally {
   await browser.close();
 }
-console.log(JSON.stringify({ said, faults, leaked: requests.filter((request) => request.includes(KEY.slice(9))) }));
+const modules = requests.filter((request) => request.includes(".wasm")).map((request) => request.trim().split("/").at(-1));
+console.log(JSON.stringify({ said, faults, modules, leaked: requests.filter((request) => request.includes(KEY.slice(9))) }));

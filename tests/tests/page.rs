@@ -4,26 +4,14 @@ use std::{env, fs, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use keyward_core::{Environment, ParsedKey, codec};
-use keyward_tests::{Origin, target_dir, workspace_root};
+use keyward_tests::{Created, Origin, target_dir, workspace_root};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_tells_a_genuine_key_from_a_forged_and_a_mistyped_one() -> Result<()> {
     let origin = Origin::start().await?;
     let key = origin.create(json!({"scope": "user"})).await?;
-    let shots = target_dir()?.join("page");
-    fs::create_dir_all(&shots)?;
-    let output = Command::new("node")
-        .arg(workspace_root().join("tests/hosts/page.mjs"))
-        .env("CHROMIUM", chromium()?)
-        .env("PAGE", origin.url())
-        .env("KEY", &key.raw_key)
-        .env("FORGED", forged(&key.raw_key)?)
-        .env("SHOTS", shots)
-        .output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let page: Value = serde_json::from_slice(&output.stdout)?;
-
+    let page = visit(&origin, &key, "")?;
     let genuine = &page["said"]["genuine"];
     assert_eq!(genuine["verdict"], "This key is genuine and holds.");
     assert_eq!(genuine["states"], json!(["good", "good", "good", "good"]));
@@ -35,7 +23,45 @@ async fn the_page_tells_a_genuine_key_from_a_forged_and_a_mistyped_one() -> Resu
     assert_eq!(page["said"]["mistyped"]["states"], json!(["bad"]));
     assert_eq!(page["faults"], json!([]), "the browser complained");
     assert_eq!(page["leaked"], json!([]), "the key left the page");
+    assert_eq!(modules(&page)?, ["keyward_bg"]);
     Ok(())
+}
+
+/// V8's vectors need SSE 4.1, and it can be told to do without; on other machines it can't.
+#[cfg(target_arch = "x86_64")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_without_vectors_gets_the_plain_module_and_the_same_answers() -> Result<()> {
+    let origin = Origin::start().await?;
+    let key = origin.create(json!({"scope": "user"})).await?;
+    let page = visit(&origin, &key, "--no-enable-sse4-1")?;
+    assert_eq!(modules(&page)?, ["keyward_plain_bg"]);
+    assert_eq!(page["said"]["genuine"]["states"], json!(["good", "good", "good", "good"]));
+    assert_eq!(page["said"]["forged"]["states"][1], "bad");
+    assert_eq!(page["faults"], json!([]), "the browser complained");
+    Ok(())
+}
+
+/// What the page says to a key, a forged one and a mistyped one, in a browser with these flags of V8.
+fn visit(origin: &Origin, key: &Created, v8_flags: &str) -> Result<Value> {
+    let shots = target_dir()?.join("page");
+    fs::create_dir_all(&shots)?;
+    let output = Command::new("node")
+        .arg(workspace_root().join("tests/hosts/page.mjs"))
+        .env("CHROMIUM", chromium()?)
+        .env("PAGE", origin.url())
+        .env("KEY", &key.raw_key)
+        .env("FORGED", forged(&key.raw_key)?)
+        .env("SHOTS", shots)
+        .env("V8_FLAGS", v8_flags)
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// The names of the modules that the page loaded, without the bundler's digest of their content.
+fn modules(page: &Value) -> Result<Vec<&str>> {
+    let modules = page["modules"].as_array().context("modules")?;
+    modules.iter().map(|name| Ok(name.as_str().context("a name")?.split('-').next().unwrap_or_default())).collect()
 }
 
 /// The same key with another signature, under a right checksum.

@@ -1,5 +1,5 @@
 import "./style.css";
-import init from "./pkg/keyward";
+import load from "./pkg/load";
 import { inspect } from "./inspect";
 import { loadKeys, type Keys } from "./keys";
 import { showFault, showInspection, showKeys, showNothing } from "./view";
@@ -22,7 +22,7 @@ async function update(): Promise<void> {
 }
 
 try {
-  await init();
+  await load();
   keys = await loadKeys();
   showKeys(keys);
   input.addEventListener("input", () => void update());

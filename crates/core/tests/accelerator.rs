@@ -66,7 +66,8 @@ fn verdicts_are_the_same_before_during_and_after_the_tables_are_built() {
             assert_eq!(refused, Err(Refusal::Denied(Reason::SignatureInvalid)));
         }
         let counters = accelerator.counters();
-        assert!(counters.fast > 50 && counters.reference > 50, "{counters:?}");
+        let by_tables = if cfg!(feature = "known-key") { counters.fast > 50 } else { counters.fast == 0 };
+        assert!(by_tables && counters.reference > 50, "{counters:?}");
         assert_eq!(counters.disagreements, 0);
     }
 }

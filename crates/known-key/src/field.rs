@@ -36,6 +36,17 @@ pub trait Ring: Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Se
     fn set_product(&mut self, x: &Self, y: &Self);
 }
 
+/// Two numbers modulo p side by side, which can change places.
+#[cfg(any(test, all(target_arch = "wasm32", target_feature = "simd128")))]
+pub(crate) trait SideBySide: Ring {
+    /// The same number in both places.
+    fn both(number: &Fe26) -> Self;
+    /// The numbers the other way round.
+    fn swapped(self) -> Self;
+    /// The two first numbers, and the two second ones.
+    fn transposed(self, other: Self) -> [Self; 2];
+}
+
 /// One number modulo p.
 pub trait Field: Ring {
     /// d of the curve `-x^2 + y^2 = 1 + d x^2 y^2` (RFC 8032 section 5.1).
@@ -90,24 +101,42 @@ mod constants {
     ];
 }
 
-/// `count` (at most 57) bits of a 256-bit little-endian number, from bit `from` on; bits above 255 are 0.
-const fn bits(bytes: &[u8; 32], from: usize, count: usize) -> u64 {
-    let mut value = 0;
+/// A 256-bit number in words, from its little-endian bytes.
+pub(crate) const fn words(bytes: &[u8; 32]) -> [u64; 4] {
+    let mut words = [0; 4];
     let mut i = 0;
-    while i < 8 && from / 8 + i < 32 {
-        value |= (bytes[from / 8 + i] as u64) << (8 * i);
+    while i < 32 {
+        words[i / 8] |= (bytes[i] as u64) << (8 * (i % 8));
         i += 1;
     }
-    (value >> (from % 8)) & ((1 << count) - 1)
+    words
 }
 
-/// Writes `limb` (at most 57 bits) from bit `at` on into a little-endian number whose bits from there on are still 0.
-fn put_bits(bytes: &mut [u8; 32], at: usize, limb: u64) {
-    let mut rest = limb << (at % 8);
-    let mut i = at / 8;
-    while rest != 0 {
-        bytes[i] |= rest as u8;
-        rest >>= 8;
-        i += 1;
+/// `count` (less than 64) bits of a number in words, from bit `from` on; bits above 255 are 0.
+#[inline(always)]
+const fn bits(words: &[u64; 4], from: usize, count: usize) -> u64 {
+    let (word, shift) = (from / 64, from % 64);
+    let mut value = words[word] >> shift;
+    if shift + count > 64 && word < 3 {
+        value |= words[word + 1] << (64 - shift);
     }
+    value & ((1 << count) - 1)
+}
+
+/// Little-endian bytes from limbs, each with the bit at which it begins. No two limbs have a bit in common.
+#[inline(always)]
+fn bytes(limbs: impl Iterator<Item = (usize, u64)>) -> [u8; 32] {
+    let mut words = [0; 4];
+    for (at, limb) in limbs {
+        let (word, shift) = (at / 64, at % 64);
+        words[word] |= limb << shift;
+        if shift > 0 && word < 3 {
+            words[word + 1] |= limb >> (64 - shift);
+        }
+    }
+    let mut bytes = [0; 32];
+    for (bytes, word) in bytes.chunks_exact_mut(8).zip(words) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
 }

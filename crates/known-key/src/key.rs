@@ -73,7 +73,7 @@ impl<B: Backend> PreparedKey<B> {
         let width = self.table.width();
         let s = Digits::new(s, width);
         let k = Digits::new(&challenge(r, &self.bytes, message), width);
-        B::sum(&self.base.0, &s, &self.table, &k).compress() == *r
+        B::sum(&self.base.0, &s, &self.table, &k) == *r
     }
 }
 

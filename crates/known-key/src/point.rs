@@ -6,15 +6,17 @@
 //!
 //! The remarks on each line count units, as `field` defines them.
 
+#[cfg(any(test, all(target_arch = "wasm32", target_feature = "simd128")))]
+use crate::field::{Fe26, SideBySide};
 use crate::field::{Field, Ring};
 
 /// A point in extended coordinates: x = X/Z, y = Y/Z, T = XY/Z. All four are tight.
 #[derive(Clone, Copy, Debug)]
-pub struct Extended<R> {
-    pub x: R,
-    pub y: R,
-    pub z: R,
-    pub t: R,
+pub(crate) struct Extended<R> {
+    pub(crate) x: R,
+    pub(crate) y: R,
+    pub(crate) z: R,
+    pub(crate) t: R,
 }
 
 /// A point in the form in which it is added: affine, as (y + x)/2, (y - x)/2 and -dxy. The first two are tight,
@@ -30,9 +32,6 @@ pub struct Niels<R> {
 }
 
 impl<R: Ring> Extended<R> {
-    /// The neutral element.
-    pub const IDENTITY: Self = Self { x: R::ZERO, y: R::ONE, z: R::ONE, t: R::ZERO };
-
     /// Adds an affine point: the unified addition with Z = 1. 7 products.
     #[inline(always)]
     pub(crate) fn add_affine(&mut self, point: &Niels<R>) {
@@ -64,9 +63,30 @@ impl<R: Ring> Extended<R> {
     }
 }
 
+#[cfg(any(test, all(target_arch = "wasm32", target_feature = "simd128")))]
+impl<P: SideBySide> Extended<P> {
+    /// The sum of two points that stand side by side: X beside Y, and Z in the first place. The unified addition of any
+    /// two points, two products at a time; there is no T, for nothing is added to this sum.
+    ///
+    /// The remarks name what stands where, after the paper; its -C and D are as [`Self::add`] has them.
+    #[inline(always)]
+    pub(crate) fn sum_of_both(&self) -> [P; 2] {
+        let differences = (self.y - self.x) * P::ONE; // y1 - x1, y2 - x2: 3 times 1, since 3 units are too many below
+        let [first, second] = differences.transposed(self.y + self.x); // y1 - x1, y1 + x1 and y2 - x2, y2 + x2: 2
+        let ab = first * second; // A, B: 2 times 2
+        let [first, second] = self.t.transposed(self.z); // t1, z1 and t2, z2
+        let [factors, _] = P::both(&Fe26::MINUS_TWO_D).transposed(P::both(&Fe26::TWO)); // -2d, 2
+        let cd = first * second * factors; // -C, D
+        let (ba, dc) = (ab.swapped(), cd.swapped());
+        let [eg, _] = (ba - ab).transposed(dc - cd); // E = B - A, G = D + C: 3
+        let [fh, _] = (dc + cd).transposed(ba + ab); // F = D - C, H = B + A: 2
+        [eg * fh, (dc - cd) * (dc + cd)] // 3 times 2, both
+    }
+}
+
 impl<F: Field> Extended<F> {
     /// A point from tight affine coordinates.
-    pub fn from_affine(x: F, y: F) -> Self {
+    pub(crate) fn from_affine(x: F, y: F) -> Self {
         Self { x, y, z: F::ONE, t: x * y }
     }
 
@@ -82,13 +102,17 @@ impl<F: Field> Extended<F> {
     }
 
     /// The point's encoding (RFC 8032 section 5.1.2): y, and x's lowest bit on top.
-    pub fn compress(&self) -> [u8; 32] {
+    pub(crate) fn compress(&self) -> [u8; 32] {
         let z_inverse = self.z.invert();
-        let x = (self.x * z_inverse).to_bytes();
-        let mut bytes = (self.y * z_inverse).to_bytes();
-        bytes[31] |= (x[0] & 1) << 7;
-        bytes
+        encode(self.x * z_inverse, self.y * z_inverse)
     }
+}
+
+/// The encoding of the point with these affine coordinates (RFC 8032 section 5.1.2).
+pub(crate) fn encode<F: Field>(x: F, y: F) -> [u8; 32] {
+    let mut bytes = y.to_bytes();
+    bytes[31] |= (x.to_bytes()[0] & 1) << 7;
+    bytes
 }
 
 impl<F: Field> Niels<F> {

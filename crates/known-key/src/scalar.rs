@@ -1,5 +1,6 @@
 //! Numbers below the group order L, and the digits by which they look up multiples.
 
+use crate::field::words;
 use curve25519_dalek::Scalar;
 use sha2::{Digest as _, Sha512};
 
@@ -11,12 +12,15 @@ const ORDER: [u8; 32] = [
 
 /// Whether a little-endian number is below L. A signature whose s is not has a sibling with the same meaning.
 pub(crate) fn is_below_order(scalar: &[u8; 32]) -> bool {
-    scalar.iter().rev().lt(ORDER.iter().rev())
+    words(scalar).iter().rev().lt(words(&ORDER).iter().rev())
 }
 
 /// k = SHA-512(R, A, M) modulo L (RFC 8032 section 5.1.7, step 2).
 pub(crate) fn challenge(r: &[u8; 32], public_key: &[u8; 32], message: &[u8]) -> [u8; 32] {
-    let hash = Sha512::new().chain_update(r).chain_update(public_key).chain_update(message).finalize();
+    let mut head = [0; 64];
+    head[..32].copy_from_slice(r);
+    head[32..].copy_from_slice(public_key);
+    let hash = Sha512::new().chain_update(head).chain_update(message).finalize();
     Scalar::from_bytes_mod_order_wide(&hash.into()).to_bytes()
 }
 
@@ -68,6 +72,15 @@ pub struct Digits([i16; MOST_POSITIONS]);
 impl Digits {
     /// The digits of a scalar below the group order.
     pub(crate) fn new(scalar: &[u8; 32], width: Width) -> Self {
+        // Two bodies, each with its width as a constant: the shifts and masks of all positions are known.
+        match width {
+            Width::W6 => Self::of_width(scalar, Width::W6),
+            Width::W8 => Self::of_width(scalar, Width::W8),
+        }
+    }
+
+    #[inline(always)]
+    fn of_width(scalar: &[u8; 32], width: Width) -> Self {
         debug_assert!(is_below_order(scalar));
         let (bits, top) = (width.bits(), width.positions() - 1);
         // Up to 15 bits from a place: digits of 8 bits, or what is left at the top.

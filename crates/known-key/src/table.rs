@@ -37,6 +37,14 @@ impl<E> Table<E> {
         self.entries.len() * size_of::<E>()
     }
 
+    /// Reads a little of every entry that the digits look up, so that the caches fetch them all at once. In the sum's
+    /// loop the processor sees no further than to the next entry, and would wait for each.
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    #[inline(always)]
+    pub(crate) fn fetch(&self, digits: &Digits, glance: impl Fn(&E) -> u32) -> u32 {
+        (0..self.width.positions()).fold(0, |seen, position| seen ^ glance(self.multiple(position, digits).entry))
+    }
+
     /// `digit * 2^(bits * position)` times the point.
     #[inline(always)]
     pub(crate) fn multiple(&self, position: usize, digits: &Digits) -> Multiple<'_, E> {

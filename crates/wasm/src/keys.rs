@@ -1,6 +1,6 @@
 //! The signing keys of a manifest.
 
-use keyward_core::{Environment, Manifest, PublicKey, Verifier};
+use keyward_core::{Accelerator, Environment, Manifest, PublicKey, Verifier};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
@@ -10,7 +10,11 @@ use crate::{
 
 /// Whose signatures count: the signing keys of a manifest that a pinned root has signed.
 #[wasm_bindgen]
-pub struct KeySet(pub(crate) keyward_core::KeySet);
+pub struct KeySet {
+    pub(crate) set: keyward_core::KeySet,
+    /// A host that verifies many keys gets faster at it.
+    signatures: Accelerator,
+}
 
 #[wasm_bindgen]
 impl KeySet {
@@ -20,25 +24,26 @@ impl KeySet {
     pub fn open(manifest: &str, roots: Vec<String>, now: f64) -> Result<KeySet, JsValue> {
         let roots: Result<Vec<PublicKey>, _> = roots.iter().map(|root| PublicKey::parse(root.trim())).collect();
         let roots = roots.map_err(|cause| error("argument", &cause))?;
-        Manifest::open(manifest, &roots, moment(now)?).map(Self).map_err(|cause| error("manifest", &cause))
+        let set = Manifest::open(manifest, &roots, moment(now)?).map_err(|cause| error("manifest", &cause))?;
+        Ok(Self { set, signatures: Accelerator::default() })
     }
 
     /// The URL of the origin that issued the keys.
     #[wasm_bindgen(getter)]
     pub fn issuer(&self) -> String {
-        self.0.manifest().iss.clone()
+        self.set.manifest().iss.clone()
     }
 
     /// The version of the manifest, which only ever grows.
     #[wasm_bindgen(getter)]
     pub fn version(&self) -> f64 {
-        self.0.manifest().version as f64
+        self.set.manifest().version as f64
     }
 
     /// Unix seconds from which the manifest counts no more.
     #[wasm_bindgen(getter)]
     pub fn expires(&self) -> f64 {
-        self.0.manifest().exp as f64
+        self.set.manifest().exp as f64
     }
 
     /// Whether the key's signature holds: a genuine key, which may yet be revoked, suspended or expired.
@@ -47,7 +52,7 @@ impl KeySet {
     pub fn authenticate(&self, key: &ApiKey, now: f64) -> Result<(), JsValue> {
         // The environment and the status are no part of this question.
         let statuses = keyward_core::Replica::new(Vec::new());
-        let verifier = Verifier::new(&self.0, &statuses, key.parsed()?.environment());
+        let verifier = Verifier::new(&self.set, &statuses, key.parsed()?.environment()).with_signatures(&self.signatures);
         verifier.authenticate(&key.parsed()?, moment(now)?).map(drop).map_err(refusal)
     }
 
@@ -62,7 +67,7 @@ impl KeySet {
         now: f64,
     ) -> Result<VerifiedKey, JsValue> {
         let environment = Environment::parse(environment).ok_or_else(|| error("argument", &"an environment is live or test"))?;
-        let verifier = Verifier::new(&self.0, statuses, environment);
+        let verifier = Verifier::new(&self.set, statuses, environment).with_signatures(&self.signatures);
         verifier.verify(&key.parsed()?, moment(now)?).map(VerifiedKey).map_err(refusal)
     }
 }

@@ -55,7 +55,7 @@ impl Policy {
     ///
     /// @throws {KeywardError} `policy` where it isn't genuine, or is another one
     pub fn open(text: &str, number: u32, keys: &KeySet, now: f64) -> Result<Policy, JsValue> {
-        let policy = keyward_core::Policy::open(text, PolicyNumber(number), &keys.0, moment(now)?);
+        let policy = keyward_core::Policy::open(text, PolicyNumber(number), &keys.set, moment(now)?);
         policy.map(Self).map_err(|cause| error("policy", &cause))
     }
 

@@ -32,7 +32,7 @@ impl StatusLists {
     pub fn add(&mut self, number: u32, text: &str, keys: &KeySet, now: f64) -> Result<(), JsValue> {
         let fault = |message: &dyn std::fmt::Display| error("status_list", message);
         let now = moment(now)?;
-        let claims: StatusListClaims = keys.0.open(text, now).map_err(|cause| fault(&cause))?;
+        let claims: StatusListClaims = keys.set.open(text, now).map_err(|cause| fault(&cause))?;
         if claims.sub != format!("{}/status-lists/{number}", keys.issuer()) {
             return Err(fault(&"another list than the one asked for"));
         }

@@ -13,10 +13,11 @@ mod wasm;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bench::{Bench, Part};
 use clap::{Parser, Subcommand};
 use products::{Product, Profile};
+use wasm::{Flavour, Module};
 
 /// Keyward's own commands: build it, run it, test it, measure it
 #[derive(Debug, Parser)]
@@ -37,6 +38,12 @@ enum Task {
         /// Build the binary as it is released
         #[arg(long)]
         release: bool,
+        /// Build the edge without vector instructions, into a folder of its own
+        #[arg(long)]
+        plain: bool,
+        /// Build the edge with dalek alone, without tables for known keys, into a folder of its own
+        #[arg(long)]
+        dalek: bool,
     },
     /// Run everything here: origin on 127.0.0.1:8080, edge on 127.0.0.1:8787, and an echo service behind it
     Up {
@@ -96,8 +103,15 @@ fn main() -> ExitCode {
 fn perform(task: Task) -> Result<()> {
     match task {
         Task::Setup => setup::all(),
-        Task::Build { products, release } => {
+        Task::Build { products, release, plain, dalek } => {
             setup::all()?;
+            if plain || dalek {
+                ensure!(products == [Product::Edge], "--plain and --dalek are for the edge alone: cargo xtask build edge --plain");
+                let flavour = Flavour { vectors: !plain, tables: !dalek };
+                wasm::build(Module::Edge, flavour)?;
+                println!("{}", Module::Edge.folder(flavour)?.display());
+                return Ok(());
+            }
             let products = if products.is_empty() { &products::ALL[..] } else { &products };
             products::build(products, if release { Profile::Release } else { Profile::Dev })
         }

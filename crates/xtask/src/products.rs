@@ -5,7 +5,7 @@ use clap::ValueEnum;
 
 use crate::{
     shell::{cargo, npm_program, root, run, run_quietly, step},
-    wasm::{self, Module},
+    wasm::{self, Flavour, Module},
 };
 
 /// Something to build.
@@ -41,11 +41,11 @@ pub(crate) fn build(products: &[Product], profile: Profile) -> Result<()> {
     for product in products {
         match product {
             Product::Keyward => step("keyward: compiled", || keyward(profile))?,
-            Product::Edge => wasm::build(Module::Edge)?,
+            Product::Edge => wasm::build(Module::Edge, Flavour::SHIPPED)?,
             Product::Www => www()?,
             Product::Vectors => {
-                wasm::build(Module::NodeVectors)?;
-                wasm::build(Module::WorkerdVectors)?;
+                wasm::build(Module::NodeVectors, Flavour::SHIPPED)?;
+                wasm::build(Module::WorkerdVectors, Flavour::SHIPPED)?;
             }
         }
     }
@@ -62,7 +62,7 @@ fn keyward(profile: Profile) -> Result<()> {
 }
 
 fn www() -> Result<()> {
-    wasm::build(Module::Browser)?;
+    wasm::package()?;
     step("pages: type-checked and bundled", || {
         run_quietly(npm_program("typescript/bin/tsc").args(["--noEmit", "--project", "www"]))?;
         run_quietly(npm_program("vite/bin/vite.js").args(["build", "--logLevel", "warn"]).arg(root().join("www"))).map(drop)

@@ -1,7 +1,7 @@
 //! Ten limbs of alternately 26 and 25 bits, for machines whose widest product is 32 x 32 -> 64 bits. The representation
 //! is that of Bernstein, "Curve25519: new Diffie-Hellman speed records" (PKC 2006), section 4, with unsigned integers.
 
-use super::{Field, Ring, bits, constants, put_bits};
+use super::{Field, Ring, bits, bytes, constants, words};
 use core::ops::{Add, Mul, Sub};
 
 /// A number modulo p: the sum of `limb[i] * 2^BIT[i]`.
@@ -37,11 +37,16 @@ impl Fe26 {
         self.0.iter().zip(TIGHT).all(|(limb, tight)| *limb <= units * tight)
     }
 
+    /// 2.
+    #[cfg(any(test, all(target_arch = "wasm32", target_feature = "simd128")))]
+    pub(crate) const TWO: Self = Self([2, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+
     const fn decode(bytes: &[u8; 32]) -> Self {
+        let words = words(bytes);
         let mut limbs = [0; 10];
         let mut i = 0;
         while i < 10 {
-            limbs[i] = bits(bytes, BIT[i], width(i)) as u32;
+            limbs[i] = bits(&words, BIT[i], width(i)) as u32;
             i += 1;
         }
         Self(limbs)
@@ -61,7 +66,8 @@ impl Ring for Fe26 {
 impl Add for Fe26 {
     type Output = Self;
 
-    #[inline(always)]
+    #[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), inline(never))]
+    #[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), inline(always))]
     fn add(mut self, other: Self) -> Self {
         for i in 0..10 {
             self.0[i] += other.0[i];
@@ -73,7 +79,8 @@ impl Add for Fe26 {
 impl Sub for Fe26 {
     type Output = Self;
 
-    #[inline(always)]
+    #[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), inline(never))]
+    #[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), inline(always))]
     fn sub(mut self, other: Self) -> Self {
         debug_assert!(other.within(1), "only a tight number is below 2p in every limb");
         for i in 0..10 {
@@ -158,10 +165,6 @@ impl Field for Fe26 {
             z[i] &= (1 << width(i)) - 1;
         }
         z[9] &= (1 << 25) - 1;
-        let mut bytes = [0; 32];
-        for i in 0..10 {
-            put_bits(&mut bytes, BIT[i], u64::from(z[i]));
-        }
-        bytes
+        bytes((0..10).map(|i| (BIT[i], u64::from(z[i]))))
     }
 }

@@ -1,7 +1,7 @@
 //! Five limbs of 51 bits, for machines with a 64 x 64 -> 128 bit product. The representation is that of Bernstein, Duif,
 //! Lange, Schwabe and Yang, "High-speed high-security signatures" (CHES 2011), section 3.
 
-use super::{Field, Ring, bits, constants, put_bits};
+use super::{Field, Ring, bits, bytes, constants, words};
 use core::ops::{Add, Mul, Sub};
 
 /// A number modulo p: the sum of `limb[i] * 2^(51 i)`.
@@ -23,10 +23,11 @@ impl Fe51 {
     }
 
     const fn decode(bytes: &[u8; 32]) -> Self {
+        let words = words(bytes);
         let mut limbs = [0; 5];
         let mut i = 0;
         while i < 5 {
-            limbs[i] = bits(bytes, 51 * i, 51);
+            limbs[i] = bits(&words, 51 * i, 51);
             i += 1;
         }
         Self(limbs)
@@ -130,10 +131,6 @@ impl Field for Fe51 {
             z[i] &= MASK;
         }
         z[4] &= MASK;
-        let mut bytes = [0; 32];
-        for (i, limb) in z.into_iter().enumerate() {
-            put_bits(&mut bytes, 51 * i, limb);
-        }
-        bytes
+        bytes((0..5).map(|i| (51 * i, z[i])))
     }
 }

@@ -7,7 +7,7 @@
 //! whole numbers. Beside f and g run d and e with `d * x = f` and `e * x = g` modulo p: in the end d is the inverse, up
 //! to f's sign.
 
-use super::{bits, put_bits};
+use super::{bits, bytes, words};
 
 /// A number in nine limbs of 30 bits. All but the top one are in [0, 2^30), the top one has the sign.
 type Signed30 = [i32; 9];
@@ -41,8 +41,9 @@ struct Matrix {
 /// The inverse modulo p of a number below p; 0 for 0.
 #[inline(never)]
 pub(super) fn invert(x: &[u8; 32]) -> [u8; 32] {
+    let x = words(x);
     let mut f = P;
-    let mut g: Signed30 = core::array::from_fn(|i| bits(x, 30 * i, 30) as i32);
+    let mut g: Signed30 = core::array::from_fn(|i| bits(&x, 30 * i, 30) as i32);
     let mut d: Signed30 = [0; 9];
     let mut e: Signed30 = [1, 0, 0, 0, 0, 0, 0, 0, 0];
     let mut eta = -1;
@@ -69,35 +70,37 @@ pub(super) fn invert(x: &[u8; 32]) -> [u8; 32] {
 
 /// Thirty division steps on the low words of f (odd) and g. `eta` is the paper's -delta.
 fn thirty_steps(mut eta: i32, mut f: u32, mut g: u32) -> (i32, Matrix) {
-    // Unsigned and wrapping: halves of f's row are never taken, and the low 30 bits are all that counts of f and g.
-    let (mut u, mut v, mut q, mut r) = (1_u32, 0_u32, 0_u32, 1_u32);
+    // Unsigned and wrapping: halves of f's row are never taken, and the low 30 bits are all that counts of f and g. Each
+    // row is one word, the second entry times 2^32 plus the first, so that whatever is done to a row is done once.
+    let (mut uv, mut qr) = (1_u64, 1_u64 << 32);
     let mut left = 30;
     loop {
         // Steps at even g halve it: as many at once as g has trailing zeros. Doubling f's row instead of halving g's
         // keeps the matrix integer.
         let zeros = (g | (u32::MAX << left)).trailing_zeros();
         g >>= zeros;
-        u <<= zeros;
-        v <<= zeros;
+        uv <<= zeros;
         eta -= zeros as i32;
         left -= zeros;
         if left == 0 {
-            let [u, v, q, r] = [u, v, q, r].map(|entry| entry as i32);
+            let entries = |row: u64| {
+                let first = row as i32;
+                (first, (row.wrapping_sub(first as u64) >> 32) as i32)
+            };
+            let ((u, v), (q, r)) = (entries(uv), entries(qr));
             return (eta, Matrix { u, v, q, r });
         }
         if eta < 0 {
             eta = -eta;
             (f, g) = (g, f.wrapping_neg());
-            (u, q) = (q, u.wrapping_neg());
-            (v, r) = (r, v.wrapping_neg());
+            (uv, qr) = (qr, uv.wrapping_neg());
         }
         // Until eta runs out or the steps do, each step at odd g adds f. A multiple w of f that clears as many of g's
         // low bits does them all: w = -g/f, and -1/f is f (f^2 - 2) modulo 2^6 for every odd f.
         let clear = left.min(eta as u32 + 1).min(6);
         let w = f.wrapping_mul(f.wrapping_mul(f).wrapping_sub(2)).wrapping_mul(g) & ((1 << clear) - 1);
         g = g.wrapping_add(f.wrapping_mul(w));
-        q = q.wrapping_add(u.wrapping_mul(w));
-        r = r.wrapping_add(v.wrapping_mul(w));
+        qr = qr.wrapping_add(uv.wrapping_mul(u64::from(w)));
     }
 }
 
@@ -178,10 +181,6 @@ fn carry(d: &mut Signed30) {
 }
 
 fn encode(limbs: Signed30) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    for (i, limb) in limbs.into_iter().enumerate() {
-        debug_assert!(limb >= 0);
-        put_bits(&mut bytes, 30 * i, limb as u64);
-    }
-    bytes
+    debug_assert!(limbs.iter().all(|limb| *limb >= 0));
+    bytes((0..9).map(|i| (30 * i, limbs[i] as u64)))
 }

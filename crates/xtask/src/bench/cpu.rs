@@ -13,6 +13,11 @@ pub(super) fn used(process: u32) -> Result<f64> {
     Ok(nanoseconds as f64 / 1000.0)
 }
 
+/// Microseconds of CPU that the process's main thread has used: where workerd runs scripts, so what a request waits for.
+pub(super) fn used_by_main(process: u32) -> Result<f64> {
+    thread(Path::new(&format!("/proc/{process}/task/{process}"))).map(|nanoseconds| nanoseconds as f64 / 1000.0)
+}
+
 /// Nanoseconds of one thread.
 fn thread(folder: &Path) -> Result<u64> {
     let text = fs::read_to_string(folder.join("schedstat"))?;

@@ -23,8 +23,8 @@ pub(crate) enum Bench {
     Size,
     /// What a shard of the status list weighs, against the least that its information can
     Status,
-    /// What checking a key costs at the edge: its signature against other implementations, and whole requests against a
-    /// worker that passes everything through (`--only` for one of these)
+    /// What checking a key costs at the edge: its signature against other implementations, the first requests of an
+    /// isolate, and whole requests against a worker that passes everything through (`--only` for one of these)
     Edge,
     /// Keys created a second, against rows committed one by one by the same Postgres
     Origin,

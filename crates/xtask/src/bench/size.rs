@@ -1,4 +1,4 @@
-//! What the edge weighs.
+//! What the edge and the browser package weigh, and how much of it is the verifier for known keys.
 
 use std::{
     fs,
@@ -7,43 +7,44 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use keyward_tests::Artefacts;
 
 use super::Line;
-use crate::products::{self, Product, Profile};
+use crate::wasm::{self, Flavour, Module};
 
 /// What the edge may weigh at most, compressed: it is loaded wherever a first request comes.
 const BUDGET: f64 = 300_000.0;
 /// And as it is: every isolate holds it.
 const RAW_BUDGET: f64 = 1_000_000.0;
+/// What the edge may weigh at most, compressed, beyond what it would with dalek alone.
+const TABLES_BUDGET: f64 = 10_000.0;
 
 pub(super) fn run() -> Result<()> {
-    products::build(&[Product::Edge], Profile::Dev)?;
-    let wasm = Artefacts::locate()?.edge.join("glue_bg.wasm");
-    let bytes = fs::read(&wasm)?;
-    let compressed = gzip(&bytes)?.len() as f64;
-    Line {
-        name: "size.edge.gzip",
-        against: "a budget of 300 kB",
-        ratio: BUDGET / compressed,
-        value: compressed,
-        peer: BUDGET,
-        unit: "bytes",
-        runtime: "gzip -9",
+    for (vectors, name) in [(true, "size.edge"), (false, "size.edge.plain")] {
+        let ours = Flavour { vectors, tables: true };
+        let [compressed, raw] = module(Module::Edge, ours)?;
+        let [with_dalek_alone, _] = module(Module::Edge, Flavour { tables: false, ..ours })?;
+        line(&format!("{name}.gzip"), "a budget of 300 kB", BUDGET, compressed);
+        line(&format!("{name}.raw"), "a budget of 1 MB", RAW_BUDGET, raw);
+        line(&format!("{name}.gzip.tables"), "a budget of 10 kB over dalek alone", TABLES_BUDGET, compressed - with_dalek_alone);
     }
-    .print();
-    let raw = bytes.len() as f64;
-    Line {
-        name: "size.edge.raw",
-        against: "a budget of 1 MB",
-        ratio: RAW_BUDGET / raw,
-        value: raw,
-        peer: RAW_BUDGET,
-        unit: "bytes",
-        runtime: "none",
+    wasm::package()?;
+    for (vectors, name) in [(true, "size.browser.gzip"), (false, "size.browser.plain.gzip")] {
+        let [compressed, _] = module(Module::Browser, Flavour { vectors, ..Flavour::SHIPPED })?;
+        line(name, "a budget of 300 kB", BUDGET, compressed);
     }
-    .print();
     Ok(())
+}
+
+fn line(name: &str, against: &str, budget: f64, value: f64) {
+    let runtime = if name.ends_with("raw") { "none" } else { "gzip -9" };
+    Line { name, against, ratio: budget / value, value, peer: budget, unit: "bytes", runtime }.print();
+}
+
+/// A module's bytes, compressed and as they are.
+fn module(module: Module, flavour: Flavour) -> Result<[f64; 2]> {
+    wasm::build(module, flavour)?;
+    let bytes = fs::read(module.folder(flavour)?.join(format!("{}_bg.wasm", module.name())))?;
+    Ok([gzip(&bytes)?.len() as f64, bytes.len() as f64])
 }
 
 fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {

@@ -17,25 +17,25 @@ const VECTORS_ENTRY: &str = include_str!("vectors.js");
 /// Writes the bindings of `compiled` into `folder`.
 pub(super) fn generate(module: Module, compiled: &Path, folder: &Path) -> Result<()> {
     let mut bindgen = Bindgen::new();
-    bindgen.input_path(compiled).remove_producers_section(true);
+    bindgen.input_path(compiled).out_name(module.name()).remove_producers_section(true);
     match module {
         Module::Edge => {
             // The abort handler and the reset function let the entry start over after a panic.
             bindgen.module(true)?.typescript(false).reset_state_function(true).force_enable_abort_handler(true);
-            bindgen.out_name("glue").generate(folder)?;
+            bindgen.generate(folder)?;
             edge_entry(folder)
         }
         Module::Browser => {
             bindgen.web(true)?.omit_default_module_path(false).typescript(true);
-            bindgen.out_name("keyward").generate(folder)
+            bindgen.generate(folder)
         }
         Module::NodeVectors => {
             bindgen.nodejs_module(true)?.typescript(false);
-            bindgen.out_name("keyward").generate(folder)
+            bindgen.generate(folder)
         }
         Module::WorkerdVectors => {
             bindgen.module(true)?.typescript(false);
-            bindgen.out_name("keyward").generate(folder)?;
+            bindgen.generate(folder)?;
             plain_import(&folder.join("keyward.js"))?;
             Ok(fs::write(folder.join("index.js"), VECTORS_ENTRY)?)
         }

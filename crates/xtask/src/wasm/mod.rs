@@ -2,6 +2,7 @@
 
 mod bindgen;
 mod optimise;
+mod package;
 
 use std::{
     fs,
@@ -11,14 +12,33 @@ use std::{
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
+pub(crate) use package::package;
+
 use crate::shell::{cargo, root, run, step};
 
 /// What turns a crate into modules: when any of it changes, they are made anew.
 const RECIPE: [&str; 5] =
     [include_str!("mod.rs"), include_str!("bindgen.rs"), include_str!("optimise.rs"), include_str!("entry.js"), include_str!("vectors.js")];
 
-/// V8 has had 128-bit vectors since 2021, workerd and browsers with it; verification by tables is twice as fast with them.
-const VECTORS: &str = "-C target-feature=+simd128";
+/// How a module is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flavour {
+    /// With 128-bit vectors: V8 has had them since 2021, workerd and browsers with it, and verification by tables is
+    /// twice as fast with them.
+    pub(crate) vectors: bool,
+    /// With tables for known keys; without, signatures are verified by dalek alone.
+    pub(crate) tables: bool,
+}
+
+impl Flavour {
+    /// What is shipped, and put where everything looks for it. Every other flavour has a folder of its own.
+    pub(crate) const SHIPPED: Self = Self { vectors: true, tables: true };
+
+    /// What its folder's name has in addition.
+    fn suffix(self) -> String {
+        format!("{}{}", if self.tables { "" } else { "-dalek" }, if self.vectors { "" } else { "-plain" })
+    }
+}
 
 /// A module's crate and what it is made into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,50 +71,73 @@ impl Module {
         }
     }
 
+    /// What its files are called: `name.js` and `name_bg.wasm`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Edge => "glue",
+            Self::Browser | Self::NodeVectors | Self::WorkerdVectors => "keyward",
+            Self::Bench => "keyward_bench",
+        }
+    }
+
     /// Where it is put.
-    pub(crate) fn folder(self) -> Result<PathBuf> {
-        Ok(match self {
-            Self::Edge => keyward_tests::target_dir()?.join("wasm/edge"),
-            Self::Browser => root().join("www/src/pkg"),
-            Self::NodeVectors => keyward_tests::target_dir()?.join("wasm/vectors-node"),
-            Self::WorkerdVectors => keyward_tests::target_dir()?.join("wasm/vectors-workerd"),
-            Self::Bench => keyward_tests::target_dir()?.join("wasm/bench"),
-        })
+    pub(crate) fn folder(self, flavour: Flavour) -> Result<PathBuf> {
+        let name = match self {
+            Self::Edge => "edge",
+            Self::Browser if flavour == Flavour::SHIPPED => return Ok(root().join("www/src/pkg")),
+            Self::Browser => "browser",
+            Self::NodeVectors => "vectors-node",
+            Self::WorkerdVectors => "vectors-workerd",
+            Self::Bench => "bench",
+        };
+        Ok(keyward_tests::target_dir()?.join("wasm").join(format!("{name}{}", flavour.suffix())))
     }
 }
 
 /// Compiles the crate, makes its bindings and optimises it; does the last two only when something has changed.
-pub(crate) fn build(module: Module) -> Result<()> {
-    let compiled = step(&format!("{}: compiled", module.package()), || compile(module))?;
-    let folder = module.folder()?;
+pub(crate) fn build(module: Module, flavour: Flavour) -> Result<()> {
+    let what = format!("{}{}", module.package(), flavour.suffix());
+    let compiled = step(&format!("{what}: compiled"), || compile(module, flavour))?;
+    let folder = module.folder(flavour)?;
     let stamp = folder.join(".stamp");
     let digest = digest(&compiled)?;
     if fs::read_to_string(&stamp).is_ok_and(|done| done == digest) {
         return Ok(());
     }
-    step(&format!("{}: bindings and optimisation ({module:?})", module.package()), || {
+    step(&format!("{what}: bindings and optimisation ({module:?})"), || {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder)?;
         bindgen::generate(module, &compiled, &folder)?;
         // Between the two runners of the vectors, the code is run both as it was compiled and as it is shipped.
         if module != Module::NodeVectors {
-            optimise::optimise(&folder)?;
+            optimise::optimise(&folder, flavour)?;
         }
         Ok(fs::write(&stamp, &digest)?)
     })
 }
 
 /// The crate as a `.wasm` without bindings.
-fn compile(module: Module) -> Result<PathBuf> {
+fn compile(module: Module, flavour: Flavour) -> Result<PathBuf> {
     let package = module.package();
+    let mut target = keyward_tests::target_dir()?;
+    if flavour != Flavour::SHIPPED {
+        // Apart: Cargo writes all flavours of a module to the same place, and takes a new one for the old one there.
+        target.push(format!("flavour{}", flavour.suffix()));
+    }
+    let features = module.features().iter().copied().chain(flavour.tables.then_some("known-key"));
     run(cargo()
         .args(["build", "--quiet", "--lib", "--profile", "wasm", "--target", "wasm32-unknown-unknown", "-p", package])
-        .args(module.features().iter().flat_map(|feature| ["--features", feature]))
+        .args(["--no-default-features", "--features", &features.collect::<Vec<_>>().join(",")])
+        .arg("--target-dir")
+        .arg(&target)
         // Flags for the developer's own machine would change what is deployed.
         .env_remove("RUSTFLAGS")
-        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", VECTORS))?;
+        .env(
+            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+            format!("-C target-feature={}simd128", if flavour.vectors { '+' } else { '-' }),
+        ))?;
     let name = package.replace('-', "_");
-    Ok(keyward_tests::target_dir()?.join("wasm32-unknown-unknown/wasm").join(name).with_extension("wasm"))
+    Ok(target.join("wasm32-unknown-unknown/wasm").join(name).with_extension("wasm"))
 }
 
 /// Of everything that the result depends on.

@@ -4,22 +4,16 @@ use std::{fs, path::Path};
 
 use anyhow::{Result, ensure};
 
+use super::Flavour;
 use crate::shell::{npm_program, run_quietly};
 
-/// What rustc and wasm-bindgen make use of; V8 has had them all for years.
-const FEATURES: [&str; 8] = [
-    "bulk-memory",
-    "exception-handling",
-    "multivalue",
-    "mutable-globals",
-    "nontrapping-float-to-int",
-    "reference-types",
-    "sign-ext",
-    "simd",
-];
+/// What rustc and wasm-bindgen make use of; V8 has had them all for years. In a flavour with vectors, `simd` too: where
+/// a module has what isn't named, it is refused.
+const FEATURES: [&str; 7] =
+    ["bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
 
 /// Optimises every module of the folder in place.
-pub(super) fn optimise(folder: &Path) -> Result<()> {
+pub(super) fn optimise(folder: &Path, flavour: Flavour) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "wasm") {
@@ -28,7 +22,7 @@ pub(super) fn optimise(folder: &Path) -> Result<()> {
             run_quietly(
                 npm_program("binaryen/bin/wasm-opt")
                     .args(["-O3", "--strip-producers"])
-                    .args(FEATURES.map(|feature| format!("--enable-{feature}")))
+                    .args(FEATURES.into_iter().chain(flavour.vectors.then_some("simd")).map(|feature| format!("--enable-{feature}")))
                     .arg("-o")
                     .arg(&smaller)
                     .arg(&path),

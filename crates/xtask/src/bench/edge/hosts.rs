@@ -20,13 +20,13 @@ pub(super) enum Host {
     /// Reads a line for each slot.
     Piped { runtime: &'static str, child: Child, input: ChildStdin, output: BufReader<ChildStdout> },
     /// Gets a request for each slot.
-    Workerd { edge: Edge, connection: Connection },
+    Workerd { edge: Box<Edge>, connection: Connection },
 }
 
 impl Host {
     /// All of them.
     pub(super) async fn start(slots: &Slots) -> Result<[Self; 3]> {
-        let edge = Edge::start(EdgeConfig::plain(slots.modules.clone())).await?;
+        let edge = Box::new(Edge::start(EdgeConfig::plain(slots.modules.clone())).await?);
         let connection = Connection::open(edge.addresses()[0]).await?;
         let mut node = Command::new("node");
         node.arg(slots.modules.join("node.mjs"));
@@ -64,7 +64,7 @@ impl Host {
                 ensure!(answer == "done\n", "{name} in {runtime} failed");
             }
             Self::Workerd { connection, .. } => {
-                let answer = connection.send(&Request::get(&format!("/?name={name}&count={count}"))).await?;
+                let answer = connection.send(&Request::get(format!("/?name={name}&count={count}"))).await?;
                 ensure!(answer.status == 200, "{name} in workerd: {}", answer.text());
             }
         }

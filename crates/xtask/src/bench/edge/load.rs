@@ -82,7 +82,7 @@ impl Load {
         let (answers, refused) = (number("answers")?, number("refused")?);
         let wrong = if permitted { refused } else { answers - refused };
         ensure!(answers > 0 && wrong == 0 && number("broken")? == 0, "wrong answers, or none: {result}");
-        keys.next += usize::try_from(answers)?;
+        keys.next += usize::try_from(number("shown")?)?;
         Ok(answers as f64)
     }
 }

@@ -1,6 +1,7 @@
-//! What checking a key costs at the edge. `verify` compares verifications by themselves, `requests`
-//! whole requests; `figures` says what was to be reached.
+//! What checking a key costs at the edge. `verify` compares verifications by themselves, `cold_start` the first requests
+//! of an isolate, `requests` whole requests; `figures` says what was to be reached.
 
+mod cold_start;
 mod figures;
 mod hosts;
 mod load;
@@ -17,6 +18,8 @@ use figures::Figures;
 pub(crate) enum Part {
     /// Verifications by themselves, warm hits and refusals: in workerd, Node and natively, against other implementations
     Verify,
+    /// The first requests of a fresh isolate, against the same edge without tables
+    ColdStart,
     /// Whole requests under load, against a worker that passes everything through
     Requests,
 }
@@ -28,6 +31,7 @@ pub(super) async fn run(parts: &[Part]) -> Result<()> {
     for part in parts {
         match part {
             Part::Verify => verify::run(&mut figures).await?,
+            Part::ColdStart => cold_start::run(&mut figures).await?,
             Part::Requests => requests::run(&mut figures).await?,
         }
     }

@@ -13,7 +13,7 @@ use keyward_tests::target_dir;
 use crate::{
     setup,
     shell::{cargo, npm_program, run, run_quietly, step},
-    wasm::{self, Module},
+    wasm::{self, Flavour, Module},
 };
 
 /// What was built.
@@ -32,9 +32,9 @@ pub(super) fn build() -> Result<Slots> {
     step("keyward-bench: compiled", || {
         run(cargo().args(["build", "--quiet", "--release", "-p", PACKAGE, "--bin", PACKAGE, "--features", "peers"]))
     })?;
-    wasm::build(Module::Bench)?;
+    wasm::build(Module::Bench, Flavour::SHIPPED)?;
     // As browsers get it: the bindings take a compiled module.
-    wasm::build(Module::Browser)?;
+    wasm::build(Module::Browser, Flavour::SHIPPED)?;
     let scripts = setup::peers()?;
     let modules = target_dir()?.join("bench/slots");
     step("peers: bundled", || {
@@ -47,8 +47,8 @@ pub(super) fn build() -> Result<Slots> {
         for name in ["slots.js", "sodium.js", "warm.js", "node.mjs"] {
             copy(&scripts.join(name), &modules.join(name))?;
         }
-        modules_of(&Module::Bench.folder()?, &modules)?;
-        modules_of(&Module::Browser.folder()?, &modules.join("keyward"))?;
+        modules_of(&Module::Bench.folder(Flavour::SHIPPED)?, &modules)?;
+        modules_of(&Module::Browser.folder(Flavour::SHIPPED)?, &modules.join("keyward"))?;
         // For Node, to which a .js is no module otherwise.
         Ok(fs::write(modules.join("package.json"), r#"{"type":"module"}"#)?)
     })?;

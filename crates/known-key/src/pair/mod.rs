@@ -5,16 +5,18 @@
 //! limbs of both are the low half and the odd ones the high half, which is what `extmul_low` and `extmul_high`
 //! multiply: two 32 x 32 -> 64 bit products each.
 
+mod packed;
+
+pub use packed::Packed;
+
 use crate::{
-    field::{Fe26, Ring, TIGHT26, TWO_P26},
-    point::{Extended, Niels},
-    table::Multiple,
+    field::{Fe26, Field, Ring, SideBySide, TIGHT26, TWO_P26},
+    point::{Extended, encode},
 };
 use core::{
     arch::wasm32::{
         i32x4_add, i32x4_sub, i64x2_add, i64x2_shl, i64x2_sub, u32x4, u32x4_all_true, u32x4_extract_lane, u32x4_le, u32x4_mul,
         u32x4_shuffle, u32x4_splat, u64x2_extmul_high_u32x4, u64x2_extmul_low_u32x4, u64x2_shr, u64x2_splat, v128, v128_and,
-        v128_bitselect,
     },
     hint::black_box,
     ops::{Add, Mul, Sub},
@@ -22,7 +24,7 @@ use core::{
 
 /// Two numbers modulo p.
 #[derive(Clone, Copy, Debug)]
-pub struct Pair([v128; 5]);
+pub(crate) struct Pair([v128; 5]);
 
 /// The same ten limbs for both numbers.
 const fn twice(limbs: &[u32; 10]) -> [v128; 5] {
@@ -39,7 +41,7 @@ const TWO_P: [v128; 5] = twice(&TWO_P26);
 
 impl Pair {
     /// The two numbers.
-    pub fn split(&self) -> [Fe26; 2] {
+    pub(crate) fn split(&self) -> [Fe26; 2] {
         let v = &self.0;
         [
             Fe26(core::array::from_fn(|i| match i % 2 {
@@ -61,12 +63,34 @@ impl Pair {
 }
 
 impl Extended<Pair> {
-    /// The two points.
+    /// The encoding of the two points' sum.
     // Out of line: inlined, it lets LLVM keep single lanes instead of vectors all the way through the sum's loop.
     #[inline(never)]
-    pub fn split(&self) -> [Extended<Fe26>; 2] {
-        let [x, y, z, t] = [self.x, self.y, self.z, self.t].map(|pair| pair.split());
-        core::array::from_fn(|i| Extended { x: x[i], y: y[i], z: z[i], t: t[i] })
+    pub(crate) fn compress_sum(&self) -> [u8; 32] {
+        let [xy, z] = self.sum_of_both();
+        let [z, _] = z.split();
+        let [x, y] = (xy * Pair::both(&z.invert())).split();
+        encode(x, y)
+    }
+}
+
+impl SideBySide for Pair {
+    fn both(number: &Fe26) -> Self {
+        Self(twice(&number.0))
+    }
+
+    #[inline(always)]
+    fn swapped(self) -> Self {
+        Self(self.0.map(|v| u32x4_shuffle::<1, 0, 3, 2>(v, v)))
+    }
+
+    #[inline(always)]
+    fn transposed(self, other: Self) -> [Self; 2] {
+        let (v, w) = (&self.0, &other.0);
+        [
+            Self(core::array::from_fn(|j| u32x4_shuffle::<0, 4, 2, 6>(v[j], w[j]))),
+            Self(core::array::from_fn(|j| u32x4_shuffle::<1, 5, 3, 7>(v[j], w[j]))),
+        ]
     }
 }
 
@@ -179,66 +203,9 @@ fn carry(mut z: [v128; 10]) -> Pair {
     tight
 }
 
-/// A point of a table as vectors, packed: the first eight limbs of its three numbers in two vectors each, and their last
-/// two limbs in the two vectors left. 128 bytes, two cache lines.
-#[derive(Clone, Copy, Debug)]
-pub struct Packed {
-    /// (y + x)/2 and (y - x)/2.
-    halves: [[v128; 2]; 2],
-    minus_dxy: [v128; 2],
-    /// Limbs 8 and 9 of (y + x)/2, then of (y - x)/2.
-    halves_end: v128,
-    /// Limbs 8 and 9 of -dxy, then zeros.
-    minus_dxy_end: v128,
-}
-
-impl From<Niels<Fe26>> for Packed {
-    fn from(point: Niels<Fe26>) -> Self {
-        let (sum, difference, product) = (point.half_sum.0, point.half_difference.0, point.minus_dxy.0);
-        let first_eight = |limbs: [u32; 10]| {
-            let [a, b, c, d, e, f, g, h, ..] = limbs;
-            [u32x4(a, b, c, d), u32x4(e, f, g, h)]
-        };
-        Self {
-            halves: [first_eight(sum), first_eight(difference)],
-            minus_dxy: first_eight(product),
-            halves_end: u32x4(sum[8], sum[9], difference[8], difference[9]),
-            minus_dxy_end: u32x4(product[8], product[9], 0, 0),
-        }
-    }
-}
-
-impl Packed {
-    /// Two points side by side, each negated where its multiple says so: -x for x exchanges sum and difference, and
-    /// negates the product.
-    #[inline(always)]
-    pub(crate) fn pair(first: Multiple<'_, Self>, second: Multiple<'_, Self>) -> Niels<Pair> {
-        let low = |x: v128, y: v128| u32x4_shuffle::<0, 4, 1, 5>(x, y);
-        let high = |x: v128, y: v128| u32x4_shuffle::<2, 6, 3, 7>(x, y);
-        let zip =
-            |x: &[v128; 2], y: &[v128; 2], end: v128| Pair([low(x[0], y[0]), high(x[0], y[0]), low(x[1], y[1]), high(x[1], y[1]), end]);
-        let (x, y) = (first.entry, second.entry);
-        let (x_negative, y_negative) = (usize::from(first.negative), usize::from(second.negative));
-        // Signs are as good as random: masks, rather than branches that are mispredicted every other time.
-        let mask = |negative: bool| u32x4_splat(u32::from(negative).wrapping_neg());
-        let (x_mask, y_mask) = (mask(first.negative), mask(second.negative));
-        let end = |halves: v128, mask: v128| v128_bitselect(u32x4_shuffle::<2, 3, 0, 1>(halves, halves), halves, mask);
-        let (x_end, y_end) = (end(x.halves_end, x_mask), end(y.halves_end, y_mask));
-        let product = zip(&x.minus_dxy, &y.minus_dxy, low(x.minus_dxy_end, y.minus_dxy_end));
-        let negated = Pair::ZERO - product;
-        let mask = low(x_mask, y_mask);
-        Niels {
-            half_sum: zip(&x.halves[x_negative], &y.halves[y_negative], low(x_end, y_end)),
-            half_difference: zip(&x.halves[1 - x_negative], &y.halves[1 - y_negative], high(x_end, y_end)),
-            minus_dxy: Pair(core::array::from_fn(|j| v128_bitselect(negated.0[j], product.0[j], mask))),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::field::Field;
     use proptest::prelude::*;
 
     fn pair(first: &Fe26, second: &Fe26) -> Pair {
@@ -266,6 +233,15 @@ mod tests {
         fn sums_and_differences_too(a in up_to(1), b in up_to(1), c in up_to(1), d in up_to(1)) {
             same(pair(&a, &b) + pair(&c, &d), [a + c, b + d])?;
             same(pair(&a, &b) - pair(&c, &d), [a - c, b - d])?;
+        }
+
+        #[test]
+        fn they_change_places(a in up_to(3), b in up_to(3), c in up_to(3), d in up_to(3)) {
+            same(pair(&a, &b).swapped(), [b, a])?;
+            let [firsts, seconds] = pair(&a, &b).transposed(pair(&c, &d));
+            same(firsts, [a, c])?;
+            same(seconds, [b, d])?;
+            same(Pair::both(&a), [a, a])?;
         }
     }
 }

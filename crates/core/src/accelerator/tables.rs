@@ -1,49 +1,10 @@
-//! Verification that gets faster with use: issuer keys sign most of what a host sees, and known keys verify several
-//! times faster by tables (`keyward-known-key`).
+//! By tables (`keyward-known-key`), for the keys that are used most.
 
+use super::{AcceleratorCounters, AcceleratorSettings};
 use crate::{PublicKey, Signature, VerifySignature};
 use alloc::{boxed::Box, vec::Vec};
-use core::{cell::RefCell, num::NonZeroU32};
+use core::cell::RefCell;
 use keyward_known_key::{Base, Builder, PreparedKey};
-
-pub use keyward_known_key::Width;
-
-/// How an [`Accelerator`] trades memory for time.
-#[derive(Clone, Copy, Debug)]
-pub struct AcceleratorSettings {
-    /// How wide tables are: [`Width::W6`] takes some 170 KB for each key (and once more for all of them together),
-    /// [`Width::W8`] three times that, and a fifth less time.
-    pub width: Width,
-    /// How many keys may have tables. The least recently used one makes room.
-    pub keys: usize,
-    /// After how many sound signatures a key gets its tables. Building them costs as much as some 15 verifications by
-    /// the reference, and pays off after some 50.
-    pub after: u32,
-    /// How many positions of a table one verification may build. One takes some 15 microseconds at [`Width::W6`], four
-    /// times that at [`Width::W8`], and ten times as much in wasm that is not optimised yet.
-    pub step: usize,
-    /// One in so many fast verifications is checked against the reference.
-    pub guard: NonZeroU32,
-}
-
-impl Default for AcceleratorSettings {
-    fn default() -> Self {
-        Self { width: Width::W6, keys: 4, after: 32, step: 4, guard: NonZeroU32::new(256).expect("not zero") }
-    }
-}
-
-/// What an [`Accelerator`] has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AcceleratorCounters {
-    /// Signatures decided by tables.
-    pub fast: u64,
-    /// Signatures decided by the reference alone.
-    pub reference: u64,
-    /// Signatures decided by tables and checked against the reference.
-    pub guarded: u64,
-    /// Of those, the ones on which the two did not agree. More than zero is a defect, to be reported.
-    pub disagreements: u64,
-}
 
 /// A fast verifier for the keys that are used most, with the verdicts of [`PublicKey::verifies`]. For one thread.
 ///
@@ -217,6 +178,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::num::NonZeroU32;
     use ed25519_dalek::{Signer, SigningKey};
 
     /// The nth signer: its key, and a sound and a forged signature.
@@ -313,7 +275,7 @@ mod tests {
         let accelerator = accelerator(2, 1);
         let (key, sound, forged) = signer(1);
         // Broken tables: those of another key.
-        let wrong = PreparedKey::new(signer(2).0.as_bytes(), Width::W6).unwrap();
+        let wrong = PreparedKey::new(signer(2).0.as_bytes(), keyward_known_key::Width::W6).unwrap();
         let known = Known { key: key.clone(), progress: Progress::Ready(wrong) };
         accelerator.state.borrow_mut().keys.push(known);
 
