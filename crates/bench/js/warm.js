@@ -12,7 +12,7 @@ export function warm({ texts }) {
     text: (count) => run(count, known, (text) => text.length > 0),
     "map-get": (count) => run(count, known, (text) => map.get(text) !== undefined),
     // A gate of keyward's is to be added here, as `verify.warm`, `reject.malformed` and `reject.checksum`, with `known`,
-    // `fresh(malformed(texts))` and `fresh(damaged(texts))`.
+    // `fresh(malformed(texts))` and `fresh(damaged(texts))`; and these names to `contenders` of the harness's verify.rs.
   };
 }
 
@@ -37,7 +37,7 @@ function fresh(texts) {
 
 // A third each: too short, with another prefix, with a character that no key has.
 export function malformed(texts) {
-  const ways = [(text) => text.slice(1), (text) => `xyz${text.slice(3)}`, (text, i) => replaced(text, 10 + (i % 134), "-")];
+  const ways = [(text) => text.slice(0, -1), (text) => `sk-${text.slice(3)}`, (text, i) => replaced(text, 10 + (i % 134), "-")];
   return texts.map((text, i) => ways[i % 3](text, i));
 }
 
