@@ -14,7 +14,7 @@ mod wasm;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use bench::Bench;
+use bench::{Bench, Part};
 use clap::{Parser, Subcommand};
 use products::{Product, Profile};
 use wasm::{Flavour, Module};
@@ -64,9 +64,18 @@ enum Task {
         check: bool,
     },
     /// Measure, and print how we compare: a JSON object a line
+    ///
+    /// A line names what was measured (`name`), the peer (`against`), and how many times better we are (`ratio`); `value`
+    /// is ours and `peer` theirs, in `unit`. The bench of the edge ends with a table of its goals, on standard error.
+    #[command(
+        after_help = "Examples:\n  cargo xtask bench edge --only verify    signatures, against other implementations\n  cargo xtask bench size status"
+    )]
     Bench {
         /// What to measure; everything when nothing is named
         benches: Vec<Bench>,
+        /// Of the edge, only these parts
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<Part>,
     },
     /// Describe the origin's queries anew, in .sqlx
     Sqlx {
@@ -114,9 +123,9 @@ fn perform(task: Task) -> Result<()> {
         }
         Task::Test { fast } => checks::all(fast),
         Task::Vectors { check } => vectors::generate(check),
-        Task::Bench { benches } => {
+        Task::Bench { benches, only } => {
             setup::all()?;
-            bench::run(&benches)
+            bench::run(&benches, &only)
         }
         Task::Sqlx { check } => queries::describe(check),
         Task::Soak { name } => checks::soak(name.as_deref()),

@@ -1,6 +1,10 @@
 //! Everything that the build and the tests need beside Cargo. Each step looks first, so a second run costs nothing.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Result, ensure};
 use keyward_tests::Postgres;
@@ -40,17 +44,22 @@ fn targets() -> Result<()> {
 
 /// workerd, binaryen, Vite, TypeScript and Playwright's client, exactly as locked.
 fn npm() -> Result<()> {
-    let lock = fs::read(root().join("package-lock.json"))?;
+    locked("npm packages", &root())
+}
+
+/// The npm packages that the lock in this folder names.
+fn locked(name: &str, folder: &Path) -> Result<()> {
+    let lock = fs::read(folder.join("package-lock.json"))?;
     let digest: String = Sha256::digest(&lock).iter().map(|byte| format!("{byte:02x}")).collect();
-    let stamp = root().join("node_modules/.keyward-lock");
+    let stamp = folder.join("node_modules/.keyward-lock");
     if fs::read_to_string(&stamp).is_ok_and(|done| done == digest) {
         return Ok(());
     }
     ensure!(which("npm").is_some(), "node and npm are missing: install Node 20 or newer");
-    step("npm packages", || {
+    step(name, || {
         // None of them needs an install script; what doesn't run can do no harm.
         let mut npm = Command::new("npm");
-        run_quietly(npm.current_dir(root()).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
+        run_quietly(npm.current_dir(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
         Ok(fs::write(&stamp, digest)?)
     })
 }
@@ -74,6 +83,22 @@ fn postgres() -> Result<()> {
     })?;
     ensure!(Postgres::installed(), "install Postgres 15 or newer, or set KEYWARD_PG_BIN to the folder of its programs");
     Ok(())
+}
+
+/// The load generator of the benchmarks.
+pub(crate) fn wrk() -> Result<()> {
+    if which("wrk").is_none() {
+        ensure!(is_root() && which("apt-get").is_some(), "no wrk here: install the package `wrk`");
+        step("wrk", || apt("wrk"))?;
+    }
+    Ok(())
+}
+
+/// What the benchmarks compare with, exactly as locked. Returns its folder.
+pub(crate) fn peers() -> Result<PathBuf> {
+    let folder = root().join("crates/bench/js");
+    locked("npm packages to compare with", &folder)?;
+    Ok(folder)
 }
 
 /// A browser for the test of the pages; returns its path.

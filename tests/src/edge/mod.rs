@@ -30,6 +30,8 @@ pub struct EdgeConfig {
     pub secrets: Vec<(String, String)>,
     /// The folder of other modules to run instead of the built edge, without the bindings of `wrangler.toml`.
     pub modules: Option<PathBuf>,
+    /// The folder of another build of the edge.
+    pub build: Option<PathBuf>,
 }
 
 impl EdgeConfig {
@@ -58,13 +60,14 @@ impl EdgeConfig {
             vars: vars.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             secrets: vec![("KEYWARD_SYNC_KEY".to_owned(), origin.edge_key()?)],
             modules: None,
+            build: None,
         })
     }
 
     /// One isolate that runs the modules of this folder, and has no bindings.
     #[must_use]
     pub fn plain(modules: PathBuf) -> Self {
-        Self { isolates: 1, listen: Vec::new(), vars: Vec::new(), secrets: Vec::new(), modules: Some(modules) }
+        Self { isolates: 1, listen: Vec::new(), vars: Vec::new(), secrets: Vec::new(), modules: Some(modules), build: None }
     }
 
     /// The same with so many isolates.
@@ -104,7 +107,7 @@ impl Edge {
         ensure!(config.isolates > 0, "an edge has at least one isolate");
         ensure!(config.listen.is_empty() || config.listen.len() == config.isolates, "an address for each isolate");
         let artefacts = Artefacts::locate()?;
-        let modules = config.modules.clone().unwrap_or(artefacts.edge);
+        let modules = config.modules.clone().or_else(|| config.build.clone()).unwrap_or(artefacts.edge);
         let home = tempfile::Builder::new().prefix("keyward-edge-").tempdir()?;
         let addresses = config.listen.clone();
         let mut edge = Self { process: None, config, modules, program: artefacts.workerd, addresses, home };

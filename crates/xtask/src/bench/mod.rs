@@ -1,19 +1,20 @@
 //! `cargo xtask bench`: how we compare, one JSON object a line.
 //!
-//! A ratio says how many times better we are than what stands in `against`, in the same run; greater is better. Peers
-//! take turns with us in short rounds, and medians are compared, so that a busy machine is busy for both.
+//! A ratio says how many times better we are than what stands in `against`, in the same run; greater is better. `value`
+//! is ours and `peer` theirs. Peers take turns with us in short rounds, and medians are compared, so that a busy machine
+//! is busy for both.
 
 mod cpu;
 mod edge;
-mod known_key;
 mod origin;
 mod size;
 mod status;
-mod verify;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
+
+pub(crate) use edge::Part;
 
 /// Something to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,30 +23,22 @@ pub(crate) enum Bench {
     Size,
     /// What a shard of the status list weighs, against the least that its information can
     Status,
-    /// CPU a request at the edge, against a worker that passes everything through
+    /// What checking a key costs at the edge: its signature against other implementations, the first requests of an
+    /// isolate, and whole requests against a worker that passes everything through (`--only` for one of these)
     Edge,
-    /// A key's signature checked in WebAssembly, against the runtime's own crypto.subtle
-    Verify,
-    /// The verifier for keys known beforehand, against other implementations
-    KnownKey,
     /// Keys created a second, against rows committed one by one by the same Postgres
     Origin,
 }
 
-/// Rounds of each contender.
-const ROUNDS: usize = 7;
-
-/// Measures these, or everything when there are none.
-pub(crate) fn run(benches: &[Bench]) -> Result<()> {
+/// Measures these, or everything when there are none; of the edge these parts, or all.
+pub(crate) fn run(benches: &[Bench], parts: &[Part]) -> Result<()> {
     let benches = if benches.is_empty() { Bench::value_variants() } else { benches };
     let runtime = tokio::runtime::Runtime::new()?;
     for bench in benches {
         match bench {
             Bench::Size => size::run()?,
             Bench::Status => status::run()?,
-            Bench::Edge => runtime.block_on(edge::run())?,
-            Bench::Verify => runtime.block_on(verify::run())?,
-            Bench::KnownKey => known_key::measure()?,
+            Bench::Edge => runtime.block_on(edge::run(parts))?,
             Bench::Origin => runtime.block_on(origin::run())?,
         }
     }
@@ -53,6 +46,7 @@ pub(crate) fn run(benches: &[Bench]) -> Result<()> {
 }
 
 /// A result.
+#[derive(Clone, Copy, Debug)]
 struct Line<'a> {
     name: &'a str,
     /// What we are compared with.
@@ -61,6 +55,8 @@ struct Line<'a> {
     ratio: f64,
     /// Ours.
     value: f64,
+    /// Theirs.
+    peer: f64,
     unit: &'a str,
     /// Where it ran.
     runtime: &'a str,
@@ -68,9 +64,12 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn print(&self) {
-        let Self { name, against, ratio, value, unit, runtime } = self;
-        let (ratio, value) = (round(*ratio), round(*value));
-        println!("{}", json!({"name": name, "against": against, "ratio": ratio, "value": value, "unit": unit, "runtime": runtime}));
+        let Self { name, against, ratio, value, peer, unit, runtime } = self;
+        let (ratio, value, peer) = (round(*ratio), round(*value), round(*peer));
+        let line = json!({
+            "name": name, "against": against, "ratio": ratio, "value": value, "peer": peer, "unit": unit, "runtime": runtime,
+        });
+        println!("{line}");
     }
 }
 

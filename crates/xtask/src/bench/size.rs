@@ -37,7 +37,7 @@ pub(super) fn run() -> Result<()> {
 
 fn line(name: &str, against: &str, budget: f64, value: f64) {
     let runtime = if name.ends_with("raw") { "none" } else { "gzip -9" };
-    Line { name, against, ratio: budget / value, value, unit: "bytes", runtime }.print();
+    Line { name, against, ratio: budget / value, value, peer: budget, unit: "bytes", runtime }.print();
 }
 
 /// A module's bytes, compressed and as they are.

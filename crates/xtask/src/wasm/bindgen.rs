@@ -50,6 +50,11 @@ pub(super) fn generate(module: Module, compiled: &Path, folder: &Path) -> Result
             by_hand(folder)?;
             Ok(fs::write(folder.join("index.js"), VECTORS_ENTRY)?)
         }
+        Module::Bench => {
+            // The one kind of bindings that takes a compiled module, which is how both runtimes have it.
+            bindgen.web(true)?.omit_default_module_path(true).typescript(false);
+            bindgen.out_name("keyward_bench").generate(folder)
+        }
     }
 }
 

@@ -60,6 +60,8 @@ pub(crate) enum Module {
     NodeVectors,
     /// The same for workerd.
     WorkerdVectors,
+    /// What `bench edge` measures of ours, for Node and workerd alike.
+    Bench,
 }
 
 impl Module {
@@ -67,12 +69,13 @@ impl Module {
         match self {
             Self::Edge => "keyward-edge",
             Self::Browser | Self::NodeVectors | Self::WorkerdVectors => "keyward-wasm",
+            Self::Bench => "keyward-bench",
         }
     }
 
     fn features(self) -> &'static [&'static str] {
         match self {
-            Self::Edge | Self::Browser => &[],
+            Self::Edge | Self::Browser | Self::Bench => &[],
             Self::NodeVectors | Self::WorkerdVectors => &["vectors"],
         }
     }
@@ -82,6 +85,7 @@ impl Module {
         match self {
             Self::Edge => "glue",
             Self::Browser | Self::NodeVectors | Self::WorkerdVectors => "keyward",
+            Self::Bench => "keyward_bench",
         }
     }
 
@@ -93,6 +97,7 @@ impl Module {
             Self::Browser => "browser",
             Self::NodeVectors => "vectors-node",
             Self::WorkerdVectors => "vectors-workerd",
+            Self::Bench => "bench",
         };
         Ok(keyward_tests::target_dir()?.join("wasm").join(format!("{name}{}", flavour.suffix())))
     }
