@@ -7,7 +7,7 @@
 
 mod packed;
 
-pub use packed::Packed;
+pub(crate) use packed::Packed;
 
 use crate::{
     field::{Fe26, Field, Ring, SideBySide, TIGHT26, TWO_P26},
