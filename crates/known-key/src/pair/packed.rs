@@ -12,7 +12,7 @@ use core::arch::wasm32::{u32x4, u32x4_extract_lane, u32x4_shuffle, u32x4_splat, 
 /// two limbs in the two vectors left. 128 bytes, and exactly two cache lines.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(128))]
-pub(crate) struct Packed {
+pub struct Packed {
     /// (y + x)/2 and (y - x)/2.
     halves: [[v128; 2]; 2],
     minus_dxy: [v128; 2],
