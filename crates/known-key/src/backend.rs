@@ -1,7 +1,7 @@
 //! How `sB + kA'` is summed up on a given machine. All give the same verdict; they differ in speed alone.
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-use crate::pair::Packed;
+use crate::pair::packed::Packed;
 use crate::{
     field::{Fe26, Fe51, Field},
     point::{Extended, Niels},

@@ -137,19 +137,39 @@ fn quiet(arguments: &[&str]) -> Result<()> {
     run_quietly(cargo().args(arguments).env("CARGO_TERM_QUIET", "true")).map(drop)
 }
 
-/// Runs the ignored tests of this name (or all of them) in release, with their output shown.
+/// The long comparison of the fast verifier with the reference.
+const SAMENESS: &str = "sameness";
+
+/// Runs the long tests of this name (or all of them) in release, with their output shown.
 pub(crate) fn soak(name: Option<&str>) -> Result<()> {
     setup::all()?;
-    products::build(&products::RUN, Profile::Release)?;
-    let mut command = cargo();
-    command.args(["test", "--release", "-p", "keyward-tests", "--no-fail-fast", "--"]);
-    command.args(["--ignored", "--nocapture", "--test-threads=1"]).args(name);
     let mut tally = Tally::default();
-    let succeeded = count(&mut command, &mut tally)?;
+    let mut succeeded = true;
+    if name.is_none_or(|name| name == SAMENESS) {
+        succeeded &= sameness(&mut tally)?;
+    }
+    if name != Some(SAMENESS) {
+        products::build(&products::RUN, Profile::Release)?;
+        let mut command = cargo();
+        command.args(["test", "--release", "-p", "keyward-tests", "--no-fail-fast", "--"]);
+        command.args(["--ignored", "--nocapture", "--test-threads=1"]).args(name);
+        succeeded &= count(&mut command, &mut tally)?;
+    }
     println!("{} passed, {} failed", tally.passed, tally.failed);
     if !succeeded {
         bail!("the soak failed");
     }
     ensure!(tally.passed > 0, "no soak of that name");
     Ok(())
+}
+
+/// Ten million signatures, sound and damaged, natively and then in wasm without and with vectors. Whether the fast
+/// verifier and the reference agreed on all of them.
+fn sameness(tally: &mut Tally) -> Result<bool> {
+    const CAMPAIGN: [&str; 3] = ["a_long_campaign", "--ignored", "--nocapture"];
+    let mut native = cargo();
+    native.args(["test", "--release", "-p", "keyward-known-key", "--test", "verdict", "--"]).args(CAMPAIGN);
+    let mut wasm = Command::new("node");
+    wasm.arg(root().join("crates/known-key/tests/wasm.mjs")).args(CAMPAIGN).env("CARGO_ARGS", "--release");
+    Ok(count(&mut native, tally)? & count(&mut wasm, tally)?)
 }

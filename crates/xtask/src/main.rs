@@ -83,9 +83,10 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Run the long tests (those marked #[ignore]) in release
+    /// Run the long tests in release: those of the whole system that are marked #[ignore], and `sameness`, ten million
+    /// signatures verified by tables and by the reference
     Soak {
-        /// Those whose names contain this
+        /// `sameness`, or those whose names contain this
         name: Option<String>,
     },
 }

@@ -5,9 +5,7 @@
 //! limbs of both are the low half and the odd ones the high half, which is what `extmul_low` and `extmul_high`
 //! multiply: two 32 x 32 -> 64 bit products each.
 
-mod packed;
-
-pub use packed::Packed;
+pub(crate) mod packed;
 
 use crate::{
     field::{Fe26, Field, Ring, SideBySide, TIGHT26, TWO_P26},

@@ -5,11 +5,22 @@ use keyward_known_key::{Backend, Base, Builder, Native64, Portable, PreparedKey,
 use std::cell::OnceCell;
 
 type Verdict = Box<dyn Fn(&[u8], &[u8; 64]) -> bool>;
+type Ours = (&'static str, Verdict);
+
+/// The backends that a long campaign tries in this build, each twice as often as it stands here, at either width: the one
+/// that the build is for, and natively, where there is time, the one for 32 bits as well.
+const IN_TURN: &[&str] = if cfg!(all(target_arch = "wasm32", target_feature = "simd128")) {
+    &["simd128"]
+} else if cfg!(target_arch = "wasm32") {
+    &["portable"]
+} else {
+    &["native64", "native64", "native64", "portable"]
+};
 
 /// The reference and ours, for one public key.
 pub(crate) struct Verifiers {
     reference: VerifyingKey,
-    ours: Vec<(&'static str, Verdict)>,
+    ours: Vec<Ours>,
 }
 
 impl Verifiers {
@@ -41,8 +52,20 @@ impl Verifiers {
 
     /// What all of them say.
     pub(crate) fn agree(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        self.compare(self.ours.iter(), message, signature)
+    }
+
+    /// What the reference and one of ours say, which turn by turn is another one.
+    pub(crate) fn agree_in_turn(&self, turn: usize, message: &[u8], signature: &[u8; 64]) -> bool {
+        let name = IN_TURN[turn / 2 % IN_TURN.len()];
+        let width = self.ours.iter().filter(|(backend, _)| *backend == name).nth(turn % 2);
+        self.compare(width.into_iter(), message, signature)
+    }
+
+    fn compare<'a>(&self, ours: impl ExactSizeIterator<Item = &'a Ours>, message: &[u8], signature: &[u8; 64]) -> bool {
         let expected = self.reference.verify_strict(message, &Signature::from_bytes(signature)).is_ok();
-        for (name, verdict) in &self.ours {
+        assert!(ours.len() > 0, "there is something to compare it with");
+        for (name, verdict) in ours {
             let key = self.reference.as_bytes();
             assert_eq!(verdict(message, signature), expected, "{name}: {key:02x?} {message:02x?} {signature:02x?}");
         }
