@@ -2,6 +2,7 @@
 import { hand } from "./sodium.js";
 import * as peers from "./peers.js";
 import { Ours, initSync } from "./keyward_bench.js";
+import { Gate } from "./keyward/gate.js";
 import * as keyward from "./keyward/keyward.js";
 import { warm } from "./warm.js";
 
@@ -44,5 +45,5 @@ async function prepare(modules) {
   };
   const later = { ...signatures.later, ...tokens.later };
   const { manifest, root, statuses } = ours;
-  return { now, later, warm: warm({ texts, manifest, root, statuses, keyward }), samples };
+  return { now, later, warm: warm({ texts, manifest, root, statuses, keyward, Gate }), samples };
 }

@@ -4,15 +4,28 @@
 // before. A slot here does the loop itself; `text` does it with nothing in it, for the others to subtract.
 
 // Contenders by name; each does so many calls, and throws where a verdict is wrong. `texts` are genuine keys, `manifest`,
-// `root` and `statuses` (list 0) what a gate needs to admit them, and `keyward` the package that has the gate.
-export function warm({ texts }) {
+// `root` and `statuses` (list 0) what a gate needs to admit them, `keyward` and `Gate` the package that has it.
+export function warm({ texts, manifest, root, statuses, keyward, Gate }) {
   const known = fresh(texts);
   const map = new Map(texts.map((text, i) => [text, i]));
+  const now = Date.now();
+  const keys = () => keyward.KeySet.open(manifest, [root], now);
+  const lists = new keyward.StatusLists();
+  lists.add(0, statuses, keys(), now);
+  const gate = new Gate(keys(), "live", lists);
+  const refused = (texts, code) => {
+    const next = fresh(texts);
+    const codes = new Set(texts.map((text) => keyward.reasonCode(gate.admit(text, now))));
+    if (codes.size !== 1 || !codes.has(code)) throw new Error(`refused as ${[...codes]} instead of ${code}`);
+    return (count) => run(count, next, (text) => gate.admit(text, Date.now()) !== 0);
+  };
   return {
     text: (count) => run(count, known, (text) => text.length > 0),
     "map-get": (count) => run(count, known, (text) => map.get(text) !== undefined),
-    // A gate of keyward's is to be added here, as `verify.warm`, `reject.malformed` and `reject.checksum`, with `known`,
-    // `fresh(malformed(texts))` and `fresh(damaged(texts))`; and these names to `contenders` of the harness's verify.rs.
+    "verify.warm": (count) => run(count, known, (text) => gate.admit(text, Date.now()) === 0),
+    "reject.malformed": refused(malformed(texts), "malformed"),
+    "reject.character": refused(foreign(texts), "malformed"),
+    "reject.checksum": refused(damaged(texts), "checksum_mismatch"),
   };
 }
 
@@ -35,14 +48,19 @@ function fresh(texts) {
   return (n) => joined.slice(starts[n % starts.length], ends[n % starts.length]);
 }
 
-// A third each: too short, with another prefix, with a character that no key has.
-export function malformed(texts) {
-  const ways = [(text) => text.slice(0, -1), (text) => `sk-${text.slice(3)}`, (text, i) => replaced(text, 10 + (i % 134), "-")];
-  return texts.map((text, i) => ways[i % 3](text, i));
+// What is told by length and label: a third each too short, with another prefix, and for another environment.
+function malformed(texts) {
+  const ways = [(text) => text.slice(0, -1), (text) => `sk-${text.slice(3)}`, (text) => text.replace("_live_", "_prod_")];
+  return texts.map((text, i) => ways[i % 3](text));
+}
+
+// With a character somewhere in the body that no key has.
+function foreign(texts) {
+  return texts.map((text, i) => replaced(text, 10 + (i % 133), "-"));
 }
 
 // With another last character: only the checksum tells.
-export function damaged(texts) {
+function damaged(texts) {
   return texts.map((text) => replaced(text, text.length - 1, text.endsWith("0") ? "1" : "0"));
 }
 

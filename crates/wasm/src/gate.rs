@@ -3,7 +3,7 @@
 //! A call between JavaScript and WebAssembly is cheap where it passes numbers, and dear where it passes strings or
 //! objects. So `js/gate.js` writes the key's text into a buffer here, and calls with its length.
 
-use keyward_core::{Accelerator, Environment, Reason, Refusal, Verifier, WarmKeys};
+use keyward_core::{Environment, Reason, Refusal, Verifier, WarmKeys};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
@@ -20,7 +20,6 @@ pub struct KeyGate {
     keys: KeySet,
     statuses: StatusLists,
     environment: Environment,
-    signatures: Accelerator,
     warm: WarmKeys,
     buffer: Vec<u8>,
     admitted: Option<keyward_core::VerifiedKey>,
@@ -38,8 +37,7 @@ impl KeyGate {
         statuses: StatusLists,
     ) -> Result<KeyGate, JsValue> {
         let environment = Environment::parse(environment).ok_or_else(|| error("argument", &"an environment is live or test"))?;
-        let (signatures, warm) = (Accelerator::default(), WarmKeys::default());
-        Ok(Self { keys, statuses, environment, signatures, warm, buffer: vec![0; CAPACITY], admitted: None })
+        Ok(Self { keys, statuses, environment, warm: WarmKeys::default(), buffer: vec![0; CAPACITY], admitted: None })
     }
 
     /// Takes another key set, and forgets which signatures held by the old one.
@@ -95,7 +93,7 @@ impl KeyGate {
         let text = self.buffer.get(..len).and_then(|text| std::str::from_utf8(text).ok()).ok_or(Reason::Malformed)?;
         // A time that is none is no time at which anything holds.
         let now = moment(now).map_err(|_| Reason::StateUnavailable)?;
-        let verifier = Verifier::new(&self.keys.0, &self.statuses, self.environment).with_signatures(&self.signatures);
+        let verifier = Verifier::new(&self.keys.set, &self.statuses, self.environment).with_signatures(&self.keys.signatures);
         self.warm.verify(&verifier, text, now).map_err(Refusal::reason)
     }
 }

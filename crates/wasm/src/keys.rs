@@ -13,7 +13,7 @@ use crate::{
 pub struct KeySet {
     pub(crate) set: keyward_core::KeySet,
     /// A host that verifies many keys gets faster at it.
-    signatures: Accelerator,
+    pub(crate) signatures: Accelerator,
 }
 
 #[wasm_bindgen]

@@ -32,21 +32,15 @@ const WHOLE: [&str; 2] = ["jose", "biscuit"];
 /// What a call costs that only makes a fresh text.
 const TEXT: &str = "text";
 /// What the texts cost is subtracted from these.
-const OF_TEXTS: [&str; 4] = ["map-get", "verify.warm", "reject.malformed", "reject.checksum"];
+const OF_TEXTS: [&str; 5] = ["map-get", "verify.warm", "reject.malformed", "reject.character", "reject.checksum"];
 
 /// What there is to measure in a runtime.
 fn contenders(runtime: &str) -> Vec<&'static str> {
     let ours = ["verify.cold.w6", "verify.cold.w8", "dalek"];
     match runtime {
         "native" => [&ours[..], &["ring", "aws-lc-rs"]].concat(),
-        _ => [
-            &ours[..],
-            &["whole.w6", "whole.w8", "webcrypto", "noble-ed25519", "noble-curves", "libsodium"],
-            &WHOLE,
-            &[TEXT],
-            &OF_TEXTS[..1],
-        ]
-        .concat(),
+        _ => [&ours[..], &["whole.w6", "whole.w8", "webcrypto", "noble-ed25519", "noble-curves", "libsodium"], &WHOLE, &[TEXT], &OF_TEXTS]
+            .concat(),
     }
 }
 
@@ -116,8 +110,9 @@ impl Measured {
             compare(name, whole, &WHOLE);
         }
         compare("verify.warm", "verify.warm", &["map-get", "verify.cold.w6"]);
-        compare("reject.malformed", "reject.malformed", &["map-get"]);
-        compare("reject.checksum", "reject.checksum", &["map-get"]);
+        for name in ["reject.malformed", "reject.character", "reject.checksum"] {
+            compare(name, name, &["map-get"]);
+        }
         if let Some(cost) = costs.get("map-get") {
             eprintln!("a Map.get of a fresh text of 144 characters in {runtime}: {cost:.3} us");
         }
