@@ -66,27 +66,40 @@ impl Ring for Fe26 {
 impl Add for Fe26 {
     type Output = Self;
 
-    #[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), inline(never))]
-    #[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), inline(always))]
-    fn add(mut self, other: Self) -> Self {
-        for i in 0..10 {
-            self.0[i] += other.0[i];
-        }
-        self
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        let mut sum = Self::ZERO;
+        add(&mut sum, &self, &other);
+        sum
     }
 }
 
 impl Sub for Fe26 {
     type Output = Self;
 
-    #[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), inline(never))]
-    #[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), inline(always))]
-    fn sub(mut self, other: Self) -> Self {
-        debug_assert!(other.within(1), "only a tight number is below 2p in every limb");
-        for i in 0..10 {
-            self.0[i] = self.0[i] + TWO_P[i] - other.0[i];
-        }
-        self
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        let mut difference = Self::ZERO;
+        subtract(&mut difference, &self, &other);
+        difference
+    }
+}
+
+// With simd128, single numbers are for the making of tables alone, where a small module is worth more than speed.
+#[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), inline(never))]
+#[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), inline(always))]
+fn add(sum: &mut Fe26, x: &Fe26, y: &Fe26) {
+    for i in 0..10 {
+        sum.0[i] = x.0[i] + y.0[i];
+    }
+}
+
+#[cfg_attr(all(target_arch = "wasm32", target_feature = "simd128"), inline(never))]
+#[cfg_attr(not(all(target_arch = "wasm32", target_feature = "simd128")), inline(always))]
+fn subtract(difference: &mut Fe26, x: &Fe26, y: &Fe26) {
+    debug_assert!(y.within(1), "only a tight number is below 2p in every limb");
+    for i in 0..10 {
+        difference.0[i] = x.0[i] + TWO_P[i] - y.0[i];
     }
 }
 
