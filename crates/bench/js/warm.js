@@ -17,13 +17,14 @@ export function warm({ texts, manifest, root, statuses, keyward, Gate }) {
     const next = fresh(texts);
     const codes = new Set(texts.map((text) => keyward.reasonCode(gate.admit(text, now))));
     if (codes.size !== 1 || !codes.has(code)) throw new Error(`refused as ${[...codes]} instead of ${code}`);
-    return (count) => run(count, next, (text) => gate.admit(text, Date.now()) !== 0);
+    return (count) => run(count, next, (text) => gate.admit(text, now) !== 0);
   };
   return {
     text: (count) => run(count, known, (text) => text.length > 0),
     "map-get": (count) => run(count, known, (text) => map.get(text) !== undefined),
-    "verify.warm": (count) => run(count, known, (text) => gate.admit(text, Date.now()) === 0),
+    "verify.warm": (count) => run(count, known, (text) => gate.admit(text, now) === 0),
     "reject.malformed": refused(malformed(texts), "malformed"),
+    "reject.label": refused(mislabelled(texts), "malformed"),
     "reject.character": refused(foreign(texts), "malformed"),
     "reject.checksum": refused(damaged(texts), "checksum_mismatch"),
   };
@@ -48,10 +49,15 @@ function fresh(texts) {
   return (n) => joined.slice(starts[n % starts.length], ends[n % starts.length]);
 }
 
-// What is told by length and label: a third each too short, with another prefix, and for another environment.
+// What comes in a key's place: a third each a key cut short, another vendor's key, and a JWT.
 function malformed(texts) {
-  const ways = [(text) => text.slice(0, -1), (text) => `sk-${text.slice(3)}`, (text) => text.replace("_live_", "_prod_")];
-  return texts.map((text, i) => ways[i % 3](text));
+  const ways = [(text, i) => text.slice(0, 20 + (i % 100)), (text) => `sk-${text.slice(20, 68)}`, (text) => `ey${text.slice(20)}.${text}.${text}`];
+  return texts.map((text, i) => ways[i % 3](text, i));
+}
+
+// As long as a key, by another name or for another environment.
+function mislabelled(texts) {
+  return texts.map((text, i) => (i % 2 ? `sk-${text.slice(3)}` : text.replace("_live_", "_prod_")));
 }
 
 // With a character somewhere in the body that no key has.

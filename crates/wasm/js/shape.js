@@ -6,8 +6,8 @@
 
 const BODY = 135;
 const ENVIRONMENT = 4;
-const SHORTEST = 2 + 1 + ENVIRONMENT + 1 + BODY;
-const LONGEST = 12 + 1 + ENVIRONMENT + 1 + BODY;
+export const SHORTEST = 2 + 1 + ENVIRONMENT + 1 + BODY;
+export const LONGEST = 12 + 1 + ENVIRONMENT + 1 + BODY;
 
 const UNDERSCORE = 0x5f;
 const LIVE = 0x6c697665;

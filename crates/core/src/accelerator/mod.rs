@@ -35,7 +35,7 @@ pub struct AcceleratorSettings {
 
 impl Default for AcceleratorSettings {
     fn default() -> Self {
-        Self { width: Width::W6, keys: 4, after: 32, step: 4, guard: NonZeroU32::new(256).expect("not zero") }
+        Self { width: Width::W6, keys: 4, after: 32, step: 4, guard: NonZeroU32::new(1024).expect("not zero") }
     }
 }
 

@@ -7,10 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use keyward_tests::{
-    Edge, EdgeConfig,
-    http::{Connection, Request},
-};
+use keyward_tests::{Edge, EdgeConfig, http::Request};
 
 use super::slots::Slots;
 use crate::bench::cpu;
@@ -20,18 +17,17 @@ pub(super) enum Host {
     /// Reads a line for each slot.
     Piped { runtime: &'static str, child: Child, input: ChildStdin, output: BufReader<ChildStdout> },
     /// Gets a request for each slot.
-    Workerd { edge: Box<Edge>, connection: Connection },
+    Workerd { edge: Box<Edge> },
 }
 
 impl Host {
     /// All of them.
     pub(super) async fn start(slots: &Slots) -> Result<[Self; 3]> {
         let edge = Box::new(Edge::start(EdgeConfig::plain(slots.modules.clone())).await?);
-        let connection = Connection::open(edge.addresses()[0]).await?;
         let mut node = Command::new("node");
         node.arg(slots.modules.join("node.mjs"));
         let native = Command::new(&slots.native);
-        Ok([Self::Workerd { edge, connection }, Self::piped("node", node)?, Self::piped("native", native)?])
+        Ok([Self::Workerd { edge }, Self::piped("node", node)?, Self::piped("native", native)?])
     }
 
     fn piped(runtime: &'static str, mut command: Command) -> Result<Self> {
@@ -63,8 +59,9 @@ impl Host {
                 output.read_line(&mut answer)?;
                 ensure!(answer == "done\n", "{name} in {runtime} failed");
             }
-            Self::Workerd { connection, .. } => {
-                let answer = connection.send(&Request::get(format!("/?name={name}&count={count}"))).await?;
+            Self::Workerd { edge } => {
+                // On a connection of its own: one that rests while the others take their turns is closed.
+                let answer = edge.send(0, &Request::get(format!("/?name={name}&count={count}"))).await?;
                 ensure!(answer.status == 200, "{name} in workerd: {}", answer.text());
             }
         }
