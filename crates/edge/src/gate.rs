@@ -1,7 +1,7 @@
 //! The short way of a request, for what can be decided at once: nearly all of them, once an isolate is warm.
 //!
 //! A call between JavaScript and WebAssembly is cheap where it passes numbers, and dear where it passes strings or
-//! objects: those have to be copied, and tracked. So the entry (`js/entry.js`) writes the few facts that a decision
+//! objects: those have to be copied, and tracked. So the entry (`js/gate.js`) writes the few facts that a decision
 //! needs into a buffer here, makes one call, and reads from the same buffer what to send on. Whatever is out of the
 //! ordinary (a wait, an odd credential, a token) it hands to [`crate::isolate::handle`], which can do everything.
 //!
@@ -114,6 +114,10 @@ fn decide_on(facts: &str, now: Timestamp) -> Option<Result<(Target, Passage), Re
     let (method, url, key) = (line()?, line()?, line()?);
     let [address, origin, tls] = [line()?, line()?, line()?].map(|text| Some(text).filter(|text| !text.is_empty()));
     if lines.next().is_some() {
+        return None;
+    }
+    // Another character is a token's, a list's, or junk of a rarer kind.
+    if !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return None;
     }
     let target = Target::parse(url).ok().filter(|target| !target.is_own())?;

@@ -13,11 +13,13 @@ const ENTRY: &str = include_str!("../../../edge/js/entry.js");
 
 /// What stands beside the entry.
 const EDGE_GATE: &str = include_str!("../../../edge/js/gate.js");
-const SHAPE: &str = include_str!("../../../wasm/js/shape.js");
 
 /// What stands beside the bindings of the package.
-const BY_HAND: [(&str, &str); 3] =
-    [("gate.js", include_str!("../../../wasm/js/gate.js")), ("gate.d.ts", include_str!("../../../wasm/js/gate.d.ts")), ("shape.js", SHAPE)];
+const BY_HAND: [(&str, &str); 3] = [
+    ("gate.js", include_str!("../../../wasm/js/gate.js")),
+    ("gate.d.ts", include_str!("../../../wasm/js/gate.d.ts")),
+    ("shape.js", include_str!("../../../wasm/js/shape.js")),
+];
 
 /// The worker that runs the vectors that it is sent.
 const VECTORS_ENTRY: &str = include_str!("vectors.js");
@@ -88,7 +90,6 @@ fn edge_entry(folder: &Path) -> Result<()> {
         entry.push_str(&format!("export const {name} = durable(glue.{name});\n"));
     }
     fs::write(folder.join("gate.js"), EDGE_GATE)?;
-    fs::write(folder.join("shape.js"), SHAPE)?;
     Ok(fs::write(folder.join("index.js"), entry)?)
 }
 
