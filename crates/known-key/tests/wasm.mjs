@@ -2,7 +2,7 @@
 //
 //   node crates/known-key/tests/wasm.mjs [arguments for the test programs]
 //
-// With `--ignored` that is the long campaign; add CARGO_ARGS=--release.
+// CARGO_ARGS has further arguments for Cargo. The long campaign is `cargo xtask soak sameness`.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
