@@ -37,7 +37,7 @@ use crate::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InTenant {
-    tenant: Option<TenantId>,
+    pub tenant: Option<TenantId>,
 }
 
 /// The query of a list.
@@ -93,7 +93,7 @@ pub async fn get_all(
 }
 
 /// The next page (RFC 8288): the same query with another cursor.
-fn next_page(uri: &Uri, cursor: KeyId) -> Option<HeaderValue> {
+pub fn next_page(uri: &Uri, cursor: impl std::fmt::Display) -> Option<HeaderValue> {
     let others = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
     let query: Vec<String> = others.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();
     HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))).ok()

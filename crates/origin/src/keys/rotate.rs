@@ -5,6 +5,7 @@ use keyward_api::{
     keys::{KeyRotated, RotateKey},
 };
 use keyward_core::{KeyId, Status, TenantId, Timestamp};
+use serde_json::{Value, json};
 use sqlx::types::time::OffsetDateTime;
 use time::Duration;
 
@@ -19,6 +20,7 @@ use super::{
     terms::Checks,
 };
 use crate::{
+    audit::{Action, Event, changed, members},
     auth::Caller,
     clock::{datetime, expiry, expiry_seconds, rfc3339},
     db::Tx,
@@ -96,13 +98,14 @@ pub async fn rotate(
     if status == Status::Suspended {
         change.changes.push((place.index, status));
     }
+    let replaced = key;
     let key = KeyRow {
         expires_at: expiry(draft.expires),
         current_index: place.index.0.into(),
         hint: minted.stamp.hint.clone(),
         updated_at: datetime(now),
         last_rotated: Some(datetime(now)),
-        ..key
+        ..replaced.clone()
     };
     sqlx::query!(
         "UPDATE api_keys SET policy = $2, expires_at = $3, current_index = $4, hint = $5, updated_at = $6, last_rotated = $6 WHERE id = $1",
@@ -115,6 +118,14 @@ pub async fn rotate(
     )
     .execute(tx.connection())
     .await?;
+    let (before, after) = changed(&ends(&replaced), &ends(&key));
+    tx.record(
+        Event::by(caller.actor(), Action::ApiKeyRotated, now)
+            .on_key(id)
+            .before(before)
+            .after(after)
+            .details(members(json!({"old_key_expires_at": old.map(rfc3339)}))),
+    );
     finish(app, tx, &change).await?;
     app.positions.opened(place);
     tracing::info!(event = "api_key_rotated", key = %id, tenant = %tenant, by = %caller.id());
@@ -124,6 +135,11 @@ pub async fn rotate(
         old_key_expires_at: old.map(rfc3339),
         warning: WARNING.to_owned(),
     })
+}
+
+/// What a rotation changes of a key, for the audit trail.
+fn ends(key: &KeyRow) -> Value {
+    json!({"key_hint": key.hint, "expires_at": key.expires_at.map(rfc3339), "policy": key.policy_in_force})
 }
 
 /// Ends all live credentials of a key at the end of the overlap, or where they end before, then; and says when the last

@@ -5,6 +5,7 @@ use keyward_api::{
     keys::{Key, UpdateKey},
 };
 use keyward_core::{KeyId, PolicyNumber, TenantId};
+use serde_json::{Value, json};
 use sqlx::types::Json;
 
 use super::{
@@ -14,7 +15,16 @@ use super::{
     standing::{Changed, announce},
     terms::{Checks, changed_terms},
 };
-use crate::{auth::Caller, clock::datetime, db::Tx, error::Result, feed::Change, policies::find_or_create, state::App};
+use crate::{
+    audit::{Action, Event, changed},
+    auth::Caller,
+    clock::datetime,
+    db::Tx,
+    error::Result,
+    feed::Change,
+    policies::find_or_create,
+    state::App,
+};
 
 /// Changes a key. New constraints are a new policy for all of its live credentials, in one delta.
 ///
@@ -34,6 +44,7 @@ pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, req
     if let Given::Value(description) = &request.description {
         checks.description(description);
     }
+    let old = described(&key);
     let terms = changed_terms(checks, &request, key.terms.0.clone())?;
     let mut change = Change::default();
     if terms != key.terms.0 {
@@ -63,9 +74,20 @@ pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, req
     )
     .execute(tx.connection())
     .await?;
+    let (before, after) = changed(&old, &described(&key));
+    tx.record(Event::by(caller.actor(), Action::ApiKeyUpdated, now).on_key(id).before(before).after(after));
     finish(app, tx, &change).await?;
     tracing::info!(event = "api_key_updated", key = %id, tenant = %tenant, by = %caller.id(), policy = key.policy_in_force);
     key.show(now)
+}
+
+/// What can be changed of a key, for the audit trail.
+fn described(key: &KeyRow) -> Value {
+    let mut all = json!(key.terms.0);
+    all["name"] = json!(key.name);
+    all["description"] = json!(key.description);
+    all["policy"] = json!(key.policy_in_force);
+    all
 }
 
 /// Puts all live credentials of a key under another policy. Each keeps its expiry; suspended ones stay suspended.
