@@ -167,7 +167,7 @@ impl Tx {
     /// # Errors
     /// Where it can't be committed; or where the connection broke, when it may have been.
     pub async fn commit(mut self) -> Result<()> {
-        audit::append(&mut self.inner, self.tenant, &self.events).await?;
+        audit::append(&mut self.inner, self.tenant, &self.events, 0).await?;
         Ok(self.inner.commit().await?)
     }
 
@@ -177,7 +177,7 @@ impl Tx {
     /// # Errors
     /// `recovery_required` where nothing may change; else as [`Tx::commit`].
     pub async fn commit_with(mut self, change: &Change) -> Result<Position> {
-        audit::append(&mut self.inner, self.tenant, &self.events).await?;
+        audit::append(&mut self.inner, self.tenant, &self.events, change.policies.len()).await?;
         let position = feed::append(&mut self.inner, change).await?;
         self.inner.commit().await?;
         Ok(position)

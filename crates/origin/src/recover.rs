@@ -85,7 +85,7 @@ async fn tell_tenants(tx: &mut PgConnection, epoch: u32, now: Timestamp) -> anyh
     let tenants = sqlx::query_scalar!("SELECT id FROM tenants ORDER BY id").fetch_all(&mut *tx).await?;
     for tenant in tenants.into_iter().map(TenantId) {
         let event = Event::by_itself(Action::DatabaseRecovered, now).details(members(json!({"epoch": epoch})));
-        append(tx, tenant, &[event]).await?;
+        append(tx, tenant, &[event], 0).await?;
     }
     Ok(())
 }

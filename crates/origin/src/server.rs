@@ -30,7 +30,7 @@ use crate::{
     sealing::SealingKey,
     signing::Keyrings,
     state::App,
-    tenants::Tenants,
+    tenants::{Tenants, ceilings::recount_all},
 };
 
 /// How often the manifest's age and old idempotency records are looked at.
@@ -144,6 +144,9 @@ async fn keep_house(app: Arc<App>) {
         }
         if let Err(error) = app.keyrings.renew(&app.db, app.clock.now()).await {
             tracing::error!(error = format!("{error:#}"), "can't renew the manifest");
+        }
+        if let Err(error) = recount_all(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't count live keys anew");
         }
         if let Err(error) = idempotency::sweep(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't forget old idempotency records");

@@ -43,6 +43,20 @@ actions! {
     ApiKeyUpdated = "api_key_updated";
     /// A policy took the place of another.
     PolicySuperseded = "policy_superseded";
+    /// A tenant was made.
+    TenantCreated = "tenant_created";
+    /// A tenant's name, prefix or ceilings were changed.
+    TenantUpdated = "tenant_updated";
+    /// A tenant's catalogue got a capability.
+    CapabilityAdded = "capability_added";
+    /// An owner was made.
+    OwnerCreated = "owner_created";
+    /// An owner's name, kind or address were changed.
+    OwnerUpdated = "owner_updated";
+    /// An owner was disabled, and its keys suspended.
+    OwnerDisabled = "owner_disabled";
+    /// An owner was enabled again.
+    OwnerEnabled = "owner_enabled";
     /// Calls of somebody with a genuine key were refused.
     ManagementDenied = "management_denied";
     /// The trail was read.
@@ -77,6 +91,8 @@ pub struct Event {
     pub at: Timestamp,
     /// To what.
     pub target: Option<AuditTarget>,
+    /// The owner for whom a key comes into use: one that may not be disabled.
+    pub made_for: Option<String>,
     /// What of the target changed, as it was.
     pub before: Option<Members>,
     /// As it is now.
@@ -93,7 +109,7 @@ impl Event {
 
     /// The server did something.
     pub fn by_itself(action: Action, at: Timestamp) -> Self {
-        Self { action, actor: None, at, target: None, before: None, after: None, details: None }
+        Self { action, actor: None, at, target: None, made_for: None, before: None, after: None, details: None }
     }
 
     /// To something.
@@ -106,6 +122,12 @@ impl Event {
     #[must_use]
     pub fn on_key(self, id: KeyId) -> Self {
         self.on("api_key", id)
+    }
+
+    /// For an owner, who must not be disabled.
+    #[must_use]
+    pub fn made_for(self, owner: impl Into<String>) -> Self {
+        Self { made_for: Some(owner.into()), ..self }
     }
 
     /// As it was: an object, without secrets.

@@ -76,7 +76,7 @@ fn reading(caller: &Caller, named: Option<TenantId>) -> Result<TenantId> {
     acting_in(caller, named)
 }
 
-fn page_size(limit: Option<u32>) -> Result<u32> {
+pub(super) fn page_size(limit: Option<u32>) -> Result<u32> {
     let limit = limit.unwrap_or(DEFAULT_PAGE);
     if (1..=MAX_PAGE).contains(&limit) { Ok(limit) } else { Err(Error::field("limit", format!("1 to {MAX_PAGE}"))) }
 }
@@ -94,8 +94,9 @@ pub async fn get(
 ) -> Result<Response> {
     let tenant = reading(&caller, query.tenant)?;
     let limit = page_size(query.limit)?;
-    if query.action.as_ref().is_some_and(|action| action.len() > MAX_ACTION) {
-        return Err(Error::field("action", format!("at most {MAX_ACTION} characters")));
+    let word = |action: &String| action.len() <= MAX_ACTION && action.bytes().all(|byte| byte.is_ascii_graphic());
+    if !query.action.as_ref().is_none_or(word) {
+        return Err(Error::field("action", format!("at most {MAX_ACTION} visible ASCII characters")));
     }
     let asked = json!({"query": uri.query()});
     let range = Range { from: query.from.map(Moment::into), to: query.to.map(Moment::into) };

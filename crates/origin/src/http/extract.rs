@@ -10,7 +10,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyward_api::{Code, FieldError};
-use keyward_core::{Capability, KeyId, PolicyNumber, Timestamp};
+use keyward_core::{Capability, KeyId, PolicyNumber, Timestamp, codec::decode_base64url};
 use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeOwned},
@@ -57,6 +57,16 @@ needs! {
     Validate = "keys:validate";
     /// To read the audit trail.
     Audit = "audit:read";
+    /// To see tenants.
+    SeeTenants = "tenants:read";
+    /// To make tenants.
+    CreateTenants = "tenants:create";
+    /// To change tenants.
+    UpdateTenants = "tenants:update";
+    /// To manage owners.
+    Owners = "tenants:owners";
+    /// To add to the catalogue.
+    Catalogue = "tenants:catalog";
     /// To follow the feed.
     Follow = "edge:sync";
 }
@@ -124,6 +134,24 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
         // One spelling: hyphenated, lower case.
         let id: uuid::Uuid = text.parse().map_err(|_| Code::NotFound)?;
         if id.to_string() == text { Ok(Self(KeyId(id))) } else { Err(Code::NotFound.into()) }
+    }
+}
+
+/// The owner's id in the path. It may be any text, and a path may not (decision 0007): one that doesn't fit is written as
+/// `=` and its base64url.
+pub struct OwnerPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for OwnerPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let Path(id) = parts.extract::<Path<String>>().await.map_err(|_| Code::NotFound)?;
+        let id = match id.strip_prefix('=') {
+            Some(encoded) => decode_base64url(encoded).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(Code::NotFound)?,
+            None => id,
+        };
+        // The database holds no such text, and takes no such question.
+        if id.contains('\0') { Err(Code::NotFound.into()) } else { Ok(Self(id)) }
     }
 }
 

@@ -10,7 +10,7 @@ use axum::{
 };
 use keyward_api::{
     FieldError,
-    catalogue::{self, CAPABILITIES, Capabilities, Scopes},
+    catalogue::{Capabilities, Scopes, scopes},
     keys::{CreateKey, Key, KeyRevoked, KeyStatus, KeyValidated, PolicySuperseded, RotateKey, UpdateKey, ValidateKey},
 };
 use keyward_core::{KeyId, TenantId};
@@ -30,7 +30,7 @@ use crate::{
         validate::validate,
     },
     state::App,
-    tenants::acting_in,
+    tenants::{acting_in, catalogue},
 };
 
 /// The query of most calls.
@@ -184,13 +184,17 @@ pub async fn post_validate(
 }
 
 /// `GET /api/v1/api-keys/catalog/capabilities`
-pub async fn get_capabilities(_: Authorized<Read>) -> Json<Capabilities> {
-    Json(Capabilities { capabilities: CAPABILITIES })
+pub async fn get_capabilities(
+    State(app): State<Arc<App>>,
+    Authorized { caller, .. }: Authorized<Read>,
+    Query(query): Query<InTenant>,
+) -> Result<Json<Capabilities>> {
+    Ok(Json(catalogue::list(&app, acting_in(&caller, query.tenant)?).await?))
 }
 
 /// `GET /api/v1/api-keys/catalog/scopes`
 pub async fn get_scopes(_: Authorized<Read>) -> Json<Scopes> {
-    Json(catalogue::scopes())
+    Json(scopes())
 }
 
 /// `POST /api/v1/policies/{number}/supersede`
@@ -215,6 +219,6 @@ pub async fn post_supersede(
 }
 
 /// An answer that holds a secret: kept by nobody on the way (RFC 9111 section 5.2.2.5).
-fn secret(answer: impl IntoResponse) -> Response {
+pub fn secret(answer: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
 }

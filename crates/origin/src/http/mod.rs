@@ -5,6 +5,7 @@ mod edge;
 mod extract;
 mod keys;
 mod public;
+mod tenants;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -41,7 +42,7 @@ pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/api/v1/api-keys", get(keys::get_all).post(keys::post))
         .route("/api/v1/api-keys/validate", post(keys::post_validate))
-        .route("/api/v1/api-keys/catalog/capabilities", get(keys::get_capabilities))
+        .route("/api/v1/api-keys/catalog/capabilities", get(keys::get_capabilities).post(tenants::post_capability))
         .route("/api/v1/api-keys/catalog/scopes", get(keys::get_scopes))
         .route("/api/v1/api-keys/{id}", get(keys::get).patch(keys::patch))
         .route("/api/v1/api-keys/{id}/rotate", post(keys::post_rotate))
@@ -49,6 +50,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/{id}/suspend", post(keys::post_suspend))
         .route("/api/v1/api-keys/{id}/resume", post(keys::post_resume))
         .route("/api/v1/policies/{number}/supersede", post(keys::post_supersede))
+        .route("/api/v1/tenants", get(tenants::get_all).post(tenants::post))
+        .route("/api/v1/tenants/{id}", get(tenants::get).patch(tenants::patch))
+        .route("/api/v1/owners", get(tenants::get_owners).post(tenants::post_owner))
+        .route("/api/v1/owners/{id}", get(tenants::get_owner).patch(tenants::patch_owner))
         .route("/api/v1/audit", get(audit::get))
         .route("/api/v1/audit/export", get(audit::get_export))
         .route("/api/v1/audit/checkpoints", get(audit::get_checkpoints).post(audit::post_checkpoints))

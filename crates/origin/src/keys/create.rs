@@ -40,7 +40,8 @@ pub async fn create(
     idempotency: Option<Idempotency>,
 ) -> Result<KeyCreated> {
     let now = app.clock.now();
-    let mut checks = Checks::default();
+    let settings = app.tenants.settings(app, tenant, request.capabilities.as_deref().unwrap_or_default()).await?;
+    let mut checks = Checks::of(Arc::clone(&settings));
     checks.name(&request.name);
     checks.description(request.description.as_deref().unwrap_or_default());
     let owner = request.owner_id.as_deref().unwrap_or(caller.owner());
@@ -50,13 +51,14 @@ pub async fn create(
     if !caller.sees(owner) {
         return Err(Error::from(Code::ScopeInsufficient).detail("A key of user scope can create keys for its own owner alone."));
     }
-    grant::check(caller, &terms, expires)?;
+    grant::check(caller, &settings, &terms, expires)?;
+    app.tenants.may_create(tenant, now)?;
 
     let draft = Draft {
         id: new_id(now)?,
         scope: request.scope.unwrap_or(ScopeClass::User),
         exchange: request.token_exchange.unwrap_or(true),
-        prefix: app.tenants.prefix(app, tenant).await?,
+        prefix: settings.prefix,
         environment: request.environment.unwrap_or(Environment::Live),
         expires,
         place: app.positions.take(app).await?,
@@ -99,7 +101,10 @@ pub async fn create(
     }
     change.policies.extend(is_new.then_some(policy));
     tx.record(key.event());
-    finish(app, tx, &change).await?;
+    if let Err(error) = finish(app, tx, &change).await {
+        app.tenants.remember_refusal(tenant, error.code(), now);
+        return Err(error);
+    }
     app.positions.opened(key.draft.place);
     app.policies.remember(tenant, terms.digest(), policy);
     created(key, &minted.raw, terms)

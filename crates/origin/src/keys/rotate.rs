@@ -55,7 +55,8 @@ pub async fn rotate(
     let mut checks = Checks::default();
     let renewed = checks.expiry(request.expires_in_days, now, caller.expires());
     checks.finish(())?;
-    let (place, prefix) = (app.positions.take(app).await?, app.tenants.prefix(app, tenant).await?);
+    let settings = app.tenants.settings(app, tenant, &[]).await?;
+    let place = app.positions.take(app).await?;
 
     let mut tx = app.db.tenant(tenant).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
@@ -63,7 +64,7 @@ pub async fn rotate(
         id,
         scope: key.scope()?,
         exchange: key.exchange,
-        prefix,
+        prefix: settings.prefix,
         environment: key.environment()?,
         expires: if request.expires_in_days == Given::Missing { key.expires() } else { renewed },
         place,
@@ -86,7 +87,7 @@ pub async fn rotate(
     if draft.expires.is_some_and(|expires| u64::from(expires) <= now.secs()) {
         return Err(Error::from(Code::KeyExpired).detail("Name a new expiry (expires_in_days) to rotate it."));
     }
-    grant::check(caller, &key.terms.0, draft.expires)?;
+    grant::check(caller, &settings, &key.terms.0, draft.expires)?;
 
     let minted = draft.mint(&app.keyrings.current(), key.policy())?;
     let mut change = app.positions.open(tx.connection(), place).await?;

@@ -136,7 +136,7 @@ pub async fn resume(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) -> 
     )
     .fetch_all(tx.connection())
     .await?;
-    tx.record(turned(caller, Action::ApiKeyResumed, &key, "active", now));
+    tx.record(turned(caller, Action::ApiKeyResumed, &key, "active", now).made_for(&key.owner));
     finish(app, tx, &announce(&changed)?).await?;
     tracing::info!(event = "api_key_resumed", key = %id, tenant = %tenant, by = %caller.id());
     KeyRow { state: "active".to_owned(), updated_at: datetime(now), ..key }.show(now)

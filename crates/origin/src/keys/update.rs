@@ -1,5 +1,7 @@
 //! Changing a key's name, description and constraints.
 
+use std::sync::Arc;
+
 use keyward_api::{
     Code, Given,
     keys::{Key, UpdateKey},
@@ -32,12 +34,13 @@ use crate::{
 /// `not_found` where there is none that the caller sees; `key_revoked`; `validation_failed`; `grant_exceeded`.
 pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, request: UpdateKey) -> Result<Key> {
     let now = app.clock.now();
+    let settings = app.tenants.settings(app, tenant, request.capabilities.as_deref().unwrap_or_default()).await?;
     let mut tx = app.db.tenant(tenant).await?;
     let mut key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
     if key.state == "revoked" {
         return Err(Code::KeyRevoked.into());
     }
-    let mut checks = Checks::default();
+    let mut checks = Checks::of(Arc::clone(&settings));
     if let Some(name) = &request.name {
         checks.name(name);
     }
@@ -48,7 +51,7 @@ pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, req
     let terms = changed_terms(checks, &request, key.terms.0.clone())?;
     let mut change = Change::default();
     if terms != key.terms.0 {
-        grant::check_change(caller, &key.terms.0, &terms, key.expires())?;
+        grant::check_change(caller, &settings, &key.terms.0, &terms, key.expires())?;
         let (policy, is_new) = find_or_create(tx.connection(), &terms, now).await?;
         change = amend(&mut tx, id, policy).await?;
         change.policies.extend(is_new.then_some(policy));

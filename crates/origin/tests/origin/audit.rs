@@ -194,7 +194,7 @@ async fn under_concurrent_creates_and_changes_the_chain_has_no_gap_and_a_checkpo
     let admin = origin.admin();
     let beside = origin.beside().await;
     let mut tasks = tokio::task::JoinSet::new();
-    for worker in 0..16 {
+    for worker in 0..8 {
         let admin = if worker % 2 == 0 { admin.clone() } else { beside.admin() };
         tasks.spawn(async move {
             for _ in 0..12 {
@@ -211,8 +211,8 @@ async fn under_concurrent_creates_and_changes_the_chain_has_no_gap_and_a_checkpo
     let root = origin.file("root.pub");
     let export = admin.get(&format!("{AUDIT}/export")).await.text;
     let proof = verdict(&export, &["--root", &root]).unwrap();
-    // The first two keys, 192 creates, 48 revokes, and the export itself.
-    let count = 2 + 16 * 12 + 4 * 12 + 1;
+    // The first two keys, 96 creates, 24 revokes, and the export itself.
+    let count = 2 + 8 * 12 + 2 * 12 + 1;
     assert_eq!((&proof["last"], &proof["proved"]), (&json!(count), &json!(count)), "{proof}");
     // A server that ends signs the end of every trail.
     admin.create(json!({})).await;

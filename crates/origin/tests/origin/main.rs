@@ -4,13 +4,17 @@
 
 mod audit;
 mod bounds;
+mod ceilings;
 mod database;
 mod edge;
 mod feed;
 mod grants;
 mod harness;
+mod holes;
 mod idempotency;
 mod lifecycle;
+mod matrix;
+mod owners;
 mod process;
 mod recovery;
 mod tenants;
