@@ -43,6 +43,12 @@ pub const CAPABILITIES: &[CapabilityEntry] = &[
     entry("keys:revoke", "Revoke API Keys", "Keyward"),
     entry("keys:validate", "Validate API Keys", "Keyward"),
     entry("edge:sync", "Follow the Feed as an Edge", "Keyward"),
+    entry("audit:read", "Read the Audit Trail", "Keyward"),
+    entry("tenants:read", "See Tenants", "Keyward"),
+    entry("tenants:create", "Create Tenants", "Keyward"),
+    entry("tenants:update", "Change Tenants and Their Ceilings", "Keyward"),
+    entry("tenants:owners", "Manage Owners of API Keys", "Keyward"),
+    entry("tenants:catalog", "Add to the Catalogue of Capabilities", "Keyward"),
 ];
 
 /// The resources that are Keyward's own: a tenant's catalogue can't add to them.
@@ -109,11 +115,32 @@ pub const fn default_limits(scope: ScopeClass) -> DefaultLimits {
     }
 }
 
+/// A capability that a tenant has added.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnCapability {
+    /// See [`CapabilityEntry::value`].
+    pub value: String,
+    /// See [`CapabilityEntry::label`].
+    pub label: String,
+    /// See [`CapabilityEntry::category`].
+    pub category: String,
+}
+
+/// A line of the catalogue: one that ships with Keyward, or one of the tenant's.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// Ships with Keyward.
+    Shipped(CapabilityEntry),
+    /// The tenant's own.
+    Own(OwnCapability),
+}
+
 /// The answer to `GET …/catalog/capabilities`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Capabilities {
-    /// All of them.
-    pub capabilities: &'static [CapabilityEntry],
+    /// All of them: what ships with Keyward, then the tenant's own.
+    pub capabilities: Vec<Line>,
 }
 
 /// A scope in the catalogue.

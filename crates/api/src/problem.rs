@@ -36,6 +36,14 @@ pub enum Code {
     IdempotencyMismatch,
     /// What the first request with this Idempotency-Key made is no longer usable.
     IdempotencyConflict,
+    /// There is one of that name already.
+    AlreadyExists,
+    /// The tenant has as many of these as it may.
+    CeilingReached,
+    /// The owner has been disabled, so that no key of its can be made or used.
+    OwnerDisabled,
+    /// More of this at a time, or in this time, than is served; later it will be.
+    RateLimited,
     /// Numbers, list entries or other finite things are used up.
     CapacityExhausted,
     /// A fault of the server, which its log describes.
@@ -69,6 +77,10 @@ impl Code {
             Self::PolicySuperseded => "policy_superseded",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::IdempotencyConflict => "idempotency_conflict",
+            Self::AlreadyExists => "already_exists",
+            Self::CeilingReached => "ceiling_reached",
+            Self::OwnerDisabled => "owner_disabled",
+            Self::RateLimited => "rate_limited",
             Self::CapacityExhausted => "capacity_exhausted",
             Self::Internal => "internal",
             Self::Misconfigured => "misconfigured",
@@ -88,9 +100,11 @@ impl Code {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::KeyRevoked | Self::KeyExpired | Self::PolicySuperseded | Self::IdempotencyConflict => 409,
+            Self::AlreadyExists | Self::CeilingReached | Self::OwnerDisabled => 409,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::ValidationFailed | Self::IdempotencyMismatch => 422,
+            Self::RateLimited => 429,
             Self::Internal => 500,
             Self::UpstreamUnavailable => 502,
             Self::CapacityExhausted | Self::DatabaseUnavailable | Self::RecoveryRequired | Self::Misconfigured => 503,
@@ -119,6 +133,10 @@ impl Code {
             Self::PolicySuperseded => "Another policy has taken the place of this one",
             Self::IdempotencyMismatch => "The Idempotency-Key belongs to another request",
             Self::IdempotencyConflict => "What the first request made is no longer usable",
+            Self::AlreadyExists => "There is one of that name already",
+            Self::CeilingReached => "The tenant has as many as it may",
+            Self::OwnerDisabled => "The owner is disabled",
+            Self::RateLimited => "Too many requests",
             Self::CapacityExhausted => "A finite resource is used up",
             Self::Internal => "Internal error",
             Self::Misconfigured => "The edge is not configured",

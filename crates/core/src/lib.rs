@@ -24,6 +24,7 @@ extern crate alloc;
 pub mod bounds;
 
 mod accelerator;
+mod audit;
 mod base62;
 mod capability;
 mod cidr;
@@ -53,6 +54,7 @@ mod verify;
 mod warm;
 
 pub use accelerator::{Accelerator, AcceleratorCounters, AcceleratorSettings, Width};
+pub use audit::{AuditActor, AuditFault, AuditProof, AuditRecord, AuditTarget, AuditVerifier, Checkpoint, Members as AuditMembers};
 pub use capability::{Capability, CapabilityError};
 pub use cidr::{Network, NetworkError, canonical_address};
 pub use constraint::{ConstraintError, ConstraintKind};

@@ -17,6 +17,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{
+    audit::append,
     clock::{Clock, datetime},
     config::Config,
     db::Db,
@@ -158,9 +159,10 @@ async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &
             entropy: random()?,
         };
         let minted = draft.mint(keyring, policy)?;
-        let profile = Profile { tenant, owner: owner.to_owned(), name: name.to_owned(), description: None, created_by: None, created: now };
+        let profile = Profile { tenant, owner: owner.to_owned(), name: name.to_owned(), description: None, by: None, created: now };
         let key = NewKey { profile, draft, stamp: minted.stamp };
         anyhow::ensure!(store_in(tx, tenant, &[&key]).await? == [true], "a policy vanished");
+        append(tx, tenant, &[key.event()], 1).await?;
         Ok(zeroize::Zeroizing::new(minted.raw.expose().to_owned()))
     };
     Ok(Secrets { admin: make(admin, first, "admin", "First admin").await?, edge: make(edge, first + 1, "keyward", "Edge").await? })

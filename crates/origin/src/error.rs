@@ -20,6 +20,8 @@ struct Inner {
     code: Code,
     problem: Problem,
     source: Option<anyhow::Error>,
+    /// Seconds after which another try makes sense.
+    retry_after: Option<u64>,
 }
 
 /// What fallible parts of the origin return.
@@ -29,7 +31,7 @@ impl Error {
     /// An error of a kind.
     pub fn new(code: impl Into<Code>) -> Self {
         let code = code.into();
-        Self(Box::new(Inner { code, problem: Problem::new(code), source: None }))
+        Self(Box::new(Inner { code, problem: Problem::new(code), source: None, retry_after: None }))
     }
 
     /// A fault of ours, with what the log should say.
@@ -65,6 +67,13 @@ impl Error {
     #[must_use]
     pub fn because(mut self, source: impl Into<anyhow::Error>) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// Seconds after which another try makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
         self
     }
 
@@ -144,7 +153,7 @@ impl From<sqlx::Error> for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let Inner { code, problem, source } = *self.0;
+        let Inner { code, problem, source, retry_after } = *self.0;
         match (&source, code) {
             (Some(source), Code::Internal) => tracing::error!(code = code.as_str(), error = format!("{source:#}"), "request failed"),
             (Some(source), _) => tracing::warn!(code = code.as_str(), error = format!("{source:#}"), "request failed"),
@@ -152,6 +161,8 @@ impl IntoResponse for Error {
         }
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(problem)).into_response();
+        // For who watches over requests (`http::observe`).
+        response.extensions_mut().insert(code);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -160,8 +171,8 @@ impl IntoResponse for Error {
         {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.unwrap_or(1)));
         }
         response
     }

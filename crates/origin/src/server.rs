@@ -12,6 +12,7 @@ use axum::serve::ListenerExt;
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
 use crate::{
+    audit::{self, Audit},
     auth,
     batch::Batch,
     bootstrap::{bootstrap, write_root},
@@ -29,7 +30,7 @@ use crate::{
     sealing::SealingKey,
     signing::Keyrings,
     state::App,
-    tenants::Tenants,
+    tenants::{Tenants, ceilings::recount_all},
 };
 
 /// How often the manifest's age and old idempotency records are looked at.
@@ -75,6 +76,7 @@ impl Server {
             policies: Policies::default(),
             feed: Feed::load(&db).await?,
             recovery: Recovery::default(),
+            audit: Audit::default(),
             metrics: Metrics::default(),
             journal: Arc::new(Mutex::new(journal)),
             config,
@@ -89,6 +91,7 @@ impl Server {
         }
         tasks.spawn(feed::keep_snapshots(Arc::clone(&app)));
         tasks.spawn(keep_house(Arc::clone(&app)));
+        tasks.spawn(audit::run(Arc::clone(&app)));
         Ok(Server { app, tasks })
     }
 
@@ -124,6 +127,8 @@ impl Server {
             served = serving => served?,
             () = drained => tracing::warn!("some requests were cut off"),
         }
+        // Nothing is added any more: what is signed now is the end of every trail.
+        audit::close(&self.app).await;
         self.tasks.shutdown().await;
         self.app.db.close().await;
         Ok(())
@@ -139,6 +144,9 @@ async fn keep_house(app: Arc<App>) {
         }
         if let Err(error) = app.keyrings.renew(&app.db, app.clock.now()).await {
             tracing::error!(error = format!("{error:#}"), "can't renew the manifest");
+        }
+        if let Err(error) = recount_all(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't count live keys anew");
         }
         if let Err(error) = idempotency::sweep(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't forget old idempotency records");

@@ -1,12 +1,18 @@
-//! Tenants: what is needed of them for every key.
+//! Tenants: what is needed of them for every key, and what they may do.
+
+pub mod catalogue;
+pub mod ceilings;
+pub mod manage;
+pub mod owners;
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::Context;
-use keyward_core::{KeyPrefix, ScopeClass, TenantId, Timestamp};
+use keyward_api::catalogue::is_known;
+use keyward_core::{Capability, KeyPrefix, ScopeClass, TenantId, Timestamp};
 
 use crate::{
     auth::Caller,
@@ -19,9 +25,41 @@ use keyward_api::Code;
 /// For how long a tenant's settings are taken from memory.
 const FRESH_MS: u64 = 10_000;
 
+/// What a tenant has set.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// With what its keys begin.
+    pub prefix: KeyPrefix,
+    /// What it has added to the catalogue.
+    capabilities: BTreeSet<String>,
+}
+
+impl Settings {
+    /// Whether its keys can be given a capability: it stands in the catalogue, or is `resource:*` of a resource in it.
+    pub fn knows(&self, capability: &str) -> bool {
+        let own = || match capability.strip_suffix('*') {
+            Some(resource) if resource.ends_with(':') => self.capabilities.iter().any(|value| value.starts_with(resource)),
+            _ => self.capabilities.contains(capability),
+        };
+        is_known(capability) || own()
+    }
+
+    /// What whoever sets the tenant's catalogue holds by that: what it has added, and all of each resource that is the
+    /// tenant's alone. (Not all of a shipped resource to which it has added something.)
+    pub fn own(&self) -> impl Iterator<Item = Capability> {
+        let stars = self.capabilities.iter().filter_map(|value| value.split_once(':')).map(|(resource, _)| format!("{resource}:*"));
+        let stars = stars.filter(|star| !is_known(star));
+        self.capabilities.iter().cloned().chain(stars).filter_map(|text| Capability::parse(&text).ok())
+    }
+}
+
 /// The tenants that were met.
 #[derive(Default)]
-pub struct Tenants(Mutex<HashMap<TenantId, (Timestamp, KeyPrefix)>>);
+pub struct Tenants {
+    settings: Mutex<HashMap<TenantId, (Timestamp, Arc<Settings>)>>,
+    /// Until when no key is created in a tenant: it was just refused one.
+    refused: Mutex<HashMap<TenantId, (Timestamp, Code)>>,
+}
 
 impl Tenants {
     /// With what a tenant's keys begin.
@@ -29,18 +67,68 @@ impl Tenants {
     /// # Errors
     /// `not_found` where there is no such tenant.
     pub async fn prefix(&self, app: &App, tenant: TenantId) -> Result<KeyPrefix> {
-        let now = app.clock.now();
-        if let Some((read, prefix)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&tenant)
-            && now.since(*read) < FRESH_MS
-        {
-            return Ok(*prefix);
-        }
-        let found = again!(sqlx::query_scalar!("SELECT key_prefix FROM tenants WHERE id = $1", tenant.0).fetch_optional(app.db.system()))?;
-        let prefix = found.ok_or_else(|| Error::from(Code::NotFound).detail("There is no such tenant."))?;
-        let prefix = KeyPrefix::parse(&prefix).context("a tenant's prefix has another shape than the database checks")?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant, (now, prefix));
-        Ok(prefix)
+        Ok(self.settings(app, tenant, &[]).await?.prefix)
     }
+
+    /// What a tenant has set; as it is now where it would not know one of these capabilities.
+    ///
+    /// # Errors
+    /// `not_found` where there is no such tenant.
+    pub async fn settings(&self, app: &App, tenant: TenantId, wanted: &[String]) -> Result<Arc<Settings>> {
+        let now = app.clock.now();
+        if let Some((read, settings)) = lock(&self.settings).get(&tenant)
+            && now.since(*read) < FRESH_MS
+            && wanted.iter().all(|capability| settings.knows(capability))
+        {
+            return Ok(Arc::clone(settings));
+        }
+        let found = again!(
+            sqlx::query!(
+                r#"SELECT key_prefix, array(SELECT value FROM capabilities WHERE tenant = tenants.id) AS "own!" FROM tenants WHERE id = $1"#,
+                tenant.0
+            )
+            .fetch_optional(app.db.system())
+        )?;
+        let found = found.ok_or_else(|| Error::from(Code::NotFound).detail("There is no such tenant."))?;
+        let prefix = KeyPrefix::parse(&found.key_prefix).context("a tenant's prefix has another shape than the database checks")?;
+        let settings = Arc::new(Settings { prefix, capabilities: found.own.into_iter().collect() });
+        lock(&self.settings).insert(tenant, (now, Arc::clone(&settings)));
+        Ok(settings)
+    }
+
+    /// Reads a tenant's settings anew when they are next needed.
+    pub fn forget(&self, tenant: TenantId) {
+        lock(&self.settings).remove(&tenant);
+        lock(&self.refused).remove(&tenant);
+    }
+
+    /// Passes unless a key was just refused to the tenant: whoever asks again and again uses up no status positions.
+    ///
+    /// # Errors
+    /// The ceiling's code.
+    pub fn may_create(&self, tenant: TenantId, now: Timestamp) -> Result<()> {
+        match lock(&self.refused).get(&tenant) {
+            Some((until, code)) if now < *until => Err(ceilings::refusal(*code, now)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers a refusal for as long as it will hold, or for a second where that can't be known.
+    pub fn remember_refusal(&self, tenant: TenantId, code: Code, now: Timestamp) {
+        let until = match code {
+            Code::RateLimited => ceilings::next_hour(now),
+            Code::CeilingReached => Timestamp::from_millis(now.millis() + REFUSED_MS),
+            _ => return,
+        };
+        lock(&self.refused).insert(tenant, (until, code));
+    }
+}
+
+/// For how long a ceiling of live keys is taken to be reached still.
+const REFUSED_MS: u64 = 1000;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The tenant in which a caller acts: its own, or the one that an admin names.

@@ -10,8 +10,12 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyward_api::{Code, FieldError};
-use keyward_core::{Capability, KeyId, PolicyNumber};
-use serde::de::DeserializeOwned;
+use keyward_core::{Capability, KeyId, PolicyNumber, Timestamp, codec::decode_base64url};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned},
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     auth::{Asked, Caller, authenticate},
@@ -51,6 +55,18 @@ needs! {
     Revoke = "keys:revoke";
     /// To validate keys.
     Validate = "keys:validate";
+    /// To read the audit trail.
+    Audit = "audit:read";
+    /// To see tenants.
+    SeeTenants = "tenants:read";
+    /// To make tenants.
+    CreateTenants = "tenants:create";
+    /// To change tenants.
+    UpdateTenants = "tenants:update";
+    /// To manage owners.
+    Owners = "tenants:owners";
+    /// To add to the catalogue.
+    Catalogue = "tenants:catalog";
     /// To follow the feed.
     Follow = "edge:sync";
 }
@@ -88,6 +104,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+/// A moment in a query: RFC 3339.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(Timestamp);
+
+impl From<Moment> for Timestamp {
+    fn from(moment: Moment) -> Self {
+        moment.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let moment = OffsetDateTime::parse(&text, &Rfc3339).ok();
+        let millis = moment.and_then(|moment| u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok());
+        millis.map(|millis| Self(Timestamp::from_millis(millis))).ok_or_else(|| de::Error::custom("a time is 2026-01-31T12:00:00Z"))
+    }
+}
+
 /// The id in the path. One that is no UUID is the id of nothing.
 pub struct KeyPath(pub KeyId);
 
@@ -99,6 +134,24 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
         // One spelling: hyphenated, lower case.
         let id: uuid::Uuid = text.parse().map_err(|_| Code::NotFound)?;
         if id.to_string() == text { Ok(Self(KeyId(id))) } else { Err(Code::NotFound.into()) }
+    }
+}
+
+/// The owner's id in the path. It may be any text, and a path may not (decision 0007): one that doesn't fit is written as
+/// `=` and its base64url.
+pub struct OwnerPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for OwnerPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let Path(id) = parts.extract::<Path<String>>().await.map_err(|_| Code::NotFound)?;
+        let id = match id.strip_prefix('=') {
+            Some(encoded) => decode_base64url(encoded).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(Code::NotFound)?,
+            None => id,
+        };
+        // The database holds no such text, and takes no such question.
+        if id.contains('\0') { Err(Code::NotFound.into()) } else { Ok(Self(id)) }
     }
 }
 

@@ -10,7 +10,7 @@ use axum::{
 };
 use keyward_api::{
     FieldError,
-    catalogue::{self, CAPABILITIES, Capabilities, Scopes},
+    catalogue::{Capabilities, Scopes, scopes},
     keys::{CreateKey, Key, KeyRevoked, KeyStatus, KeyValidated, PolicySuperseded, RotateKey, UpdateKey, ValidateKey},
 };
 use keyward_core::{KeyId, TenantId};
@@ -30,14 +30,14 @@ use crate::{
         validate::validate,
     },
     state::App,
-    tenants::acting_in,
+    tenants::{acting_in, catalogue},
 };
 
 /// The query of most calls.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InTenant {
-    tenant: Option<TenantId>,
+    pub tenant: Option<TenantId>,
 }
 
 /// The query of a list.
@@ -93,7 +93,7 @@ pub async fn get_all(
 }
 
 /// The next page (RFC 8288): the same query with another cursor.
-fn next_page(uri: &Uri, cursor: KeyId) -> Option<HeaderValue> {
+pub fn next_page(uri: &Uri, cursor: impl std::fmt::Display) -> Option<HeaderValue> {
     let others = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
     let query: Vec<String> = others.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();
     HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))).ok()
@@ -184,13 +184,17 @@ pub async fn post_validate(
 }
 
 /// `GET /api/v1/api-keys/catalog/capabilities`
-pub async fn get_capabilities(_: Authorized<Read>) -> Json<Capabilities> {
-    Json(Capabilities { capabilities: CAPABILITIES })
+pub async fn get_capabilities(
+    State(app): State<Arc<App>>,
+    Authorized { caller, .. }: Authorized<Read>,
+    Query(query): Query<InTenant>,
+) -> Result<Json<Capabilities>> {
+    Ok(Json(catalogue::list(&app, acting_in(&caller, query.tenant)?).await?))
 }
 
 /// `GET /api/v1/api-keys/catalog/scopes`
 pub async fn get_scopes(_: Authorized<Read>) -> Json<Scopes> {
-    Json(catalogue::scopes())
+    Json(scopes())
 }
 
 /// `POST /api/v1/policies/{number}/supersede`
@@ -215,6 +219,6 @@ pub async fn post_supersede(
 }
 
 /// An answer that holds a secret: kept by nobody on the way (RFC 9111 section 5.2.2.5).
-fn secret(answer: impl IntoResponse) -> Response {
+pub fn secret(answer: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
 }

@@ -1,5 +1,7 @@
 //! Creating a key.
 
+use std::sync::Arc;
+
 use keyward_api::{
     Code,
     keys::{CreateKey, Key, KeyCreated},
@@ -38,7 +40,8 @@ pub async fn create(
     idempotency: Option<Idempotency>,
 ) -> Result<KeyCreated> {
     let now = app.clock.now();
-    let mut checks = Checks::default();
+    let settings = app.tenants.settings(app, tenant, request.capabilities.as_deref().unwrap_or_default()).await?;
+    let mut checks = Checks::of(Arc::clone(&settings));
     checks.name(&request.name);
     checks.description(request.description.as_deref().unwrap_or_default());
     let owner = request.owner_id.as_deref().unwrap_or(caller.owner());
@@ -48,13 +51,14 @@ pub async fn create(
     if !caller.sees(owner) {
         return Err(Error::from(Code::ScopeInsufficient).detail("A key of user scope can create keys for its own owner alone."));
     }
-    grant::check(caller, &terms, expires)?;
+    grant::check(caller, &settings, &terms, expires)?;
+    app.tenants.may_create(tenant, now)?;
 
     let draft = Draft {
         id: new_id(now)?,
         scope: request.scope.unwrap_or(ScopeClass::User),
         exchange: request.token_exchange.unwrap_or(true),
-        prefix: app.tenants.prefix(app, tenant).await?,
+        prefix: settings.prefix,
         environment: request.environment.unwrap_or(Environment::Live),
         expires,
         place: app.positions.take(app).await?,
@@ -65,7 +69,7 @@ pub async fn create(
         owner: owner.to_owned(),
         name: request.name,
         description: request.description,
-        created_by: Some(caller.id()),
+        by: Some(Arc::clone(caller.actor())),
         created: now,
     };
     // The policy that says this is known from before, nearly always: then there is nothing to tell, and many requests'
@@ -96,7 +100,11 @@ pub async fn create(
         return Err(Error::internal(anyhow::anyhow!("policy {policy} was superseded while a key was made under it")));
     }
     change.policies.extend(is_new.then_some(policy));
-    finish(app, tx, &change).await?;
+    tx.record(key.event());
+    if let Err(error) = finish(app, tx, &change).await {
+        app.tenants.remember_refusal(tenant, error.code(), now);
+        return Err(error);
+    }
     app.positions.opened(key.draft.place);
     app.policies.remember(tenant, terms.digest(), policy);
     created(key, &minted.raw, terms)
@@ -120,7 +128,7 @@ fn created(key: NewKey, raw: &SecretKeyText, terms: PolicyTerms) -> Result<KeyCr
         event = "api_key_created",
         key = %draft.id,
         tenant = %profile.tenant,
-        by = profile.created_by.map(tracing::field::display),
+        by = profile.by.map(|by| tracing::field::display(by.who.key)),
         policy = stamp.policy.0
     );
     let row = KeyRow {

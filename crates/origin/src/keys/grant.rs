@@ -1,19 +1,23 @@
 //! Nobody grants more than they hold.
 
 use keyward_api::{Code, FieldError};
-use keyward_core::{Exceeds, Limits, PolicyTerms, ScopeClass};
+use keyward_core::{Capability, Exceeds, Limits, PolicyTerms, ScopeClass};
 
 use crate::{
     auth::Caller,
     error::{Error, Result},
+    tenants::Settings,
 };
+
+/// To add to the tenant's catalogue.
+const CATALOGUE: &str = "tenants:catalog";
 
 /// Passes where the caller itself holds all that `terms` until `expires` (unix seconds, `None`: for ever) give.
 ///
 /// # Errors
 /// `grant_exceeded`, naming the member of the request in which it goes beyond.
-pub fn check(caller: &Caller, terms: &PolicyTerms, expires: Option<u32>) -> Result<()> {
-    check_terms(caller, terms)?;
+pub fn check(caller: &Caller, settings: &Settings, terms: &PolicyTerms, expires: Option<u32>) -> Result<()> {
+    check_terms(caller, settings, terms)?;
     let beyond = caller.expires().is_some_and(|ours| expires.is_none_or(|theirs| u64::from(theirs) > ours));
     if beyond { Err(exceeded("expires_in_days")) } else { Ok(()) }
 }
@@ -22,19 +26,25 @@ pub fn check(caller: &Caller, terms: &PolicyTerms, expires: Option<u32>) -> Resu
 ///
 /// # Errors
 /// As [`check`].
-pub fn check_change(caller: &Caller, old: &PolicyTerms, new: &PolicyTerms, expires: Option<u32>) -> Result<()> {
-    if old.covers(new).is_ok() { Ok(()) } else { check(caller, new, expires) }
+pub fn check_change(caller: &Caller, settings: &Settings, old: &PolicyTerms, new: &PolicyTerms, expires: Option<u32>) -> Result<()> {
+    if old.covers(new).is_ok() { Ok(()) } else { check(caller, settings, new, expires) }
 }
 
 /// Passes where the caller itself holds all that `terms` give.
 ///
 /// # Errors
 /// As [`check`].
-fn check_terms(caller: &Caller, terms: &PolicyTerms) -> Result<()> {
+fn check_terms(caller: &Caller, settings: &Settings, terms: &PolicyTerms) -> Result<()> {
     let mut held = caller.terms();
     // An admin reaches every tenant that it names.
     if caller.scope() == ScopeClass::Admin {
         held.tenant = terms.tenant;
+    }
+    // What a tenant has added to its catalogue nobody was given; it is for those to give who may add.
+    if caller.scope() > ScopeClass::User
+        && held.capabilities.iter().any(|held| Capability::parse(CATALOGUE).is_ok_and(|all| held.covers(&all)))
+    {
+        held.capabilities.extend(settings.own());
     }
     held.covers(terms).map_err(|dimension| exceeded(member(dimension, &held, terms)))
 }

@@ -5,6 +5,7 @@ use keyward_api::{
     keys::{KeyRotated, RotateKey},
 };
 use keyward_core::{KeyId, Status, TenantId, Timestamp};
+use serde_json::{Value, json};
 use sqlx::types::time::OffsetDateTime;
 use time::Duration;
 
@@ -19,6 +20,7 @@ use super::{
     terms::Checks,
 };
 use crate::{
+    audit::{Action, Event, changed, members},
     auth::Caller,
     clock::{datetime, expiry, expiry_seconds, rfc3339},
     db::Tx,
@@ -53,7 +55,8 @@ pub async fn rotate(
     let mut checks = Checks::default();
     let renewed = checks.expiry(request.expires_in_days, now, caller.expires());
     checks.finish(())?;
-    let (place, prefix) = (app.positions.take(app).await?, app.tenants.prefix(app, tenant).await?);
+    let settings = app.tenants.settings(app, tenant, &[]).await?;
+    let place = app.positions.take(app).await?;
 
     let mut tx = app.db.tenant(tenant).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
@@ -61,7 +64,7 @@ pub async fn rotate(
         id,
         scope: key.scope()?,
         exchange: key.exchange,
-        prefix,
+        prefix: settings.prefix,
         environment: key.environment()?,
         expires: if request.expires_in_days == Given::Missing { key.expires() } else { renewed },
         place,
@@ -84,7 +87,7 @@ pub async fn rotate(
     if draft.expires.is_some_and(|expires| u64::from(expires) <= now.secs()) {
         return Err(Error::from(Code::KeyExpired).detail("Name a new expiry (expires_in_days) to rotate it."));
     }
-    grant::check(caller, &key.terms.0, draft.expires)?;
+    grant::check(caller, &settings, &key.terms.0, draft.expires)?;
 
     let minted = draft.mint(&app.keyrings.current(), key.policy())?;
     let mut change = app.positions.open(tx.connection(), place).await?;
@@ -96,13 +99,14 @@ pub async fn rotate(
     if status == Status::Suspended {
         change.changes.push((place.index, status));
     }
+    let replaced = key;
     let key = KeyRow {
         expires_at: expiry(draft.expires),
         current_index: place.index.0.into(),
         hint: minted.stamp.hint.clone(),
         updated_at: datetime(now),
         last_rotated: Some(datetime(now)),
-        ..key
+        ..replaced.clone()
     };
     sqlx::query!(
         "UPDATE api_keys SET policy = $2, expires_at = $3, current_index = $4, hint = $5, updated_at = $6, last_rotated = $6 WHERE id = $1",
@@ -115,6 +119,14 @@ pub async fn rotate(
     )
     .execute(tx.connection())
     .await?;
+    let (before, after) = changed(&ends(&replaced), &ends(&key));
+    tx.record(
+        Event::by(caller.actor(), Action::ApiKeyRotated, now)
+            .on_key(id)
+            .before(before)
+            .after(after)
+            .details(members(json!({"old_key_expires_at": old.map(rfc3339)}))),
+    );
     finish(app, tx, &change).await?;
     app.positions.opened(place);
     tracing::info!(event = "api_key_rotated", key = %id, tenant = %tenant, by = %caller.id());
@@ -124,6 +136,11 @@ pub async fn rotate(
         old_key_expires_at: old.map(rfc3339),
         warning: WARNING.to_owned(),
     })
+}
+
+/// What a rotation changes of a key, for the audit trail.
+fn ends(key: &KeyRow) -> Value {
+    json!({"key_hint": key.hint, "expires_at": key.expires_at.map(rfc3339), "policy": key.policy_in_force})
 }
 
 /// Ends all live credentials of a key at the end of the overlap, or where they end before, then; and says when the last

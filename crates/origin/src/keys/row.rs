@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// A row of the view `key_details`.
+#[derive(Clone)]
 pub struct KeyRow {
     pub id: Uuid,
     pub tenant: Uuid,

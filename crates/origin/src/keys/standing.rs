@@ -4,11 +4,13 @@ use keyward_api::{
     Code,
     keys::{Key, KeyRevoked},
 };
-use keyward_core::{Amendment, KeyId, Status, StatusIndex, TenantId};
+use keyward_core::{Amendment, KeyId, Status, StatusIndex, TenantId, Timestamp};
+use serde_json::json;
 use sqlx::types::time::OffsetDateTime;
 
 use super::{create::finish, row::KeyRow};
 use crate::{
+    audit::{Action, Event, members},
     auth::Caller,
     clock::{datetime, expiry_seconds},
     error::{Error, Result},
@@ -45,6 +47,14 @@ pub fn announce(changed: &[Changed]) -> Result<Change> {
     Ok(change)
 }
 
+/// What the audit trail says of a key whose state was changed.
+fn turned(caller: &Caller, action: Action, key: &KeyRow, state: &str, now: Timestamp) -> Event {
+    Event::by(caller.actor(), action, now)
+        .on_key(key.id())
+        .before(members(json!({"state": key.state})))
+        .after(members(json!({"state": state})))
+}
+
 /// Revokes a key for ever. Again is as good as once.
 ///
 /// # Errors
@@ -65,6 +75,7 @@ pub async fn revoke(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) -> 
         )
         .fetch_all(tx.connection())
         .await?;
+        tx.record(turned(caller, Action::ApiKeyRevoked, &key, "revoked", now));
         finish(app, tx, &announce(&changed)?).await?;
         tracing::info!(event = "api_key_revoked", key = %id, tenant = %tenant, by = %caller.id());
     }
@@ -95,6 +106,7 @@ pub async fn suspend(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) ->
     )
     .fetch_all(tx.connection())
     .await?;
+    tx.record(turned(caller, Action::ApiKeySuspended, &key, "suspended", now));
     finish(app, tx, &announce(&changed)?).await?;
     tracing::info!(event = "api_key_suspended", key = %id, tenant = %tenant, by = %caller.id());
     KeyRow { state: "suspended".to_owned(), updated_at: datetime(now), ..key }.show(now)
@@ -124,6 +136,7 @@ pub async fn resume(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) -> 
     )
     .fetch_all(tx.connection())
     .await?;
+    tx.record(turned(caller, Action::ApiKeyResumed, &key, "active", now).made_for(&key.owner));
     finish(app, tx, &announce(&changed)?).await?;
     tracing::info!(event = "api_key_resumed", key = %id, tenant = %tenant, by = %caller.id());
     KeyRow { state: "active".to_owned(), updated_at: datetime(now), ..key }.show(now)

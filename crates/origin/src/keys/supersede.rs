@@ -1,10 +1,13 @@
 //! Changing a whole plan: one policy takes the place of another, for all keys that have it.
 
+use std::sync::Arc;
+
 use keyward_api::{
     Code,
     keys::{PolicySuperseded, UpdateKey},
 };
 use keyward_core::{PolicyNumber, PolicyTerms, ScopeClass, TenantId, bounds::MAX_SUPERSESSIONS};
+use serde_json::json;
 use sqlx::types::Json;
 
 use super::{
@@ -13,6 +16,7 @@ use super::{
     terms::{Checks, changed_terms},
 };
 use crate::{
+    audit::{Action, Event, changed, members},
     auth::Caller,
     error::{Error, Result},
     feed::Change,
@@ -36,6 +40,7 @@ pub async fn supersede(app: &App, caller: &Caller, tenant: TenantId, old: Policy
     if usize::try_from(in_force).unwrap_or(usize::MAX) >= MAX_SUPERSESSIONS {
         return Err(Code::CapacityExhausted.into());
     }
+    let settings = app.tenants.settings(app, tenant, request.capabilities.as_deref().unwrap_or_default()).await?;
     let mut tx = app.db.tenant(tenant).await?;
     let found = sqlx::query!(
         r#"SELECT terms AS "terms: Json<PolicyTerms>", superseded_by FROM policies WHERE number = $1 AND tenant = $2 FOR UPDATE"#,
@@ -49,9 +54,9 @@ pub async fn supersede(app: &App, caller: &Caller, tenant: TenantId, old: Policy
         return Err(Error::from(Code::PolicySuperseded).detail(format!("Policy {by} is in force.")));
     }
     let old_terms = found.terms.0;
-    let terms = changed_terms(Checks::default(), &request, old_terms.clone())?;
+    let terms = changed_terms(Checks::of(Arc::clone(&settings)), &request, old_terms.clone())?;
     // Some key of the plan may never expire.
-    grant::check_change(caller, &old_terms, &terms, None)?;
+    grant::check_change(caller, &settings, &old_terms, &terms, None)?;
     let (policy, is_new) = find_or_create(tx.connection(), &terms, now).await?;
     if policy == old {
         return Ok(PolicySuperseded { superseded: old, policy });
@@ -69,6 +74,14 @@ pub async fn supersede(app: &App, caller: &Caller, tenant: TenantId, old: Policy
         policies: is_new.then_some(policy).into_iter().collect(),
         ..Change::default()
     };
+    let (before, after) = changed(&old_terms, &terms);
+    tx.record(
+        Event::by(caller.actor(), Action::PolicySuperseded, now)
+            .on("policy", old)
+            .before(before)
+            .after(after)
+            .details(members(json!({"policy": policy}))),
+    );
     finish(app, tx, &change).await?;
     tracing::info!(event = "policy_superseded", old = old.0, policy = policy.0, tenant = %tenant, by = %caller.id());
     Ok(PolicySuperseded { superseded: old, policy })

@@ -1,10 +1,10 @@
 //! From what a request names to the terms of a policy, every field that is wrong named in one answer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_api::{
     FieldError, Given,
-    catalogue::{DEFAULT_CONSTRAINTS, default_limits, is_known},
+    catalogue::{DEFAULT_CONSTRAINTS, default_limits},
     keys::{CreateKey, GivenLimits, Limit, Restriction, UpdateKey},
 };
 use keyward_core::{
@@ -13,7 +13,10 @@ use keyward_core::{
 };
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    tenants::Settings,
+};
 
 /// The highest limit that can be named: what any JSON reader takes exactly.
 const MAX_LIMIT: u64 = 1 << 53;
@@ -31,9 +34,15 @@ const DEFAULT_DAYS: u32 = 90;
 #[derive(Default)]
 pub struct Checks {
     errors: Vec<FieldError>,
+    settings: Arc<Settings>,
 }
 
 impl Checks {
+    /// Checks by what a tenant has set: capabilities of its own can be named.
+    pub fn of(settings: Arc<Settings>) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
     /// Something is wrong with a field.
     pub fn refuse(&mut self, field: impl Into<String>, message: impl ToString) {
         self.errors.push(FieldError { field: field.into(), message: message.to_string() });
@@ -50,6 +59,11 @@ impl Checks {
     /// A key's name.
     pub fn name(&mut self, name: &str) {
         self.text("name", name, 1, MAX_NAME);
+    }
+
+    /// A text for people that has to be there.
+    pub fn label(&mut self, field: &str, text: &str) {
+        self.text(field, text, 1, MAX_NAME);
     }
 
     /// A key's description.
@@ -78,8 +92,9 @@ impl Checks {
     }
 
     fn capabilities(&mut self, texts: &[String]) -> Vec<Capability> {
+        let settings = Arc::clone(&self.settings);
         self.list("capabilities", texts, |text| match Capability::parse(text) {
-            Ok(capability) if is_known(text) => Ok(capability),
+            Ok(capability) if settings.knows(text) => Ok(capability),
             Ok(_) => Err("not in the catalogue".to_owned()),
             Err(error) => Err(error.to_string()),
         })

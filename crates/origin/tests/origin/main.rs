@@ -2,14 +2,19 @@
 
 #![expect(unreachable_pub, reason = "a test: nothing is reachable from outside")]
 
+mod audit;
 mod bounds;
+mod ceilings;
 mod database;
 mod edge;
 mod feed;
 mod grants;
 mod harness;
+mod holes;
 mod idempotency;
 mod lifecycle;
+mod matrix;
+mod owners;
 mod process;
 mod recovery;
 mod tenants;

@@ -7,6 +7,12 @@ use crate::harness::{KEYS, Origin};
 
 const OTHER: &str = "01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e99";
 
+/// Another tenant, made by hand.
+pub async fn other(origin: &Origin) -> &'static str {
+    origin.database.execute(&format!("INSERT INTO tenants VALUES ('{OTHER}', 'other', 'Other', 'oth', now())")).await;
+    OTHER
+}
+
 #[tokio::test]
 async fn a_tenants_callers_see_nothing_of_another_tenant_and_an_admin_crosses_by_naming_it() {
     let origin = Origin::start().await;
@@ -56,7 +62,7 @@ async fn the_database_itself_keeps_tenants_apart() {
         app.execute(AssertSqlSafe(format!("SET keyward.tenant = '{setting}'"))).await.unwrap();
         app.fetch_one(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).await.unwrap().get(0)
     };
-    for table in ["api_keys", "credentials", "policies", "key_details"] {
+    for table in ["api_keys", "credentials", "policies", "key_details", "owners", "audit_log", "audit_heads"] {
         assert_eq!(count("", table).await, 0, "{table}");
         assert_eq!(count(OTHER, table).await, 1, "{table}");
     }
@@ -68,4 +74,103 @@ async fn the_database_itself_keeps_tenants_apart() {
     {
         assert!(app.execute(secret).await.unwrap_err().to_string().contains("permission denied"), "{secret}");
     }
+}
+
+#[tokio::test]
+async fn nothing_that_the_applications_role_can_say_takes_it_out_of_its_tenant() {
+    let origin = Origin::start().await;
+    let other = other(&origin).await;
+    origin.admin().send("POST", &format!("{KEYS}?tenant={other}"), Some(&json!({"name": "theirs"})), &[]).await.ok();
+    let mut owner = origin.database.connect().await;
+    let (ours, superuser): (String, String) = {
+        let row = owner.fetch_one("SELECT id::text, current_user::text FROM tenants WHERE slug = 'default'").await.unwrap();
+        (row.get(0), row.get(1))
+    };
+    let mut app = origin.database.connect().await;
+    // Not a role that was taken on and can be put off again, but all that the session is.
+    app.execute("SET SESSION AUTHORIZATION keyward_app").await.unwrap();
+    app.execute(AssertSqlSafe(format!("SET keyward.tenant = '{ours}'"))).await.unwrap();
+    let foreign = "01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e77";
+    let refused = [
+        // To be somebody else.
+        format!("SET ROLE {superuser}"),
+        "SET ROLE keyward_system".into(),
+        "GRANT keyward_system TO keyward_app".into(),
+        "ALTER ROLE keyward_app BYPASSRLS".into(),
+        "ALTER ROLE keyward_app SUPERUSER".into(),
+        // To take the walls down.
+        "ALTER TABLE api_keys DISABLE ROW LEVEL SECURITY".into(),
+        "ALTER TABLE api_keys NO FORCE ROW LEVEL SECURITY".into(),
+        "DROP POLICY own_tenant ON api_keys".into(),
+        "CREATE POLICY everybody ON api_keys USING (true)".into(),
+        "SET session_replication_role = replica".into(),
+        "ALTER TABLE audit_log DISABLE TRIGGER ALL".into(),
+        "CREATE TABLE mine (x int)".into(),
+        "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'".into(),
+        "CREATE OR REPLACE VIEW key_details AS SELECT * FROM api_keys".into(),
+        "SET row_security = off; SELECT * FROM api_keys".into(),
+        // To read what is nobody's.
+        "SELECT sealed FROM signing_keys".into(),
+        "SELECT sealed_data_key FROM deployment".into(),
+        "SELECT jws FROM manifests".into(),
+        "SELECT change FROM feed_log".into(),
+        "SELECT parts FROM snapshots".into(),
+        "SELECT nextval('position_blocks')".into(),
+        "SELECT pg_read_file('PG_VERSION')".into(),
+        "COPY api_keys TO PROGRAM 'cat'".into(),
+        // To write into another tenant, or out of its own.
+        format!("UPDATE api_keys SET tenant = '{other}'"),
+        format!("UPDATE policies SET tenant = '{other}'"),
+        format!("UPDATE owners SET tenant = '{other}'"),
+        format!("INSERT INTO tenants (id, slug, name, created_at) VALUES ('{foreign}', 'x', 'x', now())"),
+        format!("INSERT INTO owners VALUES ('{other}', 'x', 'person', 'x', null, false, now(), now())"),
+        format!("INSERT INTO capabilities VALUES ('{other}', 'x:y', 'x', 'x', now())"),
+        format!("INSERT INTO audit_log SELECT '{other}', seq + 100, at_ms FROM audit_log"),
+        "UPDATE tenants SET slug = 'mine'".into(),
+        "DELETE FROM tenants".into(),
+        "DELETE FROM api_keys".into(),
+        "DELETE FROM owners".into(),
+        "UPDATE capabilities SET value = 'x:y'".into(),
+        // To change what was recorded.
+        "UPDATE audit_log SET actor_owner = 'bob'".into(),
+        "DELETE FROM audit_log".into(),
+        "UPDATE audit_checkpoints SET seq = seq + 1".into(),
+        "UPDATE audit_heads SET seq = 0".into(),
+        "INSERT INTO audit_log SELECT * FROM audit_log".into(),
+    ];
+    for statement in refused {
+        let done = app.execute(AssertSqlSafe(statement.clone())).await;
+        assert!(done.is_err(), "{statement}");
+        app.execute("RESET row_security").await.unwrap();
+    }
+    // What it doesn't see it doesn't change, and isn't told of.
+    for statement in [
+        format!("UPDATE api_keys SET state = 'revoked' WHERE tenant = '{other}'"),
+        format!("UPDATE tenants SET max_live_keys = 0 WHERE id = '{other}'"),
+        format!("UPDATE audit_heads SET seq = seq + 1 WHERE tenant = '{other}'"),
+    ] {
+        assert_eq!(app.execute(AssertSqlSafe(statement.clone())).await.unwrap().rows_affected(), 0, "{statement}");
+    }
+    app.execute("SET keyward.tenant = ''").await.unwrap();
+    for table in ["tenants", "api_keys", "credentials", "policies", "idempotency", "owners", "capabilities", "audit_log", "audit_heads"] {
+        let row = app.fetch_one(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).await.unwrap();
+        assert_eq!(row.get::<i64, _>(0), 0, "{table}");
+    }
+}
+
+/// Every table that names a tenant is behind row-level security, the ones to come too.
+#[tokio::test]
+async fn no_table_with_a_tenant_is_without_row_level_security() {
+    let origin = Origin::start().await;
+    let mut owner = origin.database.connect().await;
+    let bare = owner
+        .fetch_all(
+            "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT (c.relrowsecurity AND c.relforcerowsecurity)
+               AND (c.relname = 'tenants' OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant'))",
+        )
+        .await
+        .unwrap();
+    let names: Vec<String> = bare.iter().map(|row| row.get(0)).collect();
+    assert!(names.is_empty(), "{names:?}");
 }

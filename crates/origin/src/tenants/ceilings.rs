@@ -1,0 +1,168 @@
+//! What a tenant may use up of what all share.
+//!
+//! Counted in the row that every change of the tenant holds until its commit anyway (the end of its audit trail), so
+//! that the counts are exact, whoever creates at the same moment, and cost no lock of their own.
+
+use keyward_api::Code;
+use keyward_core::{TenantId, Timestamp};
+use sqlx::PgConnection;
+
+use crate::{
+    audit::{Action, Event},
+    clock::{datetime, rfc3339},
+    error::{Error, Result},
+    state::App,
+};
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// What a tenant has used, as its row has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// Live keys; `None`: not counted yet.
+    pub live_keys: Option<i64>,
+    /// Policies; `None`: not counted yet.
+    pub policies: Option<i64>,
+    /// The hour of the next two.
+    pub hour: i64,
+    /// Keys created in it.
+    pub creates: i64,
+    /// Changes in it.
+    pub changes: i64,
+}
+
+/// What it may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    /// Live keys.
+    pub live_keys: i64,
+    /// Keys created in an hour.
+    pub creates: i64,
+    /// Policies.
+    pub policies: i64,
+    /// Changes in an hour.
+    pub changes: i64,
+}
+
+/// The counts after a transaction's events, or why they may not be.
+///
+/// # Errors
+/// `ceiling_reached`, `rate_limited`.
+pub async fn count(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    used: Used,
+    most: Option<Most>,
+    events: &[Event],
+    new_policies: usize,
+    now: Timestamp,
+) -> Result<Used> {
+    let hour = i64::try_from(now.millis() / HOUR_MS).unwrap_or(i64::MAX);
+    let mut next = if used.hour == hour { used } else { Used { hour, creates: 0, changes: 0, ..used } };
+    let (mut made, mut ended, mut changed, mut refusable) = (0, 0, 0, 0);
+    for event in events {
+        match event.action {
+            Action::ApiKeyCreated => made += 1,
+            Action::ApiKeyRevoked => {
+                ended += 1;
+                changed += 1;
+            }
+            // Taking a key out of use is never refused: it may be all that is left to do against a thief.
+            Action::ApiKeySuspended | Action::OwnerDisabled => changed += 1,
+            Action::ApiKeyResumed | Action::ApiKeyRotated | Action::ApiKeyUpdated | Action::PolicySuperseded => {
+                changed += 1;
+                refusable += 1;
+            }
+            _ => {}
+        }
+    }
+    next.creates += made;
+    next.changes += changed;
+    // A count that is taken now sees what this transaction has stored.
+    next.live_keys = match used.live_keys {
+        None if made + ended > 0 => Some(live_keys(connection, tenant, now).await?),
+        known => known.map(|live| (live + made - ended).max(0)),
+    };
+    let new_policies = i64::try_from(new_policies).unwrap_or(i64::MAX);
+    next.policies = match used.policies {
+        None if new_policies > 0 => Some(policies(connection, tenant).await?),
+        known => known.map(|policies| policies + new_policies),
+    };
+    let Some(most) = most else { return Ok(next) };
+    let beyond = |count: Option<i64>, most: i64| count.is_some_and(|count| count > most);
+    if made > 0 && beyond(next.live_keys, most.live_keys) || new_policies > 0 && beyond(next.policies, most.policies) {
+        return Err(refusal(Code::CeilingReached, now));
+    }
+    if made > 0 && next.creates > most.creates || refusable > 0 && next.changes > most.changes {
+        return Err(refusal(Code::RateLimited, now));
+    }
+    Ok(next)
+}
+
+/// A refusal, and when to try again.
+pub fn refusal(code: Code, now: Timestamp) -> Error {
+    let error = Error::from(code);
+    match code {
+        Code::RateLimited => {
+            let next = next_hour(now);
+            let words = format!("The tenant has used up this hour's; the next one begins at {}.", rfc3339(datetime(next)));
+            error.detail(words).retry_after(next.since(now).div_ceil(1000))
+        }
+        _ => error.detail("Revoke keys that are no longer used, or raise the tenant's ceiling."),
+    }
+}
+
+/// When the next hour begins.
+pub fn next_hour(now: Timestamp) -> Timestamp {
+    Timestamp::from_millis((now.millis() / HOUR_MS + 1) * HOUR_MS)
+}
+
+async fn live_keys(connection: &mut PgConnection, tenant: TenantId, now: Timestamp) -> Result<i64> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM api_keys
+           WHERE tenant = $1 AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $2)"#,
+        tenant.0,
+        datetime(now),
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(count)
+}
+
+async fn policies(connection: &mut PgConnection, tenant: TenantId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM policies WHERE tenant = $1"#, tenant.0).fetch_one(connection).await?)
+}
+
+/// Counts a tenant's live keys anew: those that have expired since make room. Holds what creates count on.
+///
+/// # Errors
+/// As any write.
+pub async fn recount(connection: &mut PgConnection, tenant: TenantId, now: Timestamp) -> Result<()> {
+    let held = sqlx::query_scalar!("SELECT seq FROM audit_heads WHERE tenant = $1 FOR NO KEY UPDATE", tenant.0)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if held.is_none() {
+        return Ok(());
+    }
+    let live = live_keys(connection, tenant, now).await?;
+    sqlx::query!("UPDATE audit_heads SET live_keys = $2 WHERE tenant = $1", tenant.0, live).execute(connection).await?;
+    Ok(())
+}
+
+/// Counts anew in all tenants that are near their ceiling.
+///
+/// # Errors
+/// As any write.
+pub async fn recount_all(app: &App) -> Result<()> {
+    let near = sqlx::query_scalar!(
+        "SELECT tenant FROM audit_heads JOIN tenants ON id = tenant WHERE live_keys >= max_live_keys - max_live_keys / 10"
+    )
+    .fetch_all(app.db.system())
+    .await?;
+    for tenant in near.into_iter().map(TenantId) {
+        let mut tx = app.db.tenant(tenant).await?;
+        recount(tx.connection(), tenant, app.clock.now()).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}

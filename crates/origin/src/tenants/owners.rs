@@ -1,0 +1,237 @@
+//! Owners: whose keys they are. One that is disabled has no key that can be used.
+
+use keyward_api::{
+    Code, Given,
+    tenants::{CreateOwner, Owner, OwnerKind, UpdateOwner},
+};
+use keyward_core::{KeyId, ScopeClass, TenantId, Timestamp};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::{
+    audit::{Action, Event, changed, members},
+    auth::Caller,
+    clock::{datetime, rfc3339},
+    error::{Error, Result},
+    keys::{
+        create::finish,
+        standing::{Changed, announce},
+        terms::Checks,
+    },
+    state::App,
+};
+
+/// A row of the table.
+#[derive(Clone)]
+struct Row {
+    id: String,
+    kind: String,
+    name: String,
+    email: Option<String>,
+    disabled: bool,
+    created_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+}
+
+/// Selects [`Row`]s, by the end of the statement and its arguments.
+macro_rules! rows {
+    ($end:literal, $($argument:expr),* $(,)?) => {
+        sqlx::query_as!(Row, "SELECT id, kind, name, email, disabled, created_at, updated_at FROM owners " + $end, $($argument),*)
+    };
+}
+
+impl Row {
+    fn show(self) -> Owner {
+        Owner {
+            kind: if self.kind == "service" { OwnerKind::Service } else { OwnerKind::Person },
+            id: self.id,
+            name: self.name,
+            email: self.email,
+            disabled: self.disabled,
+            created_at: rfc3339(self.created_at),
+            updated_at: rfc3339(self.updated_at),
+        }
+    }
+}
+
+/// Owners are the tenant's to manage: a caller of user scope sees itself alone.
+fn managing(caller: &Caller) -> Result<()> {
+    if caller.scope() > ScopeClass::User {
+        return Ok(());
+    }
+    Err(Error::from(Code::ScopeInsufficient).detail("Owners are the tenant's: it takes a key of tenant or admin scope."))
+}
+
+/// Owners of a tenant that a caller sees, by id, after `after`.
+///
+/// # Errors
+/// As any read.
+pub async fn list(app: &App, caller: &Caller, tenant: TenantId, after: Option<&str>, limit: u32) -> Result<Vec<Owner>> {
+    let only = (caller.scope() == ScopeClass::User).then(|| caller.owner());
+    let mut tx = app.db.tenant(tenant).await?;
+    let found = rows!(
+        "WHERE tenant = $1 AND id > $2 AND ($3::text IS NULL OR id = $3) ORDER BY id LIMIT $4",
+        tenant.0,
+        after.unwrap_or_default(),
+        only,
+        i64::from(limit),
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    tx.commit().await?;
+    Ok(found.into_iter().map(Row::show).collect())
+}
+
+/// One owner.
+///
+/// # Errors
+/// `not_found` where there is none that the caller sees.
+pub async fn find(app: &App, caller: &Caller, tenant: TenantId, id: &str) -> Result<Owner> {
+    let mut tx = app.db.tenant(tenant).await?;
+    let found = rows!("WHERE tenant = $1 AND id = $2", tenant.0, id).fetch_optional(tx.connection()).await?;
+    tx.commit().await?;
+    Ok(found.filter(|owner| caller.sees(&owner.id)).ok_or(Code::NotFound)?.show())
+}
+
+/// Makes an owner before it has a key.
+///
+/// # Errors
+/// `scope_insufficient`, `not_found` for a tenant that isn't there, `validation_failed`, `already_exists`.
+pub async fn make(app: &App, caller: &Caller, tenant: TenantId, request: CreateOwner) -> Result<Owner> {
+    managing(caller)?;
+    let now = app.clock.now();
+    let mut checks = Checks::default();
+    let CreateOwner { id, kind, name, email } = request;
+    let name = name.unwrap_or_else(|| id.clone());
+    checks.label("id", &id);
+    checks.name(&name);
+    checks.email(email.as_deref());
+    checks.finish(())?;
+    app.tenants.settings(app, tenant, &[]).await?;
+    let moment = datetime(now);
+    let kind = kind.unwrap_or(OwnerKind::Person).as_str().to_owned();
+    let row = Row { id, kind, name, email, disabled: false, created_at: moment, updated_at: moment };
+    let mut tx = app.db.tenant(tenant).await?;
+    let made = sqlx::query!(
+        "INSERT INTO owners (tenant, id, kind, name, email, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)
+         ON CONFLICT DO NOTHING",
+        tenant.0,
+        row.id,
+        row.kind,
+        row.name,
+        row.email,
+        moment,
+    )
+    .execute(tx.connection())
+    .await?;
+    if made.rows_affected() == 0 {
+        return Err(Code::AlreadyExists.into());
+    }
+    let owner = row.show();
+    tx.record(Event::by(caller.actor(), Action::OwnerCreated, now).on("owner", &owner.id).after(members(json!(owner))));
+    tx.commit().await?;
+    Ok(owner)
+}
+
+/// Changes an owner. Disabling one suspends all of its keys, in one transaction and one delta.
+///
+/// The owner is disabled first, by a commit of its own. Whoever makes a key looks at its owner while it holds the end
+/// of the tenant's trail, and so does this commit: after it, a key is stored already and will be suspended with the
+/// others, or finds its owner disabled. (Holding the end of the trail while waiting for keys would be the other way
+/// round from everybody else, and two would wait for each other.) Asked again, it does what was left undone.
+///
+/// # Errors
+/// `scope_insufficient`, `not_found`, `validation_failed`.
+pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: &str, request: UpdateOwner) -> Result<Owner> {
+    let now = app.clock.now();
+    let mut tx = app.db.tenant(tenant).await?;
+    let old = rows!("WHERE tenant = $1 AND id = $2 FOR NO KEY UPDATE", tenant.0, id).fetch_optional(tx.connection()).await?;
+    let old = old.filter(|owner| caller.sees(&owner.id)).ok_or(Code::NotFound)?;
+    managing(caller)?;
+    let mut row = old.clone();
+    let mut checks = Checks::default();
+    if let Some(kind) = request.kind {
+        row.kind = kind.as_str().to_owned();
+    }
+    if let Some(name) = request.name {
+        checks.name(&name);
+        row.name = name;
+    }
+    match request.email {
+        Given::Missing => {}
+        Given::Null => row.email = None,
+        Given::Value(email) => {
+            checks.email(Some(&email));
+            row.email = Some(email);
+        }
+    }
+    checks.finish(())?;
+    row.disabled = request.disabled.unwrap_or(row.disabled);
+    row.updated_at = datetime(now);
+    sqlx::query!(
+        "UPDATE owners SET kind = $3, name = $4, email = $5, disabled = $6, updated_at = $7 WHERE tenant = $1 AND id = $2",
+        tenant.0,
+        row.id,
+        row.kind,
+        row.name,
+        row.email,
+        row.disabled,
+        row.updated_at,
+    )
+    .execute(tx.connection())
+    .await?;
+    let (was_disabled, is_disabled) = (old.disabled, row.disabled);
+    let (old, owner) = (old.show(), row.show());
+    let action = match (was_disabled, is_disabled) {
+        (false, true) => Action::OwnerDisabled,
+        (true, false) => Action::OwnerEnabled,
+        _ => Action::OwnerUpdated,
+    };
+    let (before, after) = changed(&old, &owner);
+    tx.record(Event::by(caller.actor(), action, now).on("owner", &owner.id).before(before).after(after));
+    tx.commit().await?;
+    if is_disabled {
+        suspend_all(app, caller, tenant, &owner.id, now).await?;
+    }
+    Ok(owner)
+}
+
+async fn suspend_all(app: &App, caller: &Caller, tenant: TenantId, owner: &str, now: Timestamp) -> Result<()> {
+    let mut tx = app.db.tenant(tenant).await?;
+    let keys = sqlx::query_scalar!(
+        "UPDATE api_keys SET state = 'suspended', updated_at = $3 WHERE tenant = $1 AND owner = $2 AND state = 'active' RETURNING id",
+        tenant.0,
+        owner,
+        datetime(now),
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let suspended = sqlx::query_as!(
+        Changed,
+        "UPDATE credentials SET status = 2 WHERE api_key = ANY($1) AND status IN (0, 3)
+         RETURNING index, status, amended_policy, amended_expires",
+        &keys,
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    for key in keys {
+        tx.record(
+            Event::by(caller.actor(), Action::ApiKeySuspended, now)
+                .on_key(KeyId(key))
+                .before(members(json!({"state": "active"})))
+                .after(members(json!({"state": "suspended"})))
+                .details(members(json!({"owner_disabled": owner}))),
+        );
+    }
+    finish(app, tx, &announce(&suspended)?).await
+}
+
+impl Checks {
+    /// Where to reach somebody: not whether anybody is there.
+    fn email(&mut self, email: Option<&str>) {
+        let shaped = |email: &str| email.len() <= 254 && email.contains('@') && email.bytes().all(|byte| byte.is_ascii_graphic());
+        if email.is_some_and(|email| !shaped(email)) {
+            self.refuse("email", "an address of at most 254 visible ASCII characters");
+        }
+    }
+}

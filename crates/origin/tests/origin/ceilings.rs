@@ -1,0 +1,81 @@
+//! One tenant can't use up what all share.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Client, KEYS, Origin};
+
+/// A tenant with these ceilings, its id, and a caller that manages it.
+async fn tenant(origin: &Origin, ceilings: Value) -> (String, Client) {
+    let made = origin
+        .admin()
+        .post("/api/v1/tenants", json!({"slug": "small", "name": "Small", "ceilings": ceilings, "first_key": true}))
+        .await
+        .ok();
+    let manager = origin.client(made["first_key"]["raw_key"].as_str().unwrap());
+    (made["tenant"]["id"].as_str().unwrap().to_owned(), manager)
+}
+
+#[tokio::test]
+async fn no_more_keys_live_than_the_ceiling_whoever_creates_at_the_same_moment_and_on_whatever_server() {
+    let origin = Origin::start().await;
+    let beside = origin.beside().await;
+    // The manager's own key is one of them.
+    let (id, manager) = tenant(&origin, json!({"live_keys": 21})).await;
+    let elsewhere = beside.client(&manager.key);
+    let mut tasks = tokio::task::JoinSet::new();
+    for at in 0..40 {
+        let client = if at % 2 == 0 { manager.clone() } else { elsewhere.clone() };
+        tasks.spawn(async move { client.try_create(json!({})).await });
+    }
+    let mut made = Vec::new();
+    while let Some(answer) = tasks.join_next().await {
+        let answer = answer.unwrap();
+        match answer.status {
+            201 => made.push(answer.json()["api_key"]["id"].as_str().unwrap().to_owned()),
+            _ => answer.refused(409, "ceiling_reached"),
+        }
+    }
+    assert_eq!(made.len(), 20);
+    assert_eq!(manager.get(KEYS).await.ok().as_array().unwrap().len(), 21);
+    // A key that ends makes room for one; what was refused is not asked for again within the second.
+    manager.act(&made[0], "revoke", None).await.ok();
+    origin.advance(Duration::from_secs(2));
+    manager.create(json!({"expires_in_days": 1})).await;
+    manager.try_create(json!({})).await.refused(409, "ceiling_reached");
+    // So does one that expires, once they are counted anew.
+    origin.advance(Duration::from_secs(2 * 24 * 3600));
+    let admin = origin.admin();
+    admin.send("PATCH", &format!("/api/v1/tenants/{id}"), Some(&json!({"name": "Still small"})), &[]).await.ok();
+    manager.create(json!({})).await;
+    manager.try_create(json!({})).await.refused(409, "ceiling_reached");
+    admin.send("PATCH", &format!("/api/v1/tenants/{id}"), Some(&json!({"ceilings": {"live_keys": 22}})), &[]).await.ok();
+    manager.create(json!({})).await;
+}
+
+#[tokio::test]
+async fn creates_changes_and_policies_are_bounded_and_taking_a_key_out_of_use_is_never_refused() {
+    let origin = Origin::start().await;
+    let (_, manager) = tenant(&origin, json!({"creates_per_hour": 4, "changes_per_hour": 3, "policies": 3})).await;
+    let keys = [manager.create(json!({})).await, manager.create(json!({})).await, manager.create(json!({"daily_quota": 7})).await];
+    let refused = manager.try_create(json!({})).await;
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=3600).contains(&wait));
+    refused.refused(429, "rate_limited");
+    // The manager's policy, the default one, the one with another quota.
+    origin.advance(Duration::from_secs(wait));
+    manager.try_create(json!({"daily_quota": 8})).await.refused(409, "ceiling_reached");
+    origin.advance(Duration::from_secs(2));
+    manager.create(json!({"daily_quota": 7})).await;
+
+    for name in ["a", "b", "c"] {
+        manager.act(&keys[0].id, "patch", Some(json!({"name": name}))).await.ok();
+    }
+    manager.act(&keys[0].id, "patch", Some(json!({"name": "d"}))).await.refused(429, "rate_limited");
+    manager.act(&keys[0].id, "suspend", None).await.ok();
+    manager.act(&keys[0].id, "resume", None).await.refused(429, "rate_limited");
+    manager.act(&keys[1].id, "revoke", None).await.ok();
+    origin.advance(Duration::from_secs(3600));
+    manager.act(&keys[0].id, "resume", None).await.ok();
+}

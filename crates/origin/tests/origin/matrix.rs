@@ -1,0 +1,129 @@
+//! Who may call what: every route as every role, against a table that is checked in.
+//!
+//! The routes are read from the router's own source, so that a new one without a line in the table fails the test. To
+//! see the table as it is, run the test and copy what it prints.
+
+use std::{collections::BTreeSet, fmt::Write};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Client, KEYS, Origin};
+
+const ROUTER: &str = include_str!("../../src/http/mod.rs");
+const EXPECTED: &str = include_str!("authorization.txt");
+
+/// Method and path of every route, as the router names them.
+fn routes() -> BTreeSet<(String, &'static str)> {
+    let mut found = BTreeSet::new();
+    // From one `.route(` to the next: the path in quotes, then what each method is answered by.
+    for route in ROUTER.split(".route(").skip(1) {
+        let (path, methods) = route.split_once('"').and_then(|(_, rest)| rest.split_once('"')).expect("a path in quotes");
+        let methods = methods.split(".layer(").next().and_then(|rest| rest.split(".route_layer(").next()).unwrap_or_default();
+        for method in ["get", "post", "put", "patch", "delete"] {
+            let call = format!("{method}(");
+            let named = methods
+                .match_indices(&call)
+                .any(|(at, _)| !methods[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_'));
+            if named {
+                found.insert((method.to_uppercase(), path));
+            }
+        }
+    }
+    found
+}
+
+/// What fills the placeholders of a path for a call: things of the first tenant, the key one of another owner's.
+async fn filled(path: &str, admin: &Client) -> String {
+    let mut path = path.to_owned();
+    if path.starts_with("/api/v1/tenants/") {
+        let tenants = admin.get("/api/v1/tenants").await.ok();
+        path = path.replace("{id}", tenants[0]["id"].as_str().unwrap());
+    }
+    if path.starts_with("/api/v1/owners/") {
+        path = path.replace("{id}", "bob");
+    }
+    if path.contains("{id}") {
+        // A new one for each call: some of them end it.
+        let key = admin.create(json!({"owner_id": "bob", "capabilities": ["llm:gpt-4"], "expires_in_days": 1})).await;
+        path = path.replace("{id}", &key.id);
+    }
+    let path = path.replace("{number}", "1").replace("{digest}", "x").replace("{shard}", "0");
+    match path.as_str() {
+        "/edge/v1/feed" => format!("{path}?epoch=1&after=0&manifest=1&wait_ms=0"),
+        _ => path.split('{').next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// A body that says as little as may be.
+fn body(method: &str, path: &str) -> Option<Value> {
+    match (method, path) {
+        ("GET" | "DELETE", _) => None,
+        ("POST", KEYS) => Some(json!({"name": "x"})),
+        ("POST", "/api/v1/api-keys/validate") => Some(json!({"api_key": "x"})),
+        ("POST", "/api/v1/tenants") => Some(json!({"slug": "new", "name": "New"})),
+        ("POST", "/api/v1/owners") => Some(json!({"id": "carol"})),
+        ("POST", "/api/v1/api-keys/catalog/capabilities") => Some(json!({"value": "x:y", "label": "X", "category": "X"})),
+        _ => Some(json!({})),
+    }
+}
+
+/// The answer in a word: the status, and the code of a problem.
+async fn outcome(client: &Client, method: &str, path: &str, body: Option<&Value>) -> String {
+    let answer = client.send(method, path, body, &[]).await;
+    if answer.status < 400 {
+        return answer.status.to_string();
+    }
+    let problem: Value = serde_json::from_str(&answer.text).unwrap_or_default();
+    format!("{} {}", answer.status, problem["code"].as_str().unwrap_or("?"))
+}
+
+#[tokio::test]
+async fn every_route_answers_every_role_as_the_table_says() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let all = ["keys:*", "tenants:*", "audit:*", "llm:*"];
+    let user = origin.caller(json!({"capabilities": all, "owner_id": "ann"})).await;
+    let tenant = origin.caller(json!({"capabilities": all, "scope": "tenant"})).await;
+    let weak = origin.caller(json!({"capabilities": ["llm:*"], "scope": "tenant"})).await;
+    let other = admin.post("/api/v1/tenants", json!({"slug": "other", "name": "Other", "first_key": true})).await.ok();
+    let foreign = origin.client(other["first_key"]["raw_key"].as_str().unwrap());
+    let revoked = admin.create(json!({"capabilities": all, "scope": "admin"})).await;
+    admin.act(&revoked.id, "revoke", None).await.ok();
+    let roles = [
+        ("junk", origin.client("junk")),
+        ("revoked", origin.client(&revoked.raw)),
+        ("weak", weak),
+        ("edge", origin.edge()),
+        ("foreign", foreign),
+        ("user", user),
+        ("tenant", tenant),
+        ("admin", admin.clone()),
+    ];
+    let mut table = String::new();
+    for (method, route) in routes() {
+        writeln!(table, "{method} {route}").unwrap();
+        for (role, client) in &roles {
+            let path = filled(route, &admin).await;
+            let outcome = outcome(client, &method, &path, body(&method, route).as_ref()).await;
+            writeln!(table, "  {role:<8} {outcome}").unwrap();
+        }
+    }
+    for (found, expected) in table.lines().zip(EXPECTED.lines()) {
+        assert_eq!(found, expected, "the table as it is:\n{table}");
+    }
+    assert_eq!(table.lines().count(), EXPECTED.lines().count(), "the table as it is:\n{table}");
+}
+
+#[tokio::test]
+async fn a_call_without_any_credential_is_refused_wherever_a_key_is_asked_for() {
+    let origin = Origin::start().await;
+    let http = reqwest::Client::new();
+    let admin = origin.admin();
+    for (method, route) in routes() {
+        let path = filled(route, &admin).await;
+        let request = http.request(method.parse().unwrap(), format!("http://{}{path}", origin.address));
+        let status = request.send().await.unwrap().status().as_u16();
+        let open = !route.starts_with("/api") && !route.starts_with("/edge");
+        assert_eq!(status == 401, !open, "{method} {route}: {status}");
+    }
+}
