@@ -2,12 +2,14 @@
 //!
 //! * [`Problem`] is the body of every error (RFC 9457), its [`Code`] the stable name of what went wrong;
 //! * [`keys`] has the requests and answers of `/api/v1/api-keys`;
+//! * [`oauth`] has the answers of `/oauth`;
 //! * [`catalogue`] has the capabilities and scopes that ship with Keyward.
 //!
 //! Requests refuse members that they don't know: a misspelt restriction must not be a missing one.
 
 pub mod catalogue;
 pub mod keys;
+pub mod oauth;
 
 mod given;
 mod problem;

@@ -22,6 +22,7 @@ use crate::{
     sealing::SealingKey,
     signing::Keyrings,
     tenants::Tenants,
+    tokens::Tokens,
 };
 
 /// A running server.
@@ -46,6 +47,8 @@ pub struct App {
     pub tenants: Tenants,
     /// Policies that were met.
     pub policies: Policies,
+    /// Tokens that were made lately.
+    pub tokens: Tokens,
     /// What edges follow.
     pub feed: Feed,
     /// Whether the database went back in time.

@@ -37,7 +37,8 @@ use crate::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InTenant {
-    tenant: Option<TenantId>,
+    /// The tenant that an admin acts in, where it isn't its own.
+    pub tenant: Option<TenantId>,
 }
 
 /// The query of a list.

@@ -3,6 +3,7 @@
 mod edge;
 mod extract;
 mod keys;
+mod oauth;
 mod public;
 
 use std::{sync::Arc, time::Duration};
@@ -17,6 +18,8 @@ use axum::{
 use keyward_api::Code;
 use tokio::time::timeout;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
+
+pub use extract::read as read_body;
 
 use crate::{
     error::{Error, Result},
@@ -39,6 +42,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/{id}/suspend", post(keys::post_suspend))
         .route("/api/v1/api-keys/{id}/resume", post(keys::post_resume))
         .route("/api/v1/policies/{number}/supersede", post(keys::post_supersede))
+        .route("/oauth/token", post(oauth::post_token))
+        .route("/oauth/introspect", post(oauth::post_introspect))
+        .route("/oauth/revoke", post(oauth::post_revoke))
+        .route("/.well-known/oauth-authorization-server", get(oauth::get_metadata))
         .route("/edge/v1/feed", get(edge::get_feed))
         .route("/edge/v1/snapshot", get(edge::get_snapshot))
         .route("/edge/v1/parts/{digest}", get(edge::get_part))

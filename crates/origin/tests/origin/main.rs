@@ -10,6 +10,8 @@ mod grants;
 mod harness;
 mod idempotency;
 mod lifecycle;
+mod oauth;
 mod process;
 mod recovery;
 mod tenants;
+mod validate;
