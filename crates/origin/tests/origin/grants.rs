@@ -144,11 +144,22 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/edge/v1/manifest", "edge:sync"),
 ];
 
+/// Routes that refuse in OAuth's words, with the capability that takes somebody who asks about another's key, and how
+/// the lack of it is told.
+const OAUTH: &[(&str, &str, (u16, &str))] = &[
+    ("/oauth/token", "keys:validate", (400, "unauthorized_client")),
+    ("/oauth/introspect", "keys:validate", (403, "insufficient_scope")),
+    ("/oauth/revoke", "keys:revoke", (403, "insufficient_scope")),
+];
+
+const CAPABILITIES: [&str; 7] = ["keys:read", "keys:create", "keys:update", "keys:rotate", "keys:revoke", "keys:validate", "edge:sync"];
+
 /// What anyone may ask for.
 const OPEN: &[&str] = &[
     "/.well-known/jwks.json",
     "/.well-known/keyward-manifest",
     "/.well-known/keyward-root",
+    "/.well-known/oauth-authorization-server",
     "/status-lists/{shard}",
     "/healthz",
     "/readyz",
@@ -161,7 +172,7 @@ async fn every_route_refuses_a_caller_without_a_key_without_its_capability_or_wi
     assert!(OPEN.iter().all(|path| source.contains(&format!(".route(\"{path}\""))));
     let listed = source.matches(".route(").count();
     // Of the routes above, two share a path with another method.
-    assert_eq!(listed, ROUTES.len() - 2 + OPEN.len(), "a route is missing from this test");
+    assert_eq!(listed, ROUTES.len() - 2 + OAUTH.len() + OPEN.len(), "a route is missing from this test");
     let origin = Origin::start().await;
     let admin = origin.admin();
     let nobody = origin.client("none");
@@ -174,11 +185,26 @@ async fn every_route_refuses_a_caller_without_a_key_without_its_capability_or_wi
         assert!(answer.headers["www-authenticate"].to_str().unwrap().contains("invalid_token"), "{route}");
         answer.refused(401, "invalid_token");
         revoked.send(method, &path, None, &[]).await.refused(401, "key_revoked");
-        let all = ["keys:read", "keys:create", "keys:update", "keys:rotate", "keys:revoke", "keys:validate", "edge:sync"];
-        let others: Vec<_> = all.iter().filter(|other| *other != capability).collect();
+        let others: Vec<_> = CAPABILITIES.iter().filter(|other| *other != capability).collect();
         let without = origin.caller(json!({"capabilities": others, "scope": "tenant"})).await;
         without.send(method, &path, None, &[]).await.refused(403, "capability_missing");
     }
+    let subject = admin.create(json!({})).await;
+    for (route, capability, (status, error)) in OAUTH {
+        let exchange = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token_type", "urn:keyward:token-type:api-key"),
+            ("subject_token", subject.raw.as_str()),
+        ];
+        let parameters = if *route == "/oauth/token" { &exchange[..] } else { &[("token", subject.raw.as_str())] };
+        for unknown in [&nobody, &revoked] {
+            assert_eq!(unknown.form(route, parameters).await.oauth(), (401, "invalid_client".into()), "{route}");
+        }
+        let others: Vec<_> = CAPABILITIES.iter().filter(|other| *other != capability).collect();
+        let without = origin.caller(json!({"capabilities": others, "scope": "tenant"})).await;
+        assert_eq!(without.form(route, parameters).await.oauth(), (*status, (*error).to_owned()), "{route}");
+    }
+    assert_eq!(admin.verdict(&subject.raw).await, None);
 }
 
 #[tokio::test]
