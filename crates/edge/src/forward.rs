@@ -45,7 +45,7 @@ fn onward(sent: &web_sys::Headers, passage: &Passage) -> Result<web_sys::Headers
             onward.delete(&name)?;
         }
     }
-    for (name, value) in headers::identity(passage) {
+    for (name, value) in headers::identity(passage).into_iter().chain(headers::token(passage)) {
         onward.set(name, &value)?;
     }
     Ok(onward)

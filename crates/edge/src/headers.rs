@@ -1,6 +1,6 @@
 //! Which headers go on to the upstream.
 
-use crate::decide::Passage;
+use crate::decide::{Passage, TokenPassage};
 
 /// What the identity headers begin with. Nothing that a client sends under such a name reaches the upstream.
 const IDENTITY: &str = "x-keyward-";
@@ -31,7 +31,7 @@ pub fn is_stripped(name: &str) -> bool {
 
 /// The headers that tell the upstream as whom the request passes.
 pub fn identity(passage: &Passage) -> [(&'static str, String); 6] {
-    let Passage { key, tenant, scope, policy, constraints, position, age_ms } = passage;
+    let Passage { key, tenant, scope, policy, constraints, position, age_ms, token: _ } = passage;
     [
         ("x-keyward-key-id", key.to_string()),
         ("x-keyward-tenant", tenant.to_string()),
@@ -40,6 +40,12 @@ pub fn identity(passage: &Passage) -> [(&'static str, String); 6] {
         ("x-keyward-constraints", constraints.clone()),
         ("x-keyward-decision", format!("{}.{}.{age_ms}", position.epoch, position.seq)),
     ]
+}
+
+/// The headers that tell it of the token that was presented in the key's place.
+pub fn token(passage: &Passage) -> impl Iterator<Item = (&'static str, String)> {
+    let told = |token: &TokenPassage| [("x-keyward-token", token.id.clone()), ("x-keyward-token-scope", token.scope.clone())];
+    passage.token.iter().flat_map(told)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::{
     config::{Config, ConfigError, Tls},
     credential,
-    decide::{Held, Outcome, Passage, decide},
+    decide::{Held, Outcome, Passage, Presented, decide, decide_token},
     flight::{FETCH_MS, Miss, What},
     follow::{Listener, Object},
     forward,
@@ -16,7 +16,7 @@ use crate::{
 };
 use keyward_api::Code;
 use keyward_core::{
-    Accelerator, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses,
+    Accelerator, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses,
     bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
 };
 use std::{cell::OnceCell, rc::Rc};
@@ -111,7 +111,7 @@ async fn admit(
     let header = |name: &str| headers.get(name).ok().flatten();
     let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref())?;
     let target = target?;
-    let key = ParsedKey::parse(&credential)?;
+    let presented = Presented::parse(&credential)?;
 
     isolate.freshen(source, context).await;
 
@@ -131,17 +131,25 @@ async fn admit(
         requirement: config.routes.requirement(&method, &target.path),
     };
     for _ in 0..MAX_FETCHES {
-        let outcome = isolate.with(|state| {
+        let now = now();
+        let (outcome, index) = isolate.with(|state| {
             let Cache { policies, signatures, warm } = &state.keeper;
             let held = Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() };
-            decide(held, config, &key, &asked, now())
+            let outcome = match &presented {
+                Presented::Key(key) => decide(held, config, key, &asked, now),
+                Presented::Token(text) => decide_token(held, config, text, &asked, now),
+            };
+            let index = matches!(outcome, Outcome::Fetch(_)).then(|| held.index(config, &presented, now)).flatten();
+            (outcome, index)
         });
-        match outcome {
-            Outcome::Pass(passage) => return Ok((*passage, target)),
-            Outcome::Refuse(reason) => return Err(reason),
-            Outcome::Fetch(missing) => supply(isolate, source, context, missing, key.unverified_claims().index)
-                .await
-                .map_err(|_| Refusal::Undecided(missing).reason())?,
+        match (outcome, index) {
+            (Outcome::Pass(passage), _) => return Ok((*passage, target)),
+            (Outcome::Refuse(reason), _) => return Err(reason),
+            (Outcome::Fetch(missing), Some(index)) => {
+                let supplied = supply(isolate, source, context, missing, index).await;
+                supplied.map_err(|_| Refusal::Undecided(missing).reason())?;
+            }
+            (Outcome::Fetch(missing), None) => return Err(Refusal::Undecided(missing).reason()),
         }
     }
     Err(Reason::StateUnavailable)

@@ -12,3 +12,4 @@ mod propagation;
 mod recovery;
 mod refusals;
 mod tamper;
+mod tokens;
