@@ -1,7 +1,9 @@
 #![no_main]
-use keyward_core::{AccessTokenClaims, VerifiedToken};
+use keyward_core::{AccessTokenClaims, Environment, Verifier};
 use keyward_fuzz::{AllValid, NOW, key_set, signed};
 
 libfuzzer_sys::fuzz_target!(|payload: &[u8]| {
-    let _ = VerifiedToken::verify(&signed::<AccessTokenClaims>(payload), "https://edge.example.com", &key_set(), &AllValid, NOW);
+    let keys = key_set();
+    let verifier = Verifier::new(&keys, &AllValid, Environment::Live);
+    let _ = verifier.verify_token(&signed::<AccessTokenClaims>(payload), "https://edge.example.com", NOW);
 });

@@ -224,6 +224,12 @@ pub struct ValidateKey {
     pub endpoint: Option<String>,
     /// The caller's address. Without it a key that is restricted to addresses is not valid.
     pub client_ip: Option<String>,
+    /// The host of the request's Origin. Without it a key that is restricted to domains is not valid.
+    pub domain: Option<String>,
+    /// Whether the request came over TLS. Without it that isn't judged.
+    pub tls: Option<bool>,
+    /// What the request needs. Without it that isn't judged: see the token's `scope`.
+    pub capability: Option<String>,
 }
 
 /// What a key is at the moment of the answer.

@@ -4,6 +4,7 @@
 //! * [`keys`] has the requests and answers of `/api/v1/api-keys`;
 //! * [`audit`] has the answers of `/api/v1/audit`;
 //! * [`tenants`] has those of `/api/v1/tenants` and `/api/v1/owners`;
+//! * [`oauth`] has the answers of `/oauth`;
 //! * [`catalogue`] has the capabilities and scopes that ship with Keyward.
 //!
 //! Requests refuse members that they don't know: a misspelt restriction must not be a missing one.
@@ -11,6 +12,7 @@
 pub mod audit;
 pub mod catalogue;
 pub mod keys;
+pub mod oauth;
 pub mod tenants;
 
 mod given;

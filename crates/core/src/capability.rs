@@ -52,6 +52,19 @@ impl Capability {
     pub fn covers(&self, other: &Self) -> bool {
         self.resource() == other.resource() && (self.name() == "*" || self.name() == other.name())
     }
+
+    /// What whoever needs both of two capabilities is left with: the narrower one; `None` where neither covers the other.
+    ///
+    /// ```
+    /// use keyward_core::Capability;
+    /// let [all, one, other] = ["llm:*", "llm:a", "llm:b"].map(|text| Capability::parse(text).unwrap());
+    /// assert_eq!(all.common(&one), Some(&one));
+    /// assert_eq!(one.common(&all), Some(&one));
+    /// assert_eq!(one.common(&other), None);
+    /// ```
+    pub fn common<'a>(&'a self, other: &'a Self) -> Option<&'a Self> {
+        if self.covers(other) { Some(other) } else { other.covers(self).then_some(self) }
+    }
 }
 
 impl fmt::Display for Capability {

@@ -1,7 +1,7 @@
 //! The one strict reader of signed objects (compact JWS, RFC 7515 section 7.1).
 
 use crate::{
-    Kid, PublicKey, Role,
+    Kid, PublicKey, Role, VerifySignature,
     encoding::{decode_base64url, decode_base64url_exact},
     json,
 };
@@ -85,8 +85,8 @@ impl<'a> UnverifiedJws<'a> {
     }
 
     /// The payload, after the signature has been found to hold.
-    pub(crate) fn verify<T: Signed>(self, key: &PublicKey) -> Result<T, JwsError> {
-        if !key.verifies(self.signing_input.as_bytes(), &self.signature) {
+    pub(crate) fn verify<T: Signed>(self, key: &PublicKey, signatures: &dyn VerifySignature) -> Result<T, JwsError> {
+        if !signatures.verifies(key, self.signing_input.as_bytes(), &self.signature) {
             return Err(JwsError::Signature);
         }
         let payload = decode_base64url(self.payload).ok_or(JwsError::Encoding)?;

@@ -1,4 +1,4 @@
-use crate::{Digest, JwsError, Manifest, ManifestKey, Reason, Role, Signed, Timestamp, jws::UnverifiedJws};
+use crate::{Digest, JwsError, Manifest, ManifestKey, Reason, Reference, Role, Signed, Timestamp, VerifySignature, jws::UnverifiedJws};
 
 /// The signing keys of a verified manifest. What [`Manifest::open`] returns; there is no other way to make one.
 #[derive(Clone, Debug)]
@@ -46,6 +46,11 @@ impl KeySet {
 
     /// The payload of a signed object, whose key has the right role and counts at `now`.
     pub fn open<T: Signed>(&self, text: &str, now: Timestamp) -> Result<T, OpenError> {
+        self.open_with(text, &Reference, now)
+    }
+
+    /// The same, with another way to verify signatures.
+    pub(crate) fn open_with<T: Signed>(&self, text: &str, signatures: &dyn VerifySignature, now: Timestamp) -> Result<T, OpenError> {
         if !self.is_current(now) {
             return Err(OpenError::ManifestExpired);
         }
@@ -54,7 +59,7 @@ impl KeySet {
         if !key.state.verifies() || key.exp.is_some_and(|exp| now.secs() >= exp) {
             return Err(OpenError::KeyState);
         }
-        Ok(jws.verify(&key.x)?)
+        Ok(jws.verify(&key.x, signatures)?)
     }
 
     /// The key that an API key names by three bytes, where it counts.

@@ -77,7 +77,7 @@ pub use route::{Requirement, RouteError, RouteTable};
 pub use status::{Missing, Standing, Status, Statuses};
 pub use status_list::{StatusList, StatusListBody, StatusListClaims, StatusListError};
 pub use time::Timestamp;
-pub use token::{AccessTokenClaims, StatusRef, StatusReference, TokenError, VerifiedToken};
+pub use token::{AccessTokenClaims, AuthenticToken, SignedKey, StatusRef, StatusReference, TokenError, VerifiedToken};
 pub use verify::{AuthenticKey, Refusal, VerifiedKey, Verifier};
 pub use warm::WarmKeys;
 

@@ -1,7 +1,7 @@
 //! The manifest: which keys sign what, in which epoch. Signed by a root, which the reader has pinned.
 
 use crate::{
-    Digest, JwsError, KeySet, Kid, PublicKey, Signed, Timestamp,
+    Digest, JwsError, KeySet, Kid, PublicKey, Reference, Signed, Timestamp,
     bounds::{MAX_MANIFEST_KEYS, MAX_MANIFEST_LEN},
     json,
     jws::UnverifiedJws,
@@ -119,7 +119,7 @@ impl Manifest {
     pub fn open(text: &str, roots: &[PublicKey], now: Timestamp) -> Result<KeySet, ManifestError> {
         let jws = UnverifiedJws::parse::<Self>(text)?;
         let root = roots.iter().find(|root| root.kid() == *jws.kid()).ok_or(ManifestError::UnknownRoot)?;
-        let manifest: Self = jws.verify(root)?;
+        let manifest: Self = jws.verify(root, &Reference)?;
         if now.secs() >= manifest.exp {
             return Err(ManifestError::Expired);
         }

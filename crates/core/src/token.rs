@@ -1,8 +1,9 @@
 //! Capability tokens: RFC 9068 access tokens that say what their key permits, and die with it.
 
 use crate::{
-    AnyOr, Capability, EndpointPattern, KeyId, KeySet, Limits, Missing, Network, OpenError, Reason, Refusal, Role, Signed, Standing,
-    StatusIndex, Statuses, TenantId, Timestamp, bounds::MAX_TOKEN_LEN, json,
+    AnyOr, AuthenticKey, Capability, Decision, EndpointPattern, Environment, KeyId, Limits, Missing, Network, OpenError, Policy,
+    PolicyNumber, Reason, Refusal, Request, Requirement, Role, ScopeClass, Signed, StatusIndex, Statuses, TenantId, Timestamp, VerifiedKey,
+    Verifier, bounds::MAX_TOKEN_LEN, json,
 };
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -34,14 +35,32 @@ pub struct AccessTokenClaims {
     pub tenant: TenantId,
     /// Where.
     pub ep: AnyOr<EndpointPattern>,
+    /// Where not, whatever else is said.
+    pub blocked: Vec<EndpointPattern>,
     /// From which addresses.
     pub ip: AnyOr<Network>,
     /// How much.
     #[serde(deserialize_with = "json::object")]
     pub lim: Limits,
+    /// What its key says.
+    #[serde(deserialize_with = "json::object")]
+    pub key: SignedKey,
     /// Where the status of its key stands.
     #[serde(deserialize_with = "json::object")]
     pub status: StatusReference,
+}
+
+/// The `key` claim: what the key that a token was made from says of itself, as it was signed. By it the policy in force
+/// is found, as for the key itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedKey {
+    /// The policy that it was made with.
+    pub policy: PolicyNumber,
+    /// How far it reaches at most.
+    pub scope: ScopeClass,
+    /// The environment that it was made for.
+    pub environment: Environment,
 }
 
 /// The `status` claim (draft-ietf-oauth-status-list section 6.1).
@@ -82,11 +101,31 @@ impl Signed for AccessTokenClaims {
     const MAX_LEN: usize = MAX_TOKEN_LEN;
 }
 
-/// A token that holds now, and whose key does.
+/// A token whose signature holds, and that doesn't contradict itself. Says nothing of whether it still counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthenticToken {
+    claims: AccessTokenClaims,
+    index: StatusIndex,
+}
+
+impl AuthenticToken {
+    /// What it says; true, since its signature holds.
+    pub const fn claims(&self) -> &AccessTokenClaims {
+        &self.claims
+    }
+
+    /// Where the status of its key stands.
+    pub const fn index(&self) -> StatusIndex {
+        self.index
+    }
+}
+
+/// A token that holds now, and whose key does. It permits what both permit, and nothing else: see
+/// [`VerifiedToken::decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedToken {
     claims: AccessTokenClaims,
-    index: StatusIndex,
+    key: VerifiedKey,
 }
 
 /// Why a text is not a token for us.
@@ -103,17 +142,19 @@ pub enum TokenError {
     Undecided(Missing),
 }
 
-impl VerifiedToken {
-    /// Reads a token for `audience` and asks whether it, and its key, hold at `now`.
-    pub fn verify<S: Statuses + ?Sized>(
-        text: &str,
-        audience: &str,
-        keys: &KeySet,
-        statuses: &S,
-        now: Timestamp,
-    ) -> Result<Self, TokenError> {
-        let claims: AccessTokenClaims = keys.open(text, now)?;
-        if claims.iss != keys.manifest().iss || claims.iat.saturating_mul(1000) > now.latest_iat() {
+impl<S: Statuses + ?Sized> Verifier<'_, S> {
+    /// Reads a token for `audience`, and asks whether it, and its key, hold at `now`.
+    pub fn verify_token(&self, text: &str, audience: &str, now: Timestamp) -> Result<VerifiedToken, TokenError> {
+        self.admit_token(self.authenticate_token(text, now)?, audience, now)
+    }
+
+    /// The token, if its signature holds: by a key of the role `token`, of this issuer. The costly half of
+    /// [`Self::verify_token`], whose result stays true for as long as the key set is the same one and its signing key
+    /// has not expired.
+    pub fn authenticate_token(&self, text: &str, now: Timestamp) -> Result<AuthenticToken, TokenError> {
+        let keys = self.keys();
+        let claims: AccessTokenClaims = keys.open_with(text, self.signatures(), now)?;
+        if claims.iss != keys.manifest().iss {
             return Err(TokenError::Refused(Reason::SignatureInvalid));
         }
         // What is said twice has to be said alike: readers differ in which of the two they take.
@@ -121,32 +162,70 @@ impl VerifiedToken {
         if claims.client_id != claims.sub || !claims.scope.split(' ').filter(|word| !word.is_empty()).eq(scope) {
             return Err(TokenError::Refused(Reason::Malformed));
         }
+        let index = claims.status.status_list.index(&claims.iss).ok_or(TokenError::Refused(Reason::SignatureInvalid))?;
+        Ok(AuthenticToken { claims, index })
+    }
+
+    /// The token, if it is for `audience` and counts now; and its key, admitted as if it had been presented itself.
+    pub fn admit_token(&self, token: AuthenticToken, audience: &str, now: Timestamp) -> Result<VerifiedToken, TokenError> {
+        let AuthenticToken { claims, index } = token;
+        if claims.iat.saturating_mul(1000) > now.latest_iat() {
+            return Err(TokenError::Refused(Reason::SignatureInvalid));
+        }
         if claims.aud != audience {
             return Err(TokenError::Refused(Reason::WrongAudience));
-        }
-        let index = claims.status.status_list.index(&claims.iss).ok_or(TokenError::Refused(Reason::SignatureInvalid))?;
-        match statuses.standing(index).map_err(TokenError::Undecided)? {
-            Standing::Invalid => return Err(TokenError::Refused(Reason::Revoked)),
-            Standing::Suspended => return Err(TokenError::Refused(Reason::Suspended)),
-            Standing::Amended(amendment) if amendment.expires.is_some_and(|expires| now.secs() >= u64::from(expires)) => {
-                return Err(TokenError::Refused(Reason::Expired));
-            }
-            Standing::Valid | Standing::Amended(_) => {}
         }
         if now.secs() >= claims.exp {
             return Err(TokenError::Refused(Reason::Expired));
         }
-        Ok(Self { claims, index })
+        let SignedKey { policy, scope, environment } = claims.key;
+        let key = self.admit(&AuthenticKey::behind_token(claims.sub, index, scope, policy, environment, claims.exp), now)?;
+        Ok(VerifiedToken { claims, key })
     }
+}
 
+impl VerifiedToken {
     /// What it says.
     pub const fn claims(&self) -> &AccessTokenClaims {
         &self.claims
     }
 
-    /// Where the status of its key stands.
-    pub const fn index(&self) -> StatusIndex {
-        self.index
+    /// Its key, as it holds now; it expires with the token, and can't be exchanged.
+    pub const fn key(&self) -> &VerifiedKey {
+        &self.key
+    }
+
+    /// Whether a request may be made: where the key's policy permits it (with the policy's reasons, in its order), and
+    /// the token does. A policy that isn't the key's in force, or is of another tenant, permits nothing.
+    pub fn decide<'a>(&self, policy: &'a Policy, request: &Request<'_>) -> Decision<'a> {
+        let decision = policy.decide(&self.key, request);
+        if decision.reason().is_some() {
+            return decision;
+        }
+        let claims = &self.claims;
+        let endpoint = |pattern: &EndpointPattern| pattern.matches(request.method, request.path);
+        let within = |list: &[Network], address| list.iter().any(|network| network.contains(address));
+        let has = |wanted: &Capability| claims.cap.iter().any(|held| held.covers(wanted));
+        let checks: [(Reason, bool); 5] = [
+            (Reason::PolicyUnavailable, claims.tenant == policy.claims().tenant),
+            (Reason::EndpointNotAllowed, claims.ep.admits(endpoint)),
+            (Reason::EndpointBlocked, !claims.blocked.iter().any(endpoint)),
+            (Reason::AddressNotAllowed, claims.ip.only().is_none_or(|list| request.address.is_some_and(|address| within(list, address)))),
+            (Reason::CapabilityMissing, !matches!(request.requirement, Some(Requirement::Capability(wanted)) if !has(wanted))),
+        ];
+        match checks.into_iter().find(|(_, holds)| !holds) {
+            Some((reason, _)) => Decision::Deny(reason),
+            None => decision,
+        }
+    }
+}
+
+impl From<Refusal> for TokenError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(reason) => Self::Refused(reason),
+            Refusal::Undecided(missing) => Self::Undecided(missing),
+        }
     }
 }
 

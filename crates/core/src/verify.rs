@@ -59,6 +59,20 @@ impl AuthenticKey {
     pub const fn environment(&self) -> Environment {
         self.environment
     }
+
+    /// The key that a genuine token was made from, as far as the token lets it count: until `expires`, and not to be
+    /// exchanged.
+    pub(crate) const fn behind_token(
+        id: KeyId,
+        index: StatusIndex,
+        scope: ScopeClass,
+        policy: PolicyNumber,
+        environment: Environment,
+        expires: u64,
+    ) -> Self {
+        let claims = crate::ApiKeyClaims { scope, exchange: false, signing_key: [0; 3], expires: None, index, policy, id };
+        Self { claims, environment, signer_expires: Some(expires) }
+    }
 }
 
 /// A key that holds now: genuine, of the right environment, neither revoked nor suspended nor expired.
@@ -123,6 +137,14 @@ impl<'a, S: Statuses + ?Sized> Verifier<'a, S> {
     #[must_use]
     pub const fn with_signatures(self, signatures: &'a dyn VerifySignature) -> Self {
         Self { signatures, ..self }
+    }
+
+    pub(crate) const fn keys(&self) -> &'a KeySet {
+        self.keys
+    }
+
+    pub(crate) const fn signatures(&self) -> &'a dyn VerifySignature {
+        self.signatures
     }
 
     /// The key, verified at `now`.

@@ -28,6 +28,8 @@ pub struct Config {
     pub upstream: String,
     /// The environment whose keys are taken.
     pub environment: Environment,
+    /// For whom a token has to be; the issuer where it isn't set.
+    pub audience: Option<String>,
     /// What each endpoint asks for.
     pub routes: RouteTable,
     /// The token that the metrics are given to; without it they are given to nobody.
@@ -118,6 +120,7 @@ impl Config {
             roots: vars.roots("KEYWARD_ROOTS")?,
             upstream: vars.url("KEYWARD_UPSTREAM")?,
             environment: vars.parsed("KEYWARD_ENV", "is neither live nor test", Environment::parse)?,
+            audience: vars.optional("KEYWARD_AUDIENCE"),
             routes: vars.routes("KEYWARD_ROUTES")?,
             metrics_token: vars.metrics_token("KEYWARD_METRICS_TOKEN")?,
             soft_age_ms,

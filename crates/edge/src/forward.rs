@@ -47,7 +47,7 @@ fn onward(sent: &web_sys::Headers, passage: &Passage) -> Result<web_sys::Headers
     }
     let mut values = Vec::with_capacity(headers::IDENTITY.len());
     headers::identity(passage, |value| values.push(value.to_string()));
-    for (name, value) in headers::IDENTITY.into_iter().zip(values) {
+    for (name, value) in headers::IDENTITY.into_iter().zip(values).chain(headers::token(passage)) {
         onward.set(name, &value)?;
     }
     Ok(onward)

@@ -121,7 +121,7 @@ fn decide_on(facts: &str, now: Timestamp) -> Option<Result<(Target, Passage), Re
         return None;
     }
     let target = Target::parse(url).ok().filter(|target| !target.is_own())?;
-    let sent = Sent { method, target: &target, key, address, origin, tls };
+    let sent = Sent { method, target: &target, credential: key, address, origin, tls };
     Some(decide_at_once(&sent, now)?.map(|passage| (target, passage)))
 }
 

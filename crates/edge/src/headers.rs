@@ -1,6 +1,6 @@
 //! Which headers go on to the upstream.
 
-use crate::decide::Passage;
+use crate::decide::{Passage, TokenPassage};
 use keyward_core::Position;
 use std::fmt;
 
@@ -38,7 +38,7 @@ pub fn is_stripped(name: &str) -> bool {
 /// What the identity headers tell the upstream, as whom the request passes: a value for each of [`IDENTITY`], each
 /// written by `value`.
 pub fn identity(passage: &Passage, mut value: impl FnMut(fmt::Arguments<'_>)) {
-    let Passage { key, tenant, scope, policy, constraints, position, age_ms } = passage;
+    let Passage { key, tenant, scope, policy, constraints, position, age_ms, token: _ } = passage;
     let Position { epoch, seq } = position;
     value(format_args!("{key}"));
     value(format_args!("{tenant}"));
@@ -46,6 +46,12 @@ pub fn identity(passage: &Passage, mut value: impl FnMut(fmt::Arguments<'_>)) {
     value(format_args!("{policy}"));
     value(format_args!("{constraints}"));
     value(format_args!("{epoch}.{seq}.{age_ms}"));
+}
+
+/// The headers that tell it of the token that was presented in the key's place.
+pub fn token(passage: &Passage) -> impl Iterator<Item = (&'static str, String)> {
+    let told = |token: &TokenPassage| [("x-keyward-token", token.id.clone()), ("x-keyward-token-scope", token.scope.clone())];
+    passage.token.iter().flat_map(told)
 }
 
 #[cfg(test)]

@@ -3,11 +3,11 @@
 use crate::{
     config::{Config, ConfigError, Tls},
     credential,
-    decide::{Held, Outcome, Passage, decide},
+    decide::{Held, Outcome, Passage, Presented, decide, decide_token},
     flight::{FETCH_MS, Miss, What},
     follow::{Listener, Object},
     forward,
-    node::{Background, Keeper, Node, Pace},
+    node::{Background, Keeper, Node, Pace, State},
     own,
     refuse::{Answer, problem, refusal},
     source::{Place, Source, now},
@@ -15,8 +15,7 @@ use crate::{
 };
 use keyward_api::Code;
 use keyward_core::{
-    Accelerator, Missing, ParsedKey, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp,
-    WarmKeys,
+    Accelerator, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp, WarmKeys,
     bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
 };
 use std::{cell::OnceCell, rc::Rc};
@@ -114,7 +113,7 @@ pub(crate) struct Sent<'a> {
     pub(crate) method: &'a str,
     pub(crate) target: &'a Target,
     /// The text of its one credential.
-    pub(crate) key: &'a str,
+    pub(crate) credential: &'a str,
     /// The header that names the caller's address.
     pub(crate) address: Option<&'a str>,
     /// The header Origin.
@@ -140,12 +139,16 @@ impl Sent<'_> {
             },
             requirement: config.routes.requirement(self.method, &self.target.path),
         };
-        isolate.with(|state| {
-            let Cache { policies, signatures, warm } = &state.keeper;
-            let held = Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() };
-            decide(held, config, self.key, &asked, now)
-        })
+        // No key has a dot.
+        let decide = if self.credential.contains('.') { decide_token } else { decide };
+        isolate.with(|state| decide(held(state), config, self.credential, &asked, now))
     }
+}
+
+/// What an isolate holds to decide by.
+fn held(state: &State<Cache>) -> Held<'_> {
+    let Cache { policies, signatures, warm } = &state.keeper;
+    Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() }
 }
 
 /// Decides on a request at once, and counts it; `None` where that takes a wait, of whatever kind. For a request with a
@@ -182,7 +185,7 @@ async fn admit(
     let header = |name: &str| headers.get(name).ok().flatten();
     let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref())?;
     let target = target?;
-    let key = ParsedKey::parse(&credential)?;
+    let presented = Presented::parse(&credential)?;
 
     isolate.freshen(source, context).await;
 
@@ -192,19 +195,22 @@ async fn admit(
     let sent = Sent {
         method: &method,
         target: &target,
-        key: &credential,
+        credential: &credential,
         address: address.as_deref(),
         origin: origin.as_deref(),
         tls: tls.as_deref(),
     };
     for _ in 0..MAX_FETCHES {
-        match sent.decide(isolate, now()) {
+        let now = now();
+        let missing = match sent.decide(isolate, now) {
             Outcome::Pass(passage) => return Ok((*passage, target)),
             Outcome::Refuse(reason) => return Err(reason),
-            Outcome::Fetch(missing) => supply(isolate, source, context, missing, key.unverified_claims().index)
-                .await
-                .map_err(|_| Refusal::Undecided(missing).reason())?,
-        }
+            Outcome::Fetch(missing) => missing,
+        };
+        // What can't be found in the state can't be fetched for a credential that isn't proved to stand in it.
+        let index = isolate.with(|state| held(state).index(&isolate.config, &presented, now));
+        let index = index.ok_or_else(|| Refusal::Undecided(missing).reason())?;
+        supply(isolate, source, context, missing, index).await.map_err(|_| Refusal::Undecided(missing).reason())?;
     }
     Err(Reason::StateUnavailable)
 }
@@ -224,21 +230,21 @@ async fn supply(
             let digest = isolate.with(|state| state.follower.part_digest(missing)).ok_or(Miss::Failed)?;
             let what = What::Part(digest);
             // Another snapshot may have come meanwhile, in which it is another part.
-            let ready = |state: &mut crate::node::State<Cache>| {
+            let ready = |state: &mut State<Cache>| {
                 state.follower.part_digest(missing) != Some(digest) || state.follower.replica().standing(index) != Err(missing)
             };
             let source = source.clone();
             isolate.once(what, context, ready, |isolate| fetch_part(isolate, source, missing, digest)).await
         }
         Missing::Policy(number) => {
-            let ready = |state: &mut crate::node::State<Cache>| state.keeper.policies.lookup(number).is_ok();
+            let ready = |state: &mut State<Cache>| state.keeper.policies.lookup(number).is_ok();
             let source = source.clone();
             isolate.once(What::Policy(number), context, ready, |isolate| fetch_policy(isolate, source, number)).await
         }
         // A key that is newer than the state, or an amendment that is: the feed has it, or is about to.
         Missing::UnknownShard(_) | Missing::Amendment(_) => {
             let before = isolate.with(|state| state.follower.replica().position());
-            let ready = |state: &mut crate::node::State<Cache>| state.follower.replica().position() > before;
+            let ready = |state: &mut State<Cache>| state.follower.replica().position() > before;
             let source = source.clone();
             let fetch = |isolate: Rc<Isolate>| async move {
                 isolate.refresh(&source, FETCH_MS * 7 / 10, FETCH_MS).await;

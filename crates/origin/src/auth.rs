@@ -1,8 +1,10 @@
-//! Who calls: a Keyward key, decided upon as the edge would, on the status as committed.
+//! Who calls: a Keyward key, decided upon as the edge would; on the status as committed, or as the feed has it where
+//! that is good enough.
 
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
+    ops::Deref,
     sync::{Arc, OnceLock},
 };
 
@@ -11,9 +13,9 @@ use axum::{
     http::{HeaderMap, Method, Uri, header, request::Parts},
 };
 use keyward_core::{
-    Amendment, AuditActor, AuthenticKey, Capability, Decision, Environment, KeyId, Missing, NormalPath, ParsedKey, PolicyNumber,
-    PolicyTerms, Reason, Request, Requirement, ScopeClass, Standing, Status, StatusIndex, Statuses, TenantId, VerifiedKey, Verifier,
-    canonical_address,
+    Amendment, AnyOr, AuditActor, AuthenticKey, Capability, Decision, Environment, KeyId, Missing, NormalPath, ParsedKey, PolicyClaims,
+    PolicyNumber, PolicyTerms, Reason, Refusal, Request, Requirement, ScopeClass, SignedKey, Standing, Status, StatusIndex, Statuses,
+    TenantId, VerifiedKey, Verifier, canonical_address,
 };
 
 use crate::{
@@ -22,7 +24,6 @@ use crate::{
     db::{Db, again},
     error::{Error, Result},
     policies::{Stored, policy_number},
-    signing::Keyring,
     state::App,
 };
 use uuid::Uuid;
@@ -30,19 +31,57 @@ use uuid::Uuid;
 /// Characters of a client's name that are kept.
 const MAX_USER_AGENT: usize = 256;
 
-/// A caller whose key permits what it asks for.
+/// The holder of a key that holds: a caller, or whom a caller asks about.
 #[derive(Clone)]
-pub struct Caller {
+pub struct Holder {
     key: VerifiedKey,
+    signed: SignedKey,
     tenant: TenantId,
-    actor: Arc<Actor>,
+    owner: Arc<str>,
     policy: Arc<Stored>,
 }
 
+/// The holder who makes a request.
+#[derive(Clone)]
+pub struct Caller {
+    holder: Holder,
+    actor: Arc<Actor>,
+}
+
 impl Caller {
+    /// As the audit trail names it, with the request that it made.
+    pub fn actor(&self) -> &Arc<Actor> {
+        &self.actor
+    }
+
+    /// Whoever it is, apart from the request.
+    pub fn into_holder(self) -> Holder {
+        self.holder
+    }
+}
+
+impl Deref for Caller {
+    type Target = Holder;
+
+    fn deref(&self) -> &Holder {
+        &self.holder
+    }
+}
+
+impl Holder {
     /// The key's id.
     pub fn id(&self) -> KeyId {
         self.key.id()
+    }
+
+    /// The key as it holds now.
+    pub fn key(&self) -> &VerifiedKey {
+        &self.key
+    }
+
+    /// What the key says of itself.
+    pub fn signed(&self) -> SignedKey {
+        self.signed
     }
 
     /// The key's tenant.
@@ -52,12 +91,7 @@ impl Caller {
 
     /// Whose key it is.
     pub fn owner(&self) -> &str {
-        &self.actor.who.owner
-    }
-
-    /// As the audit trail names it, with the request that it made.
-    pub fn actor(&self) -> &Arc<Actor> {
-        &self.actor
+        &self.owner
     }
 
     /// How far it reaches.
@@ -73,6 +107,11 @@ impl Caller {
     /// Unix seconds from which it can't be used; `None`: never.
     pub fn expires(&self) -> Option<u64> {
         self.key.expires()
+    }
+
+    /// What it holds, as it stands.
+    pub fn claims(&self) -> &PolicyClaims {
+        self.policy.policy.claims()
     }
 
     /// Whether it sees what is this owner's.
@@ -163,7 +202,7 @@ impl<'a> Asked<'a> {
     /// Who makes it, known by a genuine key.
     fn actor(&self, app: &App, row: &Row) -> Arc<Actor> {
         let actor = Arc::new(Actor {
-            who: AuditActor { tenant: row.tenant, key: row.key, owner: row.owner.clone() },
+            who: AuditActor { tenant: row.tenant, key: row.key, owner: row.owner.as_ref().to_owned() },
             address: self.address(app),
             user_agent: self.user_agent(),
             request: self.visit.map_or(Uuid::nil(), |visit| visit.id),
@@ -175,8 +214,33 @@ impl<'a> Asked<'a> {
         actor
     }
 
+    /// Whether a policy admits requests from where this one comes from: its address, Origin and TLS.
+    fn admitted_by(&self, app: &App, claims: &PolicyClaims) -> Result<(), Reason> {
+        let address = self.address(app);
+        let domain = self.domain();
+        let checks = [
+            (
+                Reason::AddressNotAllowed,
+                claims.ips.only().is_none_or(|list| list.iter().any(|net| address.is_some_and(|ip| net.contains(ip)))),
+            ),
+            (
+                Reason::DomainNotAllowed,
+                match (&claims.domains, &domain) {
+                    (AnyOr::Any, _) => true,
+                    (AnyOr::Only(list), Some(domain)) => list.iter().any(|pattern| pattern.matches(domain)),
+                    (AnyOr::Only(_), None) => false,
+                },
+            ),
+            (Reason::TlsRequired, !claims.require_tls || self.is_confidential(app)),
+        ];
+        checks.into_iter().find(|(_, holds)| !holds).map_or(Ok(()), |(reason, _)| Err(reason))
+    }
+
     /// The one credential of the request.
-    fn credential(&self) -> Result<&'a str, Reason> {
+    ///
+    /// # Errors
+    /// `credential_missing`, `credentials_conflict`, `malformed` where it is of another scheme.
+    pub fn credential(&self) -> Result<&'a str, Reason> {
         let bearers = self.headers.get_all(header::AUTHORIZATION).iter().map(|value| {
             let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -191,18 +255,24 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// How new what is known of a credential has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// As it is committed now: for whoever changes something.
+    Committed,
+    /// As the feed has brought it here, or newer: what this server has answered for is in it, what another has answered
+    /// for within `feed::known::SOFT_AGE` at the latest. Costs no statement where the credential was met lately. The
+    /// owner may be the one of before.
+    Followed,
+}
+
 /// The caller of a request, who has to have `capability`.
 ///
 /// # Errors
 /// The reason why not; `database_unavailable` where it can't be known.
-pub async fn authenticate(app: &App, asked: &Asked<'_>, capability: &Capability) -> Result<Caller> {
-    let parsed = ParsedKey::parse(asked.credential()?)?;
+pub async fn authenticate(app: &App, asked: &Asked<'_>, capability: &Capability, freshness: Freshness) -> Result<Caller> {
     // Management is production, whichever environment the keys are for that are managed.
-    let genuine = recognise(app, &parsed).await?;
-    // From here on a refusal has a name in the audit trail.
-    let actor = asked.actor(app, &genuine.row);
-    let key = genuine.admit(app, Environment::Live)?;
-    let policy = app.policies.lookup(app, key.policy()).await?;
+    let caller = identify(app, asked, &ParsedKey::parse(asked.credential()?)?, Environment::Live, freshness).await?;
     let path = NormalPath::parse(asked.uri.path()).map_err(|_| Reason::PathRefused)?;
     let domain = asked.domain();
     let requirement = Requirement::Capability(capability.clone());
@@ -214,10 +284,96 @@ pub async fn authenticate(app: &App, asked: &Asked<'_>, capability: &Capability)
         tls: asked.is_confidential(app),
         requirement: Some(&requirement),
     };
-    if let Decision::Deny(reason) = policy.policy.decide(&key, &request) {
+    if let Decision::Deny(reason) = caller.policy.policy.decide(caller.key(), &request) {
         return Err(reason.into());
     }
-    Ok(Caller { key, tenant: actor.who.tenant, actor, policy })
+    Ok(caller)
+}
+
+/// The holder of a key, for what every key may do about itself: of its policy, what it says of where requests come from
+/// has to hold, and nothing else.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn holder(app: &App, asked: &Asked<'_>, key: &ParsedKey<'_>, freshness: Freshness) -> Result<Caller> {
+    let holder = identify(app, asked, key, key.environment(), freshness).await?;
+    if holder.claims().scope > holder.key().scope() {
+        return Err(Reason::ScopeExceeded.into());
+    }
+    asked.admitted_by(app, holder.claims())?;
+    Ok(holder)
+}
+
+/// Whose key it is, where it holds. Junk and forgeries don't reach the database.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn identify(app: &App, asked: &Asked<'_>, key: &ParsedKey<'_>, environment: Environment, freshness: Freshness) -> Result<Caller> {
+    let authentic = app.keyrings.current().authenticate(key, app.clock.now())?;
+    // A genuine key without a row was made in a past that was undone. That is final, as a revocation is.
+    let row = row(app, &authentic, freshness).await?.ok_or(Reason::Revoked)?;
+    // From here on a refusal has a name in the audit trail.
+    let actor = asked.actor(app, &row);
+    Ok(Caller { holder: admit(app, &authentic, &row, environment).await?, actor })
+}
+
+/// The holder of a key of this tenant, for who asks about it; `None` where nobody has proved that it is one: it may be
+/// junk, forged, or another tenant's, and whatever its state.
+///
+/// # Errors
+/// The reason why the tenant's key doesn't hold; `database_unavailable` where it can't be known.
+pub async fn of_tenant(app: &App, tenant: TenantId, key: &ParsedKey<'_>) -> Result<Option<Holder>> {
+    let authentic = match app.keyrings.current().authenticate(key, app.clock.now()).map_err(Refusal::reason) {
+        Ok(authentic) => authentic,
+        Err(reason) if reason.proved() => return Err(reason.into()),
+        Err(_) => return Ok(None),
+    };
+    let row = row(app, &authentic, Freshness::Followed).await?.filter(|row| row.tenant == tenant);
+    let Some(row) = row else { return Ok(None) };
+    // Both environments are asked about: which of them is meant, the key itself says.
+    admit(app, &authentic, &row, authentic.environment()).await.map(Some)
+}
+
+/// The holder of a genuine key, where it holds on this row.
+///
+/// # Errors
+/// The reason why it doesn't; as any read where its policy wasn't met before.
+async fn admit(app: &App, authentic: &AuthenticKey, row: &Row, environment: Environment) -> Result<Holder> {
+    let keyring = app.keyrings.current();
+    let key = Verifier::new(&keyring.keys, row, environment).admit(authentic, app.clock.now())?;
+    let claims = authentic.claims();
+    let signed = SignedKey { policy: claims.policy, scope: claims.scope, environment: authentic.environment() };
+    let policy = app.policies.lookup(app, key.policy()).await?;
+    Ok(Holder { key, signed, tenant: row.tenant, owner: Arc::clone(&row.owner), policy })
+}
+
+/// The row of a genuine credential; `None` where there is none that was made together with it.
+///
+/// # Errors
+/// `database_unavailable` where it can't be known.
+pub async fn row(app: &App, key: &AuthenticKey, freshness: Freshness) -> Result<Option<Arc<Row>>> {
+    let claims = key.claims();
+    let row = row_at(app, claims.index, freshness).await?;
+    Ok(row.filter(|row| row.key == claims.id && row.signed == claims.policy))
+}
+
+/// The row at an index, whoever's it is.
+///
+/// # Errors
+/// As [`row`].
+pub async fn row_at(app: &App, index: StatusIndex, freshness: Freshness) -> Result<Option<Arc<Row>>> {
+    let known = &app.feed.known;
+    if freshness == Freshness::Followed
+        && let Some(row) = known.recall(index)
+    {
+        return Ok(Some(row));
+    }
+    let ticket = known.ticket(index);
+    let row = app.rows.ask(index).await?.map(Arc::new);
+    if let Some(row) = &row {
+        known.keep(index, ticket, row);
+    }
+    Ok(row)
 }
 
 /// What the database says of the credential at an index.
@@ -228,45 +384,12 @@ pub struct Row {
     /// Its tenant.
     pub tenant: TenantId,
     /// Its owner.
-    pub owner: String,
+    pub owner: Arc<str>,
     status: Status,
     signed: PolicyNumber,
     amendment: Option<Amendment>,
     /// The signed or amended policy, and what has taken its place.
     in_force: (PolicyNumber, PolicyNumber),
-}
-
-/// Verifies a key on its row as it is committed now. Junk and forgeries don't reach the database.
-///
-/// # Errors
-/// The reason why it doesn't hold; `database_unavailable` where it can't be known.
-pub async fn verify(app: &App, parsed: &ParsedKey<'_>, environment: Environment) -> Result<(VerifiedKey, Row)> {
-    let genuine = recognise(app, parsed).await?;
-    Ok((genuine.admit(app, environment)?, genuine.row))
-}
-
-/// A key whose signature holds, with its row.
-struct Genuine {
-    authentic: AuthenticKey,
-    row: Row,
-    keyring: Arc<Keyring>,
-}
-
-/// The costly half of [`verify`]: whose key it is.
-async fn recognise(app: &App, parsed: &ParsedKey<'_>) -> Result<Genuine> {
-    let keyring = app.keyrings.current();
-    let authentic = keyring.authenticate(parsed, app.clock.now())?;
-    let claims = authentic.claims();
-    // A genuine key without a row was made in a past that was undone. That is final, as a revocation is.
-    let row = app.rows.ask(claims.index).await?.filter(|row| row.key == claims.id && row.signed == claims.policy).ok_or(Reason::Revoked)?;
-    Ok(Genuine { authentic, row, keyring })
-}
-
-impl Genuine {
-    /// The other half: whether it holds now.
-    fn admit(&self, app: &App, environment: Environment) -> Result<VerifiedKey> {
-        Ok(Verifier::new(&self.keyring.keys, &self.row, environment).admit(&self.authentic, app.clock.now())?)
-    }
 }
 
 /// The rows of some indices, each as it is committed now.
@@ -297,7 +420,7 @@ pub async fn find(db: &Db, indices: &[StatusIndex]) -> Result<Vec<Option<Row>>> 
         let row = Row {
             key: KeyId(row.id),
             tenant: TenantId(row.tenant),
-            owner: row.owner,
+            owner: row.owner.into(),
             status: status.ok_or_else(|| Error::internal(anyhow::anyhow!("a status that is none")))?,
             signed: policy_number(row.signed),
             amendment: row.amended_policy.map(|policy| Amendment {
@@ -310,6 +433,26 @@ pub async fn find(db: &Db, indices: &[StatusIndex]) -> Result<Vec<Option<Row>>> 
         found.insert(index, row);
     }
     Ok(indices.iter().map(|index| found.get(index).cloned()).collect())
+}
+
+impl Row {
+    /// Its policy as signed or amended, before supersession.
+    pub fn own_policy(&self) -> PolicyNumber {
+        self.in_force.0
+    }
+
+    #[cfg(test)]
+    pub fn example(policy: PolicyNumber) -> Self {
+        Self {
+            key: KeyId(uuid::Uuid::nil()),
+            tenant: TenantId(uuid::Uuid::nil()),
+            owner: "somebody".into(),
+            status: Status::Valid,
+            signed: policy,
+            amendment: None,
+            in_force: (policy, policy),
+        }
+    }
 }
 
 impl Statuses for Row {

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::{
     bootstrap,
     clock::Clock,
-    config::Config,
+    config::{Config, DEFAULT_TOKEN_REUSE},
     db::Db,
     journal::Memory,
     recover::{DEFAULT_GAP, recover},
@@ -104,6 +104,9 @@ struct Serve {
     /// Addresses or CIDR blocks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
     #[arg(long, env = "KEYWARD_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
     trusted_proxies: Vec<Network>,
+    /// For how long `validate` gives the same token again for the same key, 0 to 240; 0: a new one each time.
+    #[arg(long, env = "KEYWARD_TOKEN_REUSE_SECONDS", default_value_t = DEFAULT_TOKEN_REUSE)]
+    token_reuse_seconds: u64,
     #[command(flatten)]
     database: Database,
 }
@@ -156,6 +159,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
         durable: !database.no_fsync,
         www: arguments.www,
         trusted_proxies: arguments.trusted_proxies,
+        token_reuse_seconds: arguments.token_reuse_seconds,
     };
     config.check()?;
     std::fs::create_dir_all(&config.data_dir).with_context(|| format!("can't make {}", config.data_dir.display()))?;

@@ -23,7 +23,14 @@ pub struct Config {
     pub www: Option<PathBuf>,
     /// Proxies whose word on the client's address and scheme is taken.
     pub trusted_proxies: Vec<Network>,
+    /// For how long `validate` gives the same token again for the same key, seconds; 0: a new one each time.
+    pub token_reuse_seconds: u64,
 }
+
+/// See [`Config::token_reuse_seconds`]: a token has four of its five minutes left when it is handed out.
+pub const DEFAULT_TOKEN_REUSE: u64 = 60;
+/// The longest reuse: a token that is handed out has to be of some use.
+const MAX_TOKEN_REUSE: u64 = 240;
 
 /// The longest issuer: it stands in every status list and token.
 const MAX_ISSUER: usize = 256;
@@ -42,6 +49,7 @@ impl Config {
                 && self.issuer.bytes().all(|byte| byte.is_ascii_graphic()),
             "the issuer has to be an http(s) URL without a trailing slash, of at most {MAX_ISSUER} characters"
         );
+        ensure!(self.token_reuse_seconds <= MAX_TOKEN_REUSE, "tokens can be handed out again for at most {MAX_TOKEN_REUSE} seconds");
         Ok(())
     }
 

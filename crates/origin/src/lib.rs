@@ -1,6 +1,7 @@
 //! The origin: issues API keys, keeps their status, and tells edges of every change.
 //!
-//! A request goes through `http` (routes, extractors), to what can be done to keys (`keys`), to Postgres (`db`).
+//! A request goes through `http` (routes, extractors), to what can be done to keys (`keys`) and tokens (`oauth`), to
+//! Postgres (`db`).
 //! What edges follow is `feed`; what outlives a restored database is `journal`, and what happens then `recovery` and
 //! `recover`. [`server`] puts it together; the `keyward` command is a thin shell around it.
 
@@ -22,7 +23,9 @@ mod feed;
 mod http;
 mod journal;
 mod keys;
+mod lately;
 mod metrics;
+mod oauth;
 mod policies;
 mod positions;
 mod recover;
@@ -31,3 +34,4 @@ mod signing;
 mod spread;
 mod state;
 mod tenants;
+mod tokens;

@@ -31,6 +31,7 @@ use crate::{
     signing::Keyrings,
     state::App,
     tenants::{Tenants, ceilings::recount_all},
+    tokens::{self, Tokens},
 };
 
 /// How often the manifest's age and old idempotency records are looked at.
@@ -74,6 +75,7 @@ impl Server {
             keyrings,
             tenants: Tenants::default(),
             policies: Policies::default(),
+            tokens: Tokens::default(),
             feed: Feed::load(&db).await?,
             recovery: Recovery::default(),
             audit: Audit::default(),
@@ -150,6 +152,9 @@ async fn keep_house(app: Arc<App>) {
         }
         if let Err(error) = idempotency::sweep(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't forget old idempotency records");
+        }
+        if let Err(error) = tokens::sweep(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't forget tokens that were taken back and have expired");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! The signing keys and the manifest that tells the world of them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use anyhow::{Context, ensure};
 use keyward_core::{
-    AuthenticKey, Digest, KeySet, KeyState, Kid, Manifest, ManifestKey, Missing, ParsedKey, PolicyNumber, PublicKey, Refusal, Role,
-    Standing, StatusIndex, Statuses, Timestamp, Verifier,
+    AuthenticKey, AuthenticToken, Digest, Environment, KeySet, KeyState, Kid, Manifest, ManifestKey, Missing, ParsedKey, PolicyNumber,
+    PublicKey, Refusal, Role, Standing, StatusIndex, Statuses, Timestamp, TokenError, Verifier,
 };
 use keyward_issuer::SigningKey;
 use sqlx::PgConnection;
@@ -16,6 +16,7 @@ use sqlx::PgConnection;
 use crate::{
     clock::{Clock, datetime},
     db::Db,
+    lately::Lately,
     sealing::{SealingKey, random},
 };
 
@@ -23,8 +24,8 @@ use crate::{
 const MANIFEST_SECONDS: u64 = 30 * 24 * 3600;
 /// A manifest with less than this ahead of it is signed anew: an edge that can't be reached for two weeks still decides.
 const RENEW_SECONDS: u64 = MANIFEST_SECONDS / 2;
-/// API keys that are remembered as genuine. Past it the lot is dropped: simpler than choosing.
-const AUTHENTIC: usize = 10_000;
+/// API keys of one generation that are remembered as genuine; two are held, some 150 bytes a key.
+const AUTHENTIC: usize = 16_384;
 /// The name of the root's role in the database; in a manifest it has none.
 const ROOT: &str = "root";
 
@@ -38,28 +39,35 @@ pub struct Keyring {
     pub root: PublicKey,
     by_kid: BTreeMap<Kid, Arc<SigningKey>>,
     /// API keys whose signature was found to hold, by digest: true for as long as these are the signing keys.
-    authentic: Mutex<HashMap<Digest, AuthenticKey>>,
+    authentic: Mutex<Lately<Digest, AuthenticKey>>,
 }
 
 impl Keyring {
-    /// The key, if its signature holds. What is verified once needn't be again.
+    /// The key, if its signature holds. What is verified once needn't be again: a key is recognised by the SHA-256 of its
+    /// whole text, for as long as these are the signing keys.
     ///
     /// # Errors
     /// The reason why it doesn't.
     pub fn authenticate(&self, key: &ParsedKey<'_>, now: Timestamp) -> Result<AuthenticKey, Refusal> {
         let digest = key.digest();
         let mut known = self.authentic.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(authentic) = known.get(&digest) {
-            return Ok(*authentic);
+        if let Some(authentic) = known.recall(&digest) {
+            return Ok(authentic);
         }
         drop(known);
         let authentic = Verifier::new(&self.keys, &NoStatuses, key.environment()).authenticate(key, now)?;
         known = self.authentic.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= AUTHENTIC {
-            known.clear();
-        }
-        known.insert(digest, authentic);
+        known.keep(digest, authentic);
         Ok(authentic)
+    }
+
+    /// The token, if its signature holds.
+    ///
+    /// # Errors
+    /// Why it doesn't.
+    pub fn authenticate_token(&self, text: &str, now: Timestamp) -> Result<AuthenticToken, TokenError> {
+        // Of which environment it is, is looked at when it is admitted.
+        Verifier::new(&self.keys, &NoStatuses, Environment::Live).authenticate_token(text, now)
     }
 
     /// The key that signs for a role now.
@@ -69,6 +77,11 @@ impl Keyring {
     pub fn signer(&self, role: Role) -> anyhow::Result<&Arc<SigningKey>> {
         let active = self.keys.manifest().keys.iter().filter(|key| key.role == role && key.state == KeyState::Active);
         active.filter_map(|key| self.by_kid.get(&key.kid)).next().with_context(|| format!("no active key signs for {role:?}"))
+    }
+
+    /// Unix seconds from which what this key signed counts no more; `None` for never.
+    pub fn expiry(&self, kid: Kid) -> Option<u64> {
+        self.keys.manifest().keys.iter().find(|key| key.kid == kid)?.exp
     }
 
     /// The key that signed an API key, by the name in it, as long as what it signed counts.
@@ -227,7 +240,8 @@ pub async fn load(connection: &mut PgConnection, data_key: &SealingKey, now: Tim
     let newest = sqlx::query!("SELECT jws FROM manifests ORDER BY version DESC LIMIT 1").fetch_one(connection).await?;
     let keys =
         Manifest::open(&newest.jws, std::slice::from_ref(&stored.root.public), now).context("the manifest in the database doesn't hold")?;
-    Ok(Keyring { keys, manifest: newest.jws.into(), root: stored.root.public, by_kid: stored.signers, authentic: Mutex::default() })
+    let authentic = Mutex::new(Lately::new(AUTHENTIC));
+    Ok(Keyring { keys, manifest: newest.jws.into(), root: stored.root.public, by_kid: stored.signers, authentic })
 }
 
 struct Stored {

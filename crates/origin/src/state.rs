@@ -23,6 +23,7 @@ use crate::{
     sealing::SealingKey,
     signing::Keyrings,
     tenants::Tenants,
+    tokens::Tokens,
 };
 
 /// A running server.
@@ -47,6 +48,8 @@ pub struct App {
     pub tenants: Tenants,
     /// Policies that were met.
     pub policies: Policies,
+    /// Tokens that were made lately.
+    pub tokens: Tokens,
     /// What edges follow.
     pub feed: Feed,
     /// Whether the database went back in time.

@@ -78,6 +78,7 @@ fn operation(name: &str) -> Option<Operation> {
         "policy" => signed::policy,
         "token" => signed::token,
         "decision" => signed::decision,
+        "token-decision" => signed::token_decision,
         "replica" => replica::steps,
         _ => return None,
     })

@@ -2,8 +2,8 @@
 
 use crate::{input, outcome, replica::World};
 use keyward_core::{
-    AccessTokenClaims, Environment, Manifest, NormalPath, ParsedKey, Policy, PolicyClaims, PolicyNumber, Reason, Refusal, Request,
-    RouteTable, Timestamp, VerifiedKey, VerifiedToken, Verifier,
+    Environment, Manifest, NormalPath, ParsedKey, Policy, PolicyClaims, PolicyNumber, Reason, Refusal, Request, RouteTable, Timestamp,
+    VerifiedKey, Verifier,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -79,9 +79,33 @@ pub(crate) fn token(given: &Value, case: Value) -> Result<Value, String> {
     let TokenCase { text, audience, now_ms } = input(case)?;
     let world = World::load(given)?;
     let keys = world.replica.keys().ok_or("a world without keys")?;
-    let token = VerifiedToken::verify(&text, &audience, keys, &world.replica, Timestamp::from_millis(now_ms));
-    let subject = |claims: &AccessTokenClaims| json!(claims.sub);
-    Ok(outcome(token.map(|token| subject(token.claims()))))
+    let verifier = Verifier::new(keys, &world.replica, Environment::Live);
+    let token = verifier.verify_token(&text, &audience, Timestamp::from_millis(now_ms));
+    Ok(outcome(token.map(|token| json!({ "sub": token.claims().sub, "policy": token.key().policy(), "expires": token.key().expires() }))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenDecisionCase {
+    token: String,
+    audience: String,
+    policy: PolicyClaims,
+    request: RequestCase,
+    now_ms: u64,
+}
+
+/// As [`decision`], with a token in a key's place.
+pub(crate) fn token_decision(given: &Value, case: Value) -> Result<Value, String> {
+    let TokenDecisionCase { token, audience, policy, request, now_ms } = input(case)?;
+    let (world, routes) = (World::load(given)?, routes(given)?);
+    let Ok(path) = NormalPath::parse(&request.path) else { return Ok(refused(Reason::PathRefused)) };
+    let keys = world.replica.keys().ok_or("a world without keys")?;
+    let verifier = Verifier::new(keys, &world.replica, Environment::Live);
+    let token = match verifier.verify_token(&token, &audience, Timestamp::from_millis(now_ms)) {
+        Ok(token) => token,
+        Err(error) => return Ok(refused(Refusal::from(error).reason())),
+    };
+    request.decide(&path, &routes, policy, |policy, request| token.decide(policy, request).reason())
 }
 
 #[derive(Deserialize)]
@@ -107,27 +131,44 @@ struct RequestCase {
 pub(crate) fn decision(given: &Value, case: Value) -> Result<Value, String> {
     let DecisionCase { key, policy, request, now_ms } = input(case)?;
     let world = World::load(given)?;
-    let routes = given["routes"].as_str().ok_or("no route table is given")?;
-    let routes = RouteTable::parse(routes).map_err(|error| error.to_string())?;
+    let routes = routes(given)?;
     let Ok(path) = NormalPath::parse(&request.path) else { return Ok(refused(Reason::PathRefused)) };
     let key = match verified(&world, &key, Timestamp::from_millis(now_ms))? {
         Ok(key) => key,
         Err(reason) => return Ok(refused(reason)),
     };
-    let policy = match Policy::compile(policy) {
-        Ok(policy) => policy,
-        Err(error) => return Ok(outcome::<Value, _>(Err(error))),
-    };
-    let request = Request {
-        method: &request.method,
-        path: &path,
-        address: request.address,
-        domain: request.domain.as_deref(),
-        tls: request.tls,
-        requirement: routes.requirement(&request.method, &path),
-    };
-    Ok(match policy.decide(&key, &request).reason() {
-        None => json!({ "ok": "permit" }),
-        Some(reason) => refused(reason),
-    })
+    request.decide(&path, &routes, policy, |policy, asked| policy.decide(&key, asked).reason())
+}
+
+fn routes(given: &Value) -> Result<RouteTable, String> {
+    let routes = given["routes"].as_str().ok_or("no route table is given")?;
+    RouteTable::parse(routes).map_err(|error| error.to_string())
+}
+
+impl RequestCase {
+    /// What a policy (its claims, trusted) makes of the request.
+    fn decide(
+        &self,
+        path: &NormalPath,
+        routes: &RouteTable,
+        policy: PolicyClaims,
+        decide: impl FnOnce(&Policy, &Request<'_>) -> Option<Reason>,
+    ) -> Result<Value, String> {
+        let policy = match Policy::compile(policy) {
+            Ok(policy) => policy,
+            Err(error) => return Ok(outcome::<Value, _>(Err(error))),
+        };
+        let asked = Request {
+            method: &self.method,
+            path,
+            address: self.address,
+            domain: self.domain.as_deref(),
+            tls: self.tls,
+            requirement: routes.requirement(&self.method, path),
+        };
+        Ok(match decide(&policy, &asked) {
+            None => json!({ "ok": "permit" }),
+            Some(reason) => refused(reason),
+        })
+    }
 }

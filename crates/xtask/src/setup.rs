@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use keyward_tests::Postgres;
+use keyward_tests::{Postgres, target_dir};
 use sha2::{Digest, Sha256};
 
 use crate::shell::{root, run_quietly, step, which};
@@ -23,6 +23,7 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 pub(crate) fn all() -> Result<()> {
     targets()?;
     npm()?;
+    python()?;
     postgres()
 }
 
@@ -42,19 +43,15 @@ fn targets() -> Result<()> {
     step("Rust targets", || run_quietly(rustup().args(["target", "add"]).args(missing)).map(drop))
 }
 
-/// workerd, binaryen, Vite, TypeScript and Playwright's client, exactly as locked.
+/// workerd, binaryen, Vite, TypeScript, Playwright's client and jose, exactly as locked.
 fn npm() -> Result<()> {
     locked("npm packages", &root())
 }
 
 /// The npm packages that the lock in this folder names.
 fn locked(name: &str, folder: &Path) -> Result<()> {
-    let lock = fs::read(folder.join("package-lock.json"))?;
-    let digest: String = Sha256::digest(&lock).iter().map(|byte| format!("{byte:02x}")).collect();
     let stamp = folder.join("node_modules/.keyward-lock");
-    if fs::read_to_string(&stamp).is_ok_and(|done| done == digest) {
-        return Ok(());
-    }
+    let Some(digest) = outdated(&folder.join("package-lock.json"), &stamp)? else { return Ok(()) };
     ensure!(which("npm").is_some(), "node and npm are missing: install Node 20 or newer");
     step(name, || {
         // None of them needs an install script; what doesn't run can do no harm.
@@ -62,6 +59,32 @@ fn locked(name: &str, folder: &Path) -> Result<()> {
         run_quietly(npm.current_dir(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
         Ok(fs::write(&stamp, digest)?)
     })
+}
+
+/// A Python of its own with PyJWT, which reads our tokens as somebody else's library; exactly the versions named.
+fn python() -> Result<()> {
+    let wanted = root().join("tests/hosts/requirements.txt");
+    let folder = target_dir()?.join("python");
+    let stamp = folder.join(".keyward-lock");
+    let Some(digest) = outdated(&wanted, &stamp)? else { return Ok(()) };
+    step("Python packages", || {
+        let make = || run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder)).map(drop);
+        // Debian's Python comes without what makes environments.
+        make().or_else(|error| {
+            ensure!(is_root() && which("apt-get").is_some(), "{error:#}\ninstall Python 3 with venv");
+            apt("python3-venv").and_then(|()| make())
+        })?;
+        let mut pip = Command::new(folder.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", "--no-deps"]);
+        run_quietly(pip.arg("--requirement").arg(&wanted))?;
+        Ok(fs::write(&stamp, digest)?)
+    })
+}
+
+/// The digest of a list of what is wanted, where the stamp says that something else was installed, or nothing.
+fn outdated(wanted: &Path, stamp: &Path) -> Result<Option<String>> {
+    let digest: String = Sha256::digest(fs::read(wanted)?).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(if fs::read_to_string(stamp).is_ok_and(|done| done == digest) { None } else { Some(digest) })
 }
 
 /// A Postgres to run, not a running one.

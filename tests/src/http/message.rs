@@ -76,6 +76,13 @@ impl Request {
         self.header("content-type", "application/json")
     }
 
+    /// The same with a form for a body.
+    #[must_use]
+    pub fn form(mut self, parameters: &[(&str, &str)]) -> Self {
+        self.body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish().into_bytes();
+        self.header("content-type", "application/x-www-form-urlencoded")
+    }
+
     /// The target as text, for comparisons; bytes that aren't UTF-8 are replaced.
     #[must_use]
     pub fn target_text(&self) -> String {

@@ -63,6 +63,20 @@ impl Origin {
         self.api("DELETE", &format!("/{id}/revoke"), None).await?.expect(200).map(drop)
     }
 
+    /// Exchanges a key for a capability token, with these parameters beside.
+    ///
+    /// # Errors
+    /// When the origin refuses.
+    pub async fn exchange(&self, raw_key: &str, parameters: &[(&str, &str)]) -> Result<String> {
+        let fixed = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token_type", "urn:keyward:token-type:api-key"),
+            ("subject_token", raw_key),
+        ];
+        let answer = self.send(&Request::new("POST", "/oauth/token").form(&[&fixed, parameters].concat())).await?.expect(200)?.json()?;
+        Ok(answer["access_token"].as_str().context("no access_token in the answer")?.to_owned())
+    }
+
     /// Suspends a key.
     ///
     /// # Errors

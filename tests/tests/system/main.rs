@@ -12,4 +12,5 @@ mod propagation;
 mod recovery;
 mod refusals;
 mod tamper;
+mod tokens;
 mod ways;

@@ -5,8 +5,9 @@ use crate::{
     tries,
 };
 use keyward_core::{
-    AnyOr, ApiKeyClaims, Capability, DomainPattern, EndpointPattern, Environment, KeyId, KeyPrefix, Limits, Network, NormalPath, ParsedKey,
-    Policy, PolicyNumber, PolicyTerms, Request, Requirement, Role, ScopeClass, StatusIndex, TenantId, VerifiedKey, Verifier,
+    AccessTokenClaims, AnyOr, ApiKeyClaims, Capability, DomainPattern, EndpointPattern, Environment, KeyId, KeyPrefix, Limits, Network,
+    NormalPath, ParsedKey, Policy, PolicyNumber, PolicyTerms, Request, Requirement, Role, ScopeClass, SignedKey, StatusIndex, StatusRef,
+    StatusReference, TenantId, VerifiedKey, VerifiedToken, Verifier,
 };
 use keyward_issuer::mint_api_key;
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::TestRunner};
@@ -24,6 +25,33 @@ fn verified(policy: u32, scope: ScopeClass) -> VerifiedKey {
     };
     let key = mint_api_key(&signer(Some(Role::ApiKey)), claims, &KeyPrefix::default(), Environment::Live, &[0; 16]);
     Verifier::new(&key_set(), &AllValid, Environment::Live).verify(&ParsedKey::parse(key.expose()).unwrap(), NOW).unwrap()
+}
+
+/// A token that says of these terms what a token can say.
+fn token(terms: &PolicyTerms) -> VerifiedToken {
+    let (keys, id) = (key_set(), KeyId("01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11".parse().unwrap()));
+    let issuer = keys.manifest().iss.clone();
+    let scope: Vec<_> = terms.capabilities.iter().map(Capability::as_str).collect();
+    let claims = AccessTokenClaims {
+        iss: issuer.clone(),
+        sub: id,
+        aud: "here".into(),
+        exp: NOW.secs() + 300,
+        iat: NOW.secs(),
+        jti: id.0,
+        client_id: id,
+        scope: scope.join(" "),
+        cap: terms.capabilities.clone(),
+        tenant: terms.tenant,
+        ep: terms.endpoints.clone(),
+        blocked: terms.blocked_endpoints.clone(),
+        ip: terms.ips.clone(),
+        lim: terms.limits,
+        key: SignedKey { policy: PolicyNumber(1), scope: ScopeClass::Tenant, environment: Environment::Live },
+        status: StatusReference { status_list: StatusRef { idx: 0, uri: format!("{issuer}/status-lists/0") } },
+    };
+    let text = signer(Some(Role::Token)).sign(&claims).unwrap();
+    Verifier::new(&keys, &AllValid, Environment::Live).verify_token(&text, "here", NOW).unwrap()
 }
 
 /// A small world, so that chance finds what covers what: each kind from a few names that overlap.
@@ -118,10 +146,13 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 impl Asked {
-    fn permitted(&self, policy: &Policy, key: &VerifiedKey) -> bool {
+    fn ask<T>(&self, decide: impl FnOnce(&Request<'_>) -> T) -> T {
         let Self { method, path, address, domain, tls, requirement } = self;
-        let request = Request { method, path, address: *address, domain: *domain, tls: *tls, requirement: requirement.as_ref() };
-        policy.decide(key, &request).reason().is_none()
+        decide(&Request { method, path, address: *address, domain: *domain, tls: *tls, requirement: requirement.as_ref() })
+    }
+
+    fn permitted(&self, policy: &Policy, key: &VerifiedKey) -> bool {
+        self.ask(|request| policy.decide(key, request).reason().is_none())
     }
 }
 
@@ -166,6 +197,19 @@ proptest! {
         prop_assume!(!terms.constraints.contains_key("max_teleports"));
         prop_assert_eq!(terms.covers(&terms), Ok(()));
         prop_assert_eq!(terms.covers(&terms.clone().canonical()), Ok(()));
+    }
+
+    #[test]
+    fn a_token_permits_just_what_both_it_and_its_keys_policy_permit(policy in terms(), own in terms(), asked in vec(asked(), 12)) {
+        let token = token(&own);
+        // What a token can say, as a policy that leaves all else open.
+        let own = PolicyTerms { scope: ScopeClass::User, domains: AnyOr::Any, require_tls: false, constraints: Default::default(), ..own };
+        let [policy, own] = [policy, own].map(|terms| Policy::compile(terms.numbered(PolicyNumber(1), 1, 1)).unwrap());
+        let key = verified(1, ScopeClass::Tenant);
+        for asked in &asked {
+            let permitted = asked.ask(|request| token.decide(&policy, request).reason().is_none());
+            prop_assert_eq!(permitted, asked.permitted(&policy, &key) && asked.permitted(&own, &key), "{:?}", asked);
+        }
     }
 
     #[test]

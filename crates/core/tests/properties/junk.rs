@@ -7,7 +7,7 @@ use crate::{
 use keyward_core::{
     AccessTokenClaims, AmendmentPage, Capability, Delta, Digest, DomainPattern, EndpointPattern, Environment, FeedReply, Heartbeat, Kid,
     Manifest, Missing, Network, NormalPath, ParsedKey, Policy, PolicyClaims, PolicyNumber, PublicKey, Replica, RouteTable, Signed,
-    Snapshot, SnapshotReply, StatusIndex, StatusList, StatusListBody, StatusListClaims, Timestamp, VerifiedToken, Verifier,
+    Snapshot, SnapshotReply, StatusIndex, StatusList, StatusListBody, StatusListClaims, Timestamp, Verifier,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde::Serialize;
@@ -15,11 +15,12 @@ use serde::Serialize;
 /// Every parser that reads text from outside.
 fn every_parser(text: &str) {
     let (keys, root) = (key_set(), signer(None));
+    let verifier = Verifier::new(&keys, &AllValid, Environment::Live);
     if let Ok(parsed) = ParsedKey::parse(text) {
-        let _verified = Verifier::new(&keys, &AllValid, Environment::Live).verify(&parsed, NOW);
+        let _verified = verifier.verify(&parsed, NOW);
     }
     let _ = Manifest::open(text, &[root.public_key()], NOW);
-    let _ = VerifiedToken::verify(text, "", &keys, &AllValid, NOW);
+    let _ = verifier.verify_token(text, "", NOW);
     let _ = Policy::open(text, PolicyNumber(1), &keys, NOW);
     let _ = keys.open::<StatusListClaims>(text, NOW).map(|claims| claims.status_list.decode());
     let mut replica = Replica::new(vec![root.public_key()]);

@@ -3,8 +3,8 @@
 use keyward_core::{
     AccessTokenClaims, Amendment, AmendmentPage, AnyOr, ApiKeyClaims, Capability, Delta, Digest, DomainPattern, EndpointPattern,
     Environment, Heartbeat, KeyId, KeyPrefix, KeySet, KeyState, Limits, Manifest, Network, PolicyClaims, PolicyNumber, PolicyTerms, Role,
-    ScopeClass, Snapshot, Standing, Status, StatusIndex, StatusListBody, StatusListClaims, StatusRef, StatusReference, Statuses, TenantId,
-    Timestamp,
+    ScopeClass, SignedKey, Snapshot, Standing, Status, StatusIndex, StatusListBody, StatusListClaims, StatusRef, StatusReference, Statuses,
+    TenantId, Timestamp,
 };
 use keyward_issuer::SigningKey;
 use proptest::{collection::vec, option, prelude::*};
@@ -226,7 +226,7 @@ pub(crate) fn policy() -> impl Strategy<Value = PolicyClaims> {
 }
 
 pub(crate) fn token() -> impl Strategy<Value = AccessTokenClaims> {
-    let lists = (vec(capability(), 0..4), any_or(pattern()), any_or(network()));
+    let lists = (vec(capability(), 0..4), any_or(pattern()), vec(pattern(), 0..3), any_or(network()));
     (
         (".{0,20}", ".{0,20}", ".{0,20}"),
         key_id(),
@@ -235,22 +235,26 @@ pub(crate) fn token() -> impl Strategy<Value = AccessTokenClaims> {
         tenant(),
         lists,
         limits(),
-        (any::<u32>(), ".{0,20}"),
+        (any::<u32>(), any::<u32>(), ".{0,20}"),
     )
-        .prop_map(|((iss, aud, scope), id, (exp, iat), jti, tenant, (cap, ep, ip), lim, (idx, uri))| AccessTokenClaims {
-            iss,
-            sub: id,
-            aud,
-            exp,
-            iat,
-            jti: jti.parse().unwrap(),
-            client_id: id,
-            scope,
-            cap,
-            tenant,
-            ep,
-            ip,
-            lim,
-            status: StatusReference { status_list: StatusRef { idx, uri } },
+        .prop_map(|((iss, aud, scope), id, (exp, iat), jti, tenant, (cap, ep, blocked, ip), lim, (policy, idx, uri))| {
+            AccessTokenClaims {
+                iss,
+                sub: id,
+                aud,
+                exp,
+                iat,
+                jti: jti.parse().unwrap(),
+                client_id: id,
+                scope,
+                cap,
+                tenant,
+                ep,
+                blocked,
+                ip,
+                lim,
+                key: SignedKey { policy: PolicyNumber(policy), scope: ScopeClass::User, environment: Environment::Live },
+                status: StatusReference { status_list: StatusRef { idx, uri } },
+            }
         })
 }

@@ -5,7 +5,7 @@ use crate::{
 use keyward_core::{ApiKeyClaims, PolicyNumber, ScopeClass};
 use serde_json::{Value, json};
 
-const ROUTES: &str = "\
+pub(crate) const ROUTES: &str = "\
 # What the upstream of the vectors asks for.
 POST /v1/chat/** -> llm:gpt-4
 GET /v1/search -> rag:search

@@ -80,6 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         keys::file(),
         policies::file(),
         tokens::file(),
+        tokens::decisions(),
         decisions::file(),
         replicas::deltas(),
         replicas::heartbeats(),

@@ -41,6 +41,8 @@ actions! {
     ApiKeyResumed = "api_key_resumed";
     /// A key's name, description or constraints were changed.
     ApiKeyUpdated = "api_key_updated";
+    /// A token was taken back before its time.
+    TokenRevoked = "token_revoked";
     /// A policy took the place of another.
     PolicySuperseded = "policy_superseded";
     /// A tenant was made.

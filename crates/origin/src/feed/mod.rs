@@ -5,6 +5,7 @@
 //! when first asked for and kept, so that many edges cost one signature.
 
 mod change;
+mod known;
 mod lists;
 mod log;
 mod publish;
@@ -23,6 +24,7 @@ use keyward_core::{FeedReply, Position, Timestamp};
 use tokio::sync::{Notify, watch};
 
 pub use change::{CHANNEL, Change, append, position};
+pub use known::Known;
 pub use lists::StatusLists;
 pub use publish::{listen, run};
 pub use snapshot::{Snapshots, keep_snapshots};
@@ -70,6 +72,8 @@ pub struct Feed {
     answered: Mutex<Position>,
     /// How many polls wait. Counted by a guard: a client that leaves drops its poll.
     waiting: Arc<AtomicU64>,
+    /// Rows of credentials that needn't be read again.
+    pub known: Known,
     /// Status lists for anyone.
     pub lists: StatusLists,
     /// The whole state, for edges that begin or fell behind.
@@ -110,6 +114,7 @@ impl Feed {
             closing: watch::Sender::new(false),
             answered: Mutex::default(),
             waiting: Arc::default(),
+            known: Known::default(),
             lists: StatusLists::default(),
             snapshots: Snapshots::default(),
         }
@@ -120,8 +125,9 @@ impl Feed {
         self.wake.notify_one();
     }
 
-    /// A change has been committed here, and its maker is about to be told.
-    pub fn committed(&self, position: Position) {
+    /// A change has been committed here, and its maker is about to be told: from here on nobody is told otherwise.
+    pub fn committed(&self, position: Position, change: &Change) {
+        self.known.forget(change);
         let mut answered = self.answered();
         *answered = position.max(*answered);
         drop(answered);

@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     journal::Entry,
     state::App,
+    tokens,
 };
 
 /// At most ten publications a second; the first after a pause goes out at once.
@@ -25,16 +26,23 @@ const LONGEST_READ: Duration = Duration::from_secs(10);
 const PAGE: i64 = 5_000;
 const RECONNECT: Duration = Duration::from_millis(250);
 
-/// Wakes the feed whenever any server on the database commits a change. Runs for ever.
+/// Wakes the feed whenever any server on the database commits a change, and forgets tokens that another has taken back.
+/// Runs for ever.
 pub async fn listen(app: Arc<App>) {
     loop {
         let heard = async {
             let mut listener = PgListener::connect_with(app.db.system()).await?;
-            listener.listen(CHANNEL).await?;
+            listener.listen_all([CHANNEL, tokens::CHANNEL]).await?;
             loop {
                 // `None` is a connection that was lost and made anew: something may have been missed.
-                listener.try_recv().await?;
-                app.feed.wake();
+                match listener.try_recv().await? {
+                    Some(heard) if heard.channel() == tokens::CHANNEL => {
+                        if let Ok(index) = heard.payload().parse() {
+                            app.tokens.forget(StatusIndex(index));
+                        }
+                    }
+                    _ => app.feed.wake(),
+                }
             }
         };
         let ended: sqlx::Result<()> = heard.await;
@@ -82,7 +90,7 @@ pub async fn run(app: Arc<App>) {
 
 /// Brings memory up to what the database says; whether there was something new.
 async fn read(app: &App) -> Result<bool> {
-    let at = app.clock.now();
+    let (at, began) = (app.clock.now(), std::time::Instant::now());
     let state = again!(
         sqlx::query!(r#"SELECT epoch, seq, recovery, (SELECT max(version) FROM manifests) AS "manifest!" FROM feed_state"#)
             .fetch_one(app.db.system())
@@ -96,6 +104,7 @@ async fn read(app: &App) -> Result<bool> {
         notice_going_back(app, ours, manifest).await?;
     }
     if app.recovery.is_required() {
+        app.feed.known.clear();
         app.feed.reading.send_modify(|reading| *reading = Reading { at, success: true, count: reading.count + 1, ..*reading });
         return Ok(false);
     }
@@ -117,11 +126,14 @@ async fn read(app: &App) -> Result<bool> {
         if changes.first().is_some_and(|(seq, _)| *seq != known.seq + 1) || changes.is_empty() && ours.seq > known.seq {
             // The log was trimmed past where we stood: whoever follows takes a snapshot.
             log.reset(ours);
+            app.feed.known.clear();
         } else {
+            changes.iter().for_each(|(_, change)| app.feed.known.forget(change));
             log.push(changes);
         }
         log.position()
     };
+    app.feed.known.confirm(began);
     app.feed.reading.send_modify(|reading| *reading = Reading { at, success: true, count: reading.count + 1, position: end, manifest });
     if published {
         app.feed.snapshots.changed();
@@ -145,6 +157,7 @@ async fn notice_recovery(app: &App, ours: Position) -> Result<()> {
     app.positions.reset();
     app.policies.reset();
     app.audit.signed.reset();
+    app.feed.known.clear();
     app.feed.lists.reset();
     app.feed.snapshots.reset();
     app.feed.log().reset(ours);

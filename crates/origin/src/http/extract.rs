@@ -18,7 +18,7 @@ use serde::{
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    auth::{Asked, Caller, authenticate},
+    auth::{Asked, Caller, Freshness, authenticate},
     error::{Error, Result},
     state::App,
 };
@@ -30,6 +30,8 @@ pub const MAX_BODY: usize = 64 * 1024;
 pub trait Needs {
     /// `resource:name`.
     const CAPABILITY: &'static str;
+    /// On how new a status the caller is decided upon.
+    const FRESHNESS: Freshness = Freshness::Committed;
 }
 
 macro_rules! needs {
@@ -53,8 +55,6 @@ needs! {
     Rotate = "keys:rotate";
     /// To revoke keys.
     Revoke = "keys:revoke";
-    /// To validate keys.
-    Validate = "keys:validate";
     /// To read the audit trail.
     Audit = "audit:read";
     /// To see tenants.
@@ -71,6 +71,14 @@ needs! {
     Follow = "edge:sync";
 }
 
+/// To validate keys and tokens: nothing is changed, and there may be many a second.
+pub struct Validate;
+
+impl Needs for Validate {
+    const CAPABILITY: &'static str = "keys:validate";
+    const FRESHNESS: Freshness = Freshness::Followed;
+}
+
 /// A caller that has the capability.
 pub struct Authorized<N: Needs> {
     /// Who calls.
@@ -83,7 +91,7 @@ impl<N: Needs + Send + Sync> FromRequestParts<Arc<App>> for Authorized<N> {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
         let capability = Capability::parse(N::CAPABILITY).map_err(Error::internal)?;
-        Ok(Self { caller: authenticate(app, &Asked::new(parts), &capability).await?, needs: PhantomData })
+        Ok(Self { caller: authenticate(app, &Asked::new(parts), &capability, N::FRESHNESS).await?, needs: PhantomData })
     }
 }
 
@@ -216,7 +224,11 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
     }
 }
 
-async fn read(request: Request) -> Result<Bytes> {
+/// The bytes of a body, bounded.
+///
+/// # Errors
+/// `body_too_large`; `malformed_request` where it breaks off.
+pub async fn read(request: Request) -> Result<Bytes> {
     match Limited::new(request.into_body(), MAX_BODY).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::from(Code::BodyTooLarge).detail(format!("At most {MAX_BODY} bytes."))),

@@ -37,6 +37,7 @@ use crate::{
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InTenant {
+    /// The tenant that an admin acts in, where it isn't its own.
     pub tenant: Option<TenantId>,
 }
 

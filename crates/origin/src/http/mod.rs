@@ -4,6 +4,7 @@ mod audit;
 mod edge;
 mod extract;
 mod keys;
+mod oauth;
 mod public;
 mod tenants;
 
@@ -23,6 +24,8 @@ use axum::{
 use keyward_api::Code;
 use tokio::time::timeout;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
+
+pub use extract::read as read_body;
 
 use crate::{
     audit::Denial,
@@ -57,6 +60,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/audit", get(audit::get))
         .route("/api/v1/audit/export", get(audit::get_export))
         .route("/api/v1/audit/checkpoints", get(audit::get_checkpoints).post(audit::post_checkpoints))
+        .route("/oauth/token", post(oauth::post_token))
+        .route("/oauth/introspect", post(oauth::post_introspect))
+        .route("/oauth/revoke", post(oauth::post_revoke))
+        .route("/.well-known/oauth-authorization-server", get(oauth::get_metadata))
         .route("/edge/v1/feed", get(edge::get_feed))
         .route("/edge/v1/snapshot", get(edge::get_snapshot))
         .route("/edge/v1/parts/{digest}", get(edge::get_part))

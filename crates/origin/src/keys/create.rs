@@ -118,7 +118,7 @@ pub async fn finish(app: &App, tx: Tx, change: &Change) -> Result<()> {
     if change.is_empty() {
         return tx.commit().await;
     }
-    app.feed.committed(tx.commit_with(change).await?);
+    app.feed.committed(tx.commit_with(change).await?, change);
     Ok(())
 }
 

@@ -1,141 +1,124 @@
 //! Answering for a key that somebody else was given: would it pass?
+//!
+//! A key that was met lately costs no statement: it is recognised by its digest, its row is one that the feed vouches
+//! for, and its policy never changes. A forgery costs one signature. What is decided on beside the key (endpoint,
+//! address and so on) is the caller's word, and is checked as if it were the request's own.
 
-use keyward_api::keys::{KeyValidated, ValidateKey};
-use keyward_core::{
-    AccessTokenClaims, AnyOr, EndpointPattern, ParsedKey, PolicyClaims, Reason, Role, StatusRef, StatusReference, TenantId, VerifiedKey,
-    bounds::{MAX_KEY_LEN, MAX_POLICY_STRING},
-};
-use keyward_issuer::{SignError, status_list_uri};
 use std::net::IpAddr;
 
-use super::issue::new_id;
-use crate::{
-    auth::verify,
-    error::{Error, Result},
-    keys::terms::Checks,
-    state::App,
+use keyward_api::{
+    Code,
+    keys::{KeyValidated, ValidateKey},
 };
-use keyward_api::Code;
+use keyward_core::{AnyOr, Capability, EndpointPattern, ParsedKey, PolicyClaims, Reason, TenantId, bounds::MAX_POLICY_STRING};
 
-/// For how long a token counts, seconds.
-const TOKEN_SECONDS: u64 = 300;
+use crate::{auth::of_tenant, error::Result, keys::terms::Checks, state::App, tokens};
+
 /// All that is said of a key that nobody proved to hold.
 const UNRECOGNISED: &str = "Invalid API key";
 
 /// Whether a key of the tenant would pass. Checks and words are those of the API that Keyward grew from.
 ///
 /// # Errors
-/// `validation_failed` where the endpoint or address can't be read; `database_unavailable`. A key that doesn't pass is
-/// an answer, not an error.
+/// `validation_failed` where what is asserted can't be read; `database_unavailable`. A key that doesn't pass is an
+/// answer, not an error.
 pub async fn validate(app: &App, tenant: TenantId, request: ValidateKey) -> Result<KeyValidated> {
-    let mut checks = Checks::default();
-    let endpoint = checks.endpoint(request.endpoint.as_deref());
-    let address = checks.address(request.client_ip.as_deref());
-    checks.finish(())?;
-    let recognised = match request.api_key.len() {
-        ..=MAX_KEY_LEN => ParsedKey::parse(&request.api_key).ok(),
-        _ => None,
-    };
-    let Some(parsed) = recognised else { return Ok(refused(UNRECOGNISED)) };
-    let (key, row) = match verify(app, &parsed, parsed.environment()).await {
-        Ok(found) => found,
+    let asserted = Asserted::read(&request)?;
+    let Ok(key) = ParsedKey::parse(&request.api_key) else { return Ok(refused(UNRECOGNISED)) };
+    let holder = match of_tenant(app, tenant, &key).await {
+        Ok(Some(holder)) => holder,
+        Ok(None) => return Ok(refused(UNRECOGNISED)),
         Err(error) => {
             return match error.code() {
-                Code::Refused(reason) if reason.proved() && reason.class() == keyward_core::Class::Unauthenticated => {
-                    refuse_genuine(app, tenant, &parsed, reason).await
-                }
-                Code::Refused(_) => Ok(refused(UNRECOGNISED)),
+                Code::Refused(Reason::Revoked) => Ok(refused("API key is revoked")),
+                Code::Refused(Reason::Suspended) => Ok(refused("API key is suspended")),
+                Code::Refused(Reason::Expired | Reason::SigningKeyExpired) => Ok(refused("API key has expired")),
                 _ => Err(error),
             };
         }
     };
-    if row.tenant != tenant {
-        return Ok(refused(UNRECOGNISED));
-    }
-    let stored = app.policies.lookup(app, key.policy()).await?;
-    let claims = stored.policy.claims();
-    if let Some(message) = refusal(claims, &request, endpoint.as_ref(), address) {
+    if let Some(message) = asserted.refusal(holder.claims()) {
         return Ok(refused(&message));
     }
-    let capability_token = if key.exchange() { token(app, &key, claims)? } else { None };
+    let token = if holder.key().exchange() { tokens::whole(app, &holder)? } else { None };
+    let capability_token = token.map(|text| text.as_ref().to_owned());
     Ok(KeyValidated { valid: true, error_message: None, capability_token, rate_limit_remaining: None, quota_remaining: None })
 }
 
-/// The words for a key that is genuine and doesn't hold, where it is the tenant's.
-async fn refuse_genuine(app: &App, tenant: TenantId, parsed: &ParsedKey<'_>, reason: Reason) -> Result<KeyValidated> {
-    let claims = parsed.unverified_claims();
-    let theirs =
-        sqlx::query_scalar!("SELECT tenant FROM credentials WHERE index = $1 AND api_key = $2", i64::from(claims.index.0), claims.id.0)
-            .fetch_optional(app.db.system())
-            .await?;
-    let message = match reason {
-        _ if theirs != Some(tenant.0) => UNRECOGNISED,
-        Reason::Revoked => "API key is revoked",
-        Reason::Suspended => "API key is suspended",
-        Reason::Expired => "API key has expired",
-        _ => UNRECOGNISED,
-    };
-    Ok(refused(message))
+/// The request that the key would make, as the caller tells it.
+struct Asserted<'a> {
+    request: &'a ValidateKey,
+    endpoint: Option<EndpointPattern>,
+    address: Option<IpAddr>,
+    capability: Option<Capability>,
 }
 
-fn refusal(claims: &PolicyClaims, request: &ValidateKey, endpoint: Option<&EndpointPattern>, address: Option<IpAddr>) -> Option<String> {
-    let asked = request.endpoint.as_deref().unwrap_or("(none)");
-    // An endpoint without a method stands for all methods: all of them have to be allowed, none of them blocked. One
-    // that isn't named may be any.
-    let allowed = match (&claims.endpoints, endpoint) {
+impl<'a> Asserted<'a> {
+    fn read(request: &'a ValidateKey) -> Result<Self> {
+        let mut checks = Checks::default();
+        let endpoint = checks.endpoint(request.endpoint.as_deref());
+        let address = checks.address(request.client_ip.as_deref());
+        let capability = checks.capability(request.capability.as_deref());
+        if request.domain.as_ref().is_some_and(|host| host.len() > MAX_POLICY_STRING) {
+            checks.refuse("domain", "too long");
+        }
+        checks.finish(Self { request, endpoint, address, capability })
+    }
+
+    /// The first of the policy's rules that it breaks, in words. What isn't told may be anything, so that it breaks
+    /// every rule about it; but for TLS and the capability, which are judged where they are told.
+    fn refusal(&self, claims: &PolicyClaims) -> Option<String> {
+        let Self { request, endpoint, address, capability } = self;
+        let told = |word: &Option<String>| word.as_deref().unwrap_or("(none)").to_owned();
+        // An endpoint without a method stands for all methods: all of them have to be allowed, none of them blocked.
+        let allowed = within(&claims.endpoints, endpoint.as_ref(), |pattern, endpoint| pattern.covers(endpoint));
+        let blocked = match endpoint {
+            Some(endpoint) => claims.blocked_endpoints.iter().any(|pattern| pattern.meets(endpoint)),
+            None => !claims.blocked_endpoints.is_empty(),
+        };
+        if !allowed {
+            return Some(format!("Endpoint {} not allowed", told(&request.endpoint)));
+        }
+        if blocked {
+            return Some(format!("Endpoint {} is blocked", told(&request.endpoint)));
+        }
+        if !within(&claims.ips, address.as_ref(), |network, address| network.contains(*address)) {
+            return Some(format!("IP {} not allowed", told(&request.client_ip)));
+        }
+        if !within(&claims.domains, request.domain.as_ref(), |domain, host| domain.matches(host)) {
+            return Some(format!("Domain {} not allowed", told(&request.domain)));
+        }
+        if claims.require_tls && request.tls == Some(false) {
+            return Some("TLS is required".to_owned());
+        }
+        if let Some(wanted) = capability
+            && !claims.capabilities.iter().any(|held| held.covers(wanted))
+        {
+            return Some(format!("Capability {wanted} not granted"));
+        }
+        exhausted(claims)
+    }
+}
+
+/// Whether something is admitted; what isn't known is admitted where there is no restriction.
+fn within<P, T>(restriction: &AnyOr<P>, given: Option<&T>, admits: impl Fn(&P, &T) -> bool) -> bool {
+    match (restriction, given) {
         (AnyOr::Any, _) => true,
-        (AnyOr::Only(list), Some(endpoint)) => list.iter().any(|pattern| pattern.covers(endpoint)),
+        (AnyOr::Only(list), Some(given)) => list.iter().any(|entry| admits(entry, given)),
         (AnyOr::Only(_), None) => false,
-    };
-    if !allowed {
-        return Some(format!("Endpoint {asked} not allowed"));
     }
-    let blocked = match endpoint {
-        Some(endpoint) => claims.blocked_endpoints.iter().any(|pattern| pattern.meets(endpoint)),
-        None => !claims.blocked_endpoints.is_empty(),
-    };
-    if blocked {
-        return Some(format!("Endpoint {asked} is blocked"));
-    }
-    let admitted = match &claims.ips {
-        AnyOr::Any => true,
-        AnyOr::Only(list) => address.is_some_and(|address| list.iter().any(|network| network.contains(address))),
-    };
-    (!admitted).then(|| format!("IP {} not allowed", request.client_ip.as_deref().unwrap_or("(none)")))
 }
 
-/// A capability token for what the key permits (RFC 9068), never past the key's own expiry; `None` where that is more
-/// than a token may hold.
-fn token(app: &App, key: &VerifiedKey, claims: &PolicyClaims) -> Result<Option<String>> {
-    let now = app.clock.now();
-    let issuer = &app.config.issuer;
-    let scope: Vec<_> = claims.capabilities.iter().map(|capability| capability.as_str()).collect();
-    let payload = AccessTokenClaims {
-        iss: issuer.clone(),
-        sub: key.id(),
-        aud: issuer.clone(),
-        exp: (now.secs() + TOKEN_SECONDS).min(key.expires().unwrap_or(u64::MAX)),
-        iat: now.secs(),
-        jti: new_id(now)?.0,
-        client_id: key.id(),
-        scope: scope.join(" "),
-        cap: claims.capabilities.clone(),
-        tenant: claims.tenant,
-        ep: claims.endpoints.clone(),
-        ip: claims.ips.clone(),
-        lim: claims.limits,
-        status: StatusReference {
-            status_list: StatusRef {
-                idx: u32::try_from(key.index().offset()).map_err(Error::internal)?,
-                uri: status_list_uri(issuer, key.index().shard()),
-            },
-        },
-    };
-    match app.keyrings.current().signer(Role::Token)?.sign(&payload) {
-        Ok(token) => Ok(Some(token)),
-        Err(SignError::TooLong) => Ok(None),
-        Err(error) => Err(Error::internal(error)),
-    }
+/// A limit of nothing is used up before anything is counted.
+fn exhausted(claims: &PolicyClaims) -> Option<String> {
+    let limits = &claims.limits;
+    let words = [
+        (limits.rate_per_hour, "Rate limit exceeded: 0/0 requests per hour"),
+        (limits.daily_quota, "Daily quota exceeded: 0/0 requests per day"),
+        (limits.monthly_quota, "Monthly quota exceeded: 0/0 requests per month"),
+        (limits.concurrent, "Concurrency limit exceeded: 0/0 requests at a time"),
+    ];
+    words.into_iter().find(|(limit, _)| *limit == Some(0)).map(|(_, words)| words.to_owned())
 }
 
 fn refused(message: &str) -> KeyValidated {
@@ -165,5 +148,9 @@ impl Checks {
 
     fn address(&mut self, text: Option<&str>) -> Option<IpAddr> {
         text?.parse().map_err(|_| self.refuse("client_ip", "not an IP address")).ok()
+    }
+
+    fn capability(&mut self, text: Option<&str>) -> Option<Capability> {
+        Capability::parse(text?).map_err(|error| self.refuse("capability", error)).ok()
     }
 }

@@ -2,7 +2,7 @@
 
 use keyward_core::{
     Environment, FeedReply, Manifest, Missing, ParsedKey, Position, PublicKey, Reason, Refusal, Replica, SnapshotReply, VerifiedKey,
-    Verifier,
+    VerifiedToken, Verifier,
 };
 
 use crate::harness::{Answer, Client, Origin};
@@ -73,6 +73,20 @@ impl Edge {
             let parsed = ParsedKey::parse(raw)?;
             match Verifier::new(keys, &self.replica, Environment::Live).verify(&parsed, now) {
                 Ok(key) => return Ok(key),
+                Err(Refusal::Denied(reason)) => return Err(reason),
+                Err(Refusal::Undecided(missing)) => self.fetch(origin, missing).await,
+            }
+        }
+    }
+
+    /// What the edge makes of a token for `audience`, likewise.
+    pub async fn token(&mut self, origin: &Origin, text: &str, audience: &str) -> Result<VerifiedToken, Reason> {
+        self.catch_up(origin).await;
+        loop {
+            let keys = self.replica.keys().expect("keys");
+            let token = Verifier::new(keys, &self.replica, Environment::Live).verify_token(text, audience, origin.now());
+            match token.map_err(Refusal::from) {
+                Ok(token) => return Ok(token),
                 Err(Refusal::Denied(reason)) => return Err(reason),
                 Err(Refusal::Undecided(missing)) => self.fetch(origin, missing).await,
             }

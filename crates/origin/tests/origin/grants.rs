@@ -141,6 +141,14 @@ const CAPABILITIES: &[(&str, &str, &str)] = &[
     ("GET", "/edge/v1/snapshot", "edge:sync"),
 ];
 
+/// Routes that refuse in OAuth's words, with the capability that takes somebody who asks about another's key, and how
+/// the lack of it is told.
+const OAUTH: &[(&str, &str, (u16, &str))] = &[
+    ("/oauth/token", "keys:validate", (400, "unauthorized_client")),
+    ("/oauth/introspect", "keys:validate", (403, "insufficient_scope")),
+    ("/oauth/revoke", "keys:revoke", (403, "insufficient_scope")),
+];
+
 #[tokio::test]
 async fn each_capability_opens_its_own_routes_and_no_others() {
     let origin = Origin::start().await;
@@ -153,6 +161,31 @@ async fn each_capability_opens_its_own_routes_and_no_others() {
         let answer = with.send(method, &path, None, &[]).await;
         assert!(answer.status != 403 || answer.problem().1 == "scope_insufficient", "{method} {route}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn who_lacks_the_capability_does_nothing_to_the_key_of_another_by_oauth() {
+    let origin = Origin::start().await;
+    let (admin, nobody) = (origin.admin(), origin.client("none"));
+    let revoked = admin.create(json!({"capabilities": ["keys:*"]})).await;
+    admin.act(&revoked.id, "revoke", None).await.ok();
+    let revoked = origin.client(&revoked.raw);
+    let subject = admin.create(json!({})).await;
+    for (route, capability, (status, error)) in OAUTH {
+        let exchange = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+            ("subject_token_type", "urn:keyward:token-type:api-key"),
+            ("subject_token", subject.raw.as_str()),
+        ];
+        let parameters = if *route == "/oauth/token" { &exchange[..] } else { &[("token", subject.raw.as_str())] };
+        for unknown in [&nobody, &revoked] {
+            assert_eq!(unknown.form(route, parameters).await.oauth(), (401, "invalid_client".into()), "{route}");
+        }
+        let others: Vec<_> = CAPABILITIES.iter().map(|(.., other)| other).filter(|other| *other != capability).collect();
+        let without = origin.caller(json!({"capabilities": others, "scope": "tenant"})).await;
+        assert_eq!(without.form(route, parameters).await.oauth(), (*status, (*error).to_owned()), "{route}");
+    }
+    assert_eq!(admin.verdict(&subject.raw).await, None);
 }
 
 #[tokio::test]

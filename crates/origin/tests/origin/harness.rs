@@ -140,6 +140,7 @@ impl Origin {
             durable: false,
             www: None,
             trusted_proxies: vec![],
+            token_reuse_seconds: keyward_origin::config::DEFAULT_TOKEN_REUSE,
         };
         let ahead = Arc::clone(&self.ahead);
         let clock = Clock::new(move || {
@@ -189,6 +190,11 @@ impl Origin {
 
     pub fn client(&self, key: &str) -> Client {
         Client { base: format!("http://{}", self.address), key: key.to_owned(), http: reqwest::Client::new() }
+    }
+
+    /// Somebody without a key.
+    pub fn anyone(&self) -> Client {
+        self.client("")
     }
 
     /// A key with these members beside its name, made by the admin.
@@ -246,6 +252,13 @@ impl Answer {
         self.json()
     }
 
+    /// The error's code in OAuth's words.
+    pub fn oauth(&self) -> (u16, String) {
+        assert_eq!(self.headers["content-type"], "application/json", "{self:?}");
+        assert_eq!(self.headers["cache-control"], "no-store");
+        (self.status, self.json()["error"].as_str().expect("an error").to_owned())
+    }
+
     #[track_caller]
     pub fn refused(self, status: u16, code: &str) {
         let (found, name, _) = self.problem();
@@ -255,13 +268,29 @@ impl Answer {
 
 impl Client {
     pub async fn send(&self, method: &str, path: &str, body: Option<&Value>, headers: &[(&str, &str)]) -> Answer {
-        let mut request = self.http.request(method.parse().expect("a method"), format!("{}{path}", self.base)).bearer_auth(&self.key);
+        let mut request = self.request(method, path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         if let Some(body) = body {
             request = request.json(body);
         }
+        Self::answer(request).await
+    }
+
+    /// A form, as OAuth has it.
+    pub async fn form(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        Self::answer(self.request("POST", path).header("content-type", "application/x-www-form-urlencoded").body(body)).await
+    }
+
+    /// With the key, where there is one.
+    fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method.parse().expect("a method"), format!("{}{path}", self.base));
+        if self.key.is_empty() { request } else { request.bearer_auth(&self.key) }
+    }
+
+    async fn answer(request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Answer { status, headers, text: response.text().await.expect("a text") }
