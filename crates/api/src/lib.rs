@@ -2,12 +2,17 @@
 //!
 //! * [`Problem`] is the body of every error (RFC 9457), its [`Code`] the stable name of what went wrong;
 //! * [`keys`] has the requests and answers of `/api/v1/api-keys`;
+//! * [`lists`] has what lists of them can be asked for, [`bulk`] what can be done to many at once, [`events`] what time
+//!   alone does to them;
 //! * [`catalogue`] has the capabilities and scopes that ship with Keyward.
 //!
 //! Requests refuse members that they don't know: a misspelt restriction must not be a missing one.
 
+pub mod bulk;
 pub mod catalogue;
+pub mod events;
 pub mod keys;
+pub mod lists;
 
 mod given;
 mod problem;

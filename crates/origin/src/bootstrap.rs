@@ -158,7 +158,15 @@ async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &
             entropy: random()?,
         };
         let minted = draft.mint(keyring, policy)?;
-        let profile = Profile { tenant, owner: owner.to_owned(), name: name.to_owned(), description: None, created_by: None, created: now };
+        let profile = Profile {
+            tenant,
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            description: None,
+            rotation_period_days: None,
+            created_by: None,
+            created: now,
+        };
         let key = NewKey { profile, draft, stamp: minted.stamp };
         anyhow::ensure!(store_in(tx, tenant, &[&key]).await? == [true], "a policy vanished");
         Ok(zeroize::Zeroizing::new(minted.raw.expose().to_owned()))

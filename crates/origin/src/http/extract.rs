@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     auth::{Asked, Caller, authenticate},
     error::{Error, Result},
+    keys::precondition::IfMatch,
     state::App,
 };
 
@@ -99,6 +100,17 @@ impl<S: Send + Sync> FromRequestParts<S> for KeyPath {
         // One spelling: hyphenated, lower case.
         let id: uuid::Uuid = text.parse().map_err(|_| Code::NotFound)?;
         if id.to_string() == text { Ok(Self(KeyId(id))) } else { Err(Code::NotFound.into()) }
+    }
+}
+
+/// In which states a key may be for a change to go on.
+pub struct Precondition(pub IfMatch);
+
+impl<S: Send + Sync> FromRequestParts<S> for Precondition {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        IfMatch::from_headers(&parts.headers).map(Self)
     }
 }
 

@@ -1,8 +1,10 @@
 //! The routes.
 
 mod edge;
+mod events;
 mod extract;
 mod keys;
+mod lifecycle;
 mod public;
 
 use std::{sync::Arc, time::Duration};
@@ -34,10 +36,18 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/catalog/capabilities", get(keys::get_capabilities))
         .route("/api/v1/api-keys/catalog/scopes", get(keys::get_scopes))
         .route("/api/v1/api-keys/{id}", get(keys::get).patch(keys::patch))
-        .route("/api/v1/api-keys/{id}/rotate", post(keys::post_rotate))
-        .route("/api/v1/api-keys/{id}/revoke", delete(keys::delete_revoke))
-        .route("/api/v1/api-keys/{id}/suspend", post(keys::post_suspend))
-        .route("/api/v1/api-keys/{id}/resume", post(keys::post_resume))
+        .route("/api/v1/api-keys/{id}/rotate", post(lifecycle::post_rotate))
+        .route("/api/v1/api-keys/{id}/rotate/finish", post(lifecycle::post_rotate_finish))
+        .route("/api/v1/api-keys/{id}/rotate/cancel", post(lifecycle::post_rotate_cancel))
+        .route("/api/v1/api-keys/{id}/renew", post(lifecycle::post_renew))
+        .route("/api/v1/api-keys/{id}/revoke", delete(lifecycle::delete_revoke))
+        .route("/api/v1/api-keys/{id}/suspend", post(lifecycle::post_suspend))
+        .route("/api/v1/api-keys/{id}/resume", post(lifecycle::post_resume))
+        .route("/api/v1/api-keys/bulk/suspend", post(lifecycle::post_bulk_suspend))
+        .route("/api/v1/api-keys/bulk/resume", post(lifecycle::post_bulk_resume))
+        .route("/api/v1/api-keys/bulk/revoke", post(lifecycle::post_bulk_revoke))
+        .route("/api/v1/api-keys/bulk/reassign", post(lifecycle::post_bulk_reassign))
+        .route("/api/v1/events", get(events::get))
         .route("/api/v1/policies/{number}/supersede", post(keys::post_supersede))
         .route("/edge/v1/feed", get(edge::get_feed))
         .route("/edge/v1/snapshot", get(edge::get_snapshot))
