@@ -142,7 +142,7 @@ pub(crate) fn soak(name: Option<&str>) -> Result<()> {
     setup::all()?;
     products::build(&products::RUN, Profile::Release)?;
     let mut command = cargo();
-    command.args(["test", "--release", "-p", "keyward-tests", "--no-fail-fast", "--"]);
+    command.args(["test", "--release", "-p", "keyward-tests", "-p", "keyward-origin", "--no-fail-fast", "--"]);
     command.args(["--ignored", "--nocapture", "--test-threads=1"]).args(name);
     let mut tally = Tally::default();
     let succeeded = count(&mut command, &mut tally)?;
