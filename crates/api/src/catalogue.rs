@@ -43,6 +43,7 @@ pub const CAPABILITIES: &[CapabilityEntry] = &[
     entry("keys:revoke", "Revoke API Keys", "Keyward"),
     entry("keys:validate", "Validate API Keys", "Keyward"),
     entry("edge:sync", "Follow the Feed as an Edge", "Keyward"),
+    entry("audit:read", "Read the Audit Trail", "Keyward"),
 ];
 
 /// The resources that are Keyward's own: a tenant's catalogue can't add to them.

@@ -4,10 +4,12 @@
 //! * [`keys`] has the requests and answers of `/api/v1/api-keys`;
 //! * [`lists`] has what lists of them can be asked for, [`bulk`] what can be done to many at once, [`events`] what time
 //!   alone does to them;
+//! * [`audit`] has the answers of `/api/v1/audit`;
 //! * [`catalogue`] has the capabilities and scopes that ship with Keyward.
 //!
 //! Requests refuse members that they don't know: a misspelt restriction must not be a missing one.
 
+pub mod audit;
 pub mod bulk;
 pub mod catalogue;
 pub mod events;

@@ -42,6 +42,8 @@ pub enum Code {
     IdempotencyMismatch,
     /// What the first request with this Idempotency-Key made is no longer usable.
     IdempotencyConflict,
+    /// More of this at a time, or in this time, than is served; later it will be.
+    RateLimited,
     /// Numbers, list entries or other finite things are used up.
     CapacityExhausted,
     /// A fault of the server, which its log describes.
@@ -78,6 +80,7 @@ impl Code {
             Self::PolicySuperseded => "policy_superseded",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::IdempotencyConflict => "idempotency_conflict",
+            Self::RateLimited => "rate_limited",
             Self::CapacityExhausted => "capacity_exhausted",
             Self::Internal => "internal",
             Self::Misconfigured => "misconfigured",
@@ -106,6 +109,7 @@ impl Code {
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::ValidationFailed | Self::IdempotencyMismatch => 422,
+            Self::RateLimited => 429,
             Self::Internal => 500,
             Self::UpstreamUnavailable => 502,
             Self::CapacityExhausted | Self::DatabaseUnavailable | Self::RecoveryRequired | Self::Misconfigured => 503,
@@ -137,6 +141,7 @@ impl Code {
             Self::PolicySuperseded => "Another policy has taken the place of this one",
             Self::IdempotencyMismatch => "The Idempotency-Key belongs to another request",
             Self::IdempotencyConflict => "What the first request made is no longer usable",
+            Self::RateLimited => "Too many requests",
             Self::CapacityExhausted => "A finite resource is used up",
             Self::Internal => "Internal error",
             Self::Misconfigured => "The edge is not configured",

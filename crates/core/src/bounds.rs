@@ -20,6 +20,8 @@ pub const MAX_STATUS_LIST_LEN: usize = 512 * 1024;
 pub const MAX_POLICY_LEN: usize = 64 * 1024;
 /// Bytes of a capability token as text.
 pub const MAX_TOKEN_LEN: usize = 8 * 1024;
+/// Bytes of an audit checkpoint as text.
+pub const MAX_CHECKPOINT_LEN: usize = 2048;
 /// Bytes of a page of amendments.
 pub const MAX_AMENDMENT_PAGE_LEN: usize = 512 * 1024;
 /// Entries in a page of amendments.

@@ -24,6 +24,7 @@ extern crate alloc;
 pub mod bounds;
 
 mod accelerator;
+mod audit;
 mod base62;
 mod capability;
 mod cidr;
@@ -52,6 +53,7 @@ mod token;
 mod verify;
 
 pub use accelerator::{Accelerator, AcceleratorCounters, AcceleratorSettings, Width};
+pub use audit::{AuditActor, AuditFault, AuditProof, AuditRecord, AuditTarget, AuditVerifier, Checkpoint, Members as AuditMembers};
 pub use capability::{Capability, CapabilityError};
 pub use cidr::{Network, NetworkError, canonical_address};
 pub use constraint::{ConstraintError, ConstraintKind};

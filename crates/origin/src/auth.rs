@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use axum::{
@@ -11,24 +11,31 @@ use axum::{
     http::{HeaderMap, Method, Uri, header, request::Parts},
 };
 use keyward_core::{
-    Amendment, Capability, Decision, Environment, KeyId, Missing, NormalPath, ParsedKey, PolicyNumber, PolicyTerms, Reason, Request,
-    Requirement, ScopeClass, Standing, Status, StatusIndex, Statuses, TenantId, VerifiedKey, Verifier, canonical_address,
+    Amendment, AuditActor, AuthenticKey, Capability, Decision, Environment, KeyId, Missing, NormalPath, ParsedKey, PolicyNumber,
+    PolicyTerms, Reason, Request, Requirement, ScopeClass, Standing, Status, StatusIndex, Statuses, TenantId, VerifiedKey, Verifier,
+    canonical_address,
 };
 
 use crate::{
+    audit::Actor,
     clock::expiry_seconds,
     db::{Db, again},
     error::{Error, Result},
     policies::{Stored, policy_number},
+    signing::Keyring,
     state::App,
 };
+use uuid::Uuid;
+
+/// Characters of a client's name that are kept.
+const MAX_USER_AGENT: usize = 256;
 
 /// A caller whose key permits what it asks for.
 #[derive(Clone)]
 pub struct Caller {
     key: VerifiedKey,
     tenant: TenantId,
-    owner: Arc<str>,
+    actor: Arc<Actor>,
     policy: Arc<Stored>,
 }
 
@@ -45,7 +52,12 @@ impl Caller {
 
     /// Whose key it is.
     pub fn owner(&self) -> &str {
-        &self.owner
+        &self.actor.who.owner
+    }
+
+    /// As the audit trail names it, with the request that it made.
+    pub fn actor(&self) -> &Arc<Actor> {
+        &self.actor
     }
 
     /// How far it reaches.
@@ -69,19 +81,40 @@ impl Caller {
     }
 }
 
+/// What is told of a request while it is answered, to who watches over it (`http::observe`).
+pub struct Visit {
+    /// Names it, in its answer and in the audit trail.
+    pub id: Uuid,
+    actor: OnceLock<Arc<Actor>>,
+}
+
+impl Visit {
+    /// A request that nobody has looked at yet.
+    pub fn new(id: Uuid) -> Self {
+        Self { id, actor: OnceLock::new() }
+    }
+
+    /// Who made it, where that was proved.
+    pub fn actor(&self) -> Option<&Arc<Actor>> {
+        self.actor.get()
+    }
+}
+
 /// The facts of a request that a policy looks at.
 pub struct Asked<'a> {
     method: &'a Method,
     uri: &'a Uri,
     headers: &'a HeaderMap,
     peer: Option<IpAddr>,
+    visit: Option<&'a Visit>,
 }
 
 impl<'a> Asked<'a> {
     /// The facts of a request.
     pub fn new(parts: &'a Parts) -> Self {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| canonical_address(info.0.ip()));
-        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, peer }
+        let visit = parts.extensions.get::<Arc<Visit>>().map(|visit| &**visit);
+        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, peer, visit }
     }
 
     /// Whether it comes from a proxy that is believed.
@@ -121,6 +154,27 @@ impl<'a> Asked<'a> {
         Some(host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase())
     }
 
+    /// As the client names itself, bounded; what isn't ASCII is left out.
+    fn user_agent(&self) -> Option<String> {
+        let name = self.headers.get(header::USER_AGENT)?.as_bytes();
+        Some(name.iter().filter(|byte| (0x20..0x7f).contains(*byte)).take(MAX_USER_AGENT).map(|byte| char::from(*byte)).collect())
+    }
+
+    /// Who makes it, known by a genuine key.
+    fn actor(&self, app: &App, row: &Row) -> Arc<Actor> {
+        let actor = Arc::new(Actor {
+            who: AuditActor { tenant: row.tenant, key: row.key, owner: row.owner.clone() },
+            address: self.address(app),
+            user_agent: self.user_agent(),
+            request: self.visit.map_or(Uuid::nil(), |visit| visit.id),
+        });
+        if let Some(visit) = self.visit {
+            // A request has one caller.
+            let _ = visit.actor.set(Arc::clone(&actor));
+        }
+        actor
+    }
+
     /// The one credential of the request.
     fn credential(&self) -> Result<&'a str, Reason> {
         let bearers = self.headers.get_all(header::AUTHORIZATION).iter().map(|value| {
@@ -144,7 +198,10 @@ impl<'a> Asked<'a> {
 pub async fn authenticate(app: &App, asked: &Asked<'_>, capability: &Capability) -> Result<Caller> {
     let parsed = ParsedKey::parse(asked.credential()?)?;
     // Management is production, whichever environment the keys are for that are managed.
-    let (key, row) = verify(app, &parsed, Environment::Live).await?;
+    let genuine = recognise(app, &parsed).await?;
+    // From here on a refusal has a name in the audit trail.
+    let actor = asked.actor(app, &genuine.row);
+    let key = genuine.admit(app, Environment::Live)?;
     let policy = app.policies.lookup(app, key.policy()).await?;
     let path = NormalPath::parse(asked.uri.path()).map_err(|_| Reason::PathRefused)?;
     let domain = asked.domain();
@@ -160,7 +217,7 @@ pub async fn authenticate(app: &App, asked: &Asked<'_>, capability: &Capability)
     if let Decision::Deny(reason) = policy.policy.decide(&key, &request) {
         return Err(reason.into());
     }
-    Ok(Caller { key, tenant: row.tenant, owner: row.owner.into(), policy })
+    Ok(Caller { key, tenant: actor.who.tenant, actor, policy })
 }
 
 /// What the database says of the credential at an index.
@@ -184,14 +241,32 @@ pub struct Row {
 /// # Errors
 /// The reason why it doesn't hold; `database_unavailable` where it can't be known.
 pub async fn verify(app: &App, parsed: &ParsedKey<'_>, environment: Environment) -> Result<(VerifiedKey, Row)> {
-    let now = app.clock.now();
+    let genuine = recognise(app, parsed).await?;
+    Ok((genuine.admit(app, environment)?, genuine.row))
+}
+
+/// A key whose signature holds, with its row.
+struct Genuine {
+    authentic: AuthenticKey,
+    row: Row,
+    keyring: Arc<Keyring>,
+}
+
+/// The costly half of [`verify`]: whose key it is.
+async fn recognise(app: &App, parsed: &ParsedKey<'_>) -> Result<Genuine> {
     let keyring = app.keyrings.current();
-    let authentic = keyring.authenticate(parsed, now)?;
+    let authentic = keyring.authenticate(parsed, app.clock.now())?;
     let claims = authentic.claims();
     // A genuine key without a row was made in a past that was undone. That is final, as a revocation is.
     let row = app.rows.ask(claims.index).await?.filter(|row| row.key == claims.id && row.signed == claims.policy).ok_or(Reason::Revoked)?;
-    let verified = Verifier::new(&keyring.keys, &row, environment).admit(&authentic, now)?;
-    Ok((verified, row))
+    Ok(Genuine { authentic, row, keyring })
+}
+
+impl Genuine {
+    /// The other half: whether it holds now.
+    fn admit(&self, app: &App, environment: Environment) -> Result<VerifiedKey> {
+        Ok(Verifier::new(&self.keyring.keys, &self.row, environment).admit(&self.authentic, app.clock.now())?)
+    }
 }
 
 /// The rows of some indices, each as it is committed now.

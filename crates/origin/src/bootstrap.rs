@@ -17,6 +17,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::{
+    audit::append,
     clock::{Clock, datetime},
     config::Config,
     db::Db,
@@ -164,11 +165,12 @@ async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &
             name: name.to_owned(),
             description: None,
             rotation_period_days: None,
-            created_by: None,
+            by: None,
             created: now,
         };
         let key = NewKey { profile, draft, stamp: minted.stamp };
         anyhow::ensure!(store_in(tx, tenant, &[&key]).await? == [true], "a policy vanished");
+        append(tx, tenant, &[key.event()]).await?;
         Ok(zeroize::Zeroizing::new(minted.raw.expose().to_owned()))
     };
     Ok(Secrets { admin: make(admin, first, "admin", "First admin").await?, edge: make(edge, first + 1, "keyward", "Edge").await? })

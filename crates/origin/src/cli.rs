@@ -1,5 +1,7 @@
 //! The command line.
 
+mod audit;
+
 use std::{
     io::{Read, Write},
     net::SocketAddr,
@@ -56,6 +58,9 @@ enum Command {
     /// the data directory knows to have been revoked. The server may be running or not; edges follow by themselves.
     #[command(after_help = MASTER_KEY_HELP)]
     Recover(Recover),
+    /// The audit trail.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Show what a key says. Offline, and unproved: anyone can compute a checksum.
     Inspect {
         /// The key, or `-` to read it from standard input (an argument shows in the list of processes).
@@ -119,6 +124,7 @@ impl Cli {
     /// With what hindered, for the person at the terminal.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Audit(command) => command.run(),
             Command::Inspect { key } => inspect(&key),
             Command::Serve(arguments) => runtime()?.block_on(serve(arguments)),
             Command::Recover(arguments) => runtime()?.block_on(run_recover(arguments)),

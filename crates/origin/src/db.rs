@@ -16,6 +16,7 @@ use keyward_api::Code;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    audit::{self, Event},
     error::{Error, Result},
     feed::{self, Change},
 };
@@ -129,7 +130,8 @@ impl Db {
     pub async fn tenant(&self, tenant: TenantId) -> Result<Tx> {
         // One round trip for both. A UUID's text holds nothing that could end the literal.
         let begin = format!("BEGIN; SET LOCAL keyward.tenant = '{tenant}'");
-        Ok(Tx(again!(self.app.begin_with(AssertSqlSafe(begin.clone())))?))
+        let inner = again!(self.app.begin_with(AssertSqlSafe(begin.clone())))?;
+        Ok(Tx { inner, tenant, events: Vec::new() })
     }
 
     /// Closes all connections.
@@ -154,20 +156,30 @@ pub(crate) fn is_dead(error: &sqlx::Error) -> bool {
 }
 
 /// A transaction in a tenant's name. Dropped, it changes nothing.
-pub struct Tx(Transaction<'static, Postgres>);
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    tenant: TenantId,
+    events: Vec<Event>,
+}
 
 impl Tx {
     /// To run statements on.
     pub fn connection(&mut self) -> &mut PgConnection {
-        &mut self.0
+        &mut self.inner
+    }
+
+    /// Adds to the tenant's audit trail, when this is committed.
+    pub fn record(&mut self, event: Event) {
+        self.events.push(event);
     }
 
     /// Commits what the feed needn't know of.
     ///
     /// # Errors
     /// Where it can't be committed; or where the connection broke, when it may have been.
-    pub async fn commit(self) -> Result<()> {
-        Ok(self.0.commit().await?)
+    pub async fn commit(mut self) -> Result<()> {
+        audit::append(&mut self.inner, self.tenant, &self.events).await?;
+        Ok(self.inner.commit().await?)
     }
 
     /// Commits, with a change for the feed: the sequence number is taken by the last statement, so that its lock is
@@ -176,8 +188,9 @@ impl Tx {
     /// # Errors
     /// `recovery_required` where nothing may change; else as [`Tx::commit`].
     pub async fn commit_with(mut self, change: &Change) -> Result<Position> {
-        let position = feed::append(self.connection(), change).await?;
-        self.0.commit().await?;
+        audit::append(&mut self.inner, self.tenant, &self.events).await?;
+        let position = feed::append(&mut self.inner, change).await?;
+        self.inner.commit().await?;
         Ok(position)
     }
 }

@@ -13,6 +13,7 @@ pub mod config;
 pub mod sealing;
 pub mod server;
 
+mod audit;
 mod auth;
 mod batch;
 mod db;

@@ -16,6 +16,8 @@ pub struct Metrics {
     requests: Mutex<BTreeMap<(String, String, u16), u64>>,
     /// Objects signed for the feed.
     pub signed: Signed,
+    /// Requests refused to callers who proved nothing.
+    pub unproved: AtomicU64,
 }
 
 /// Objects signed for the feed: shows that many edges cost one signature.
@@ -48,6 +50,8 @@ impl Metrics {
         {
             let _ = writeln!(text, "keyward_signed_total{{kind=\"{kind}\"}} {}", count.load(Ordering::Relaxed));
         }
+        let unproved = self.unproved.load(Ordering::Relaxed);
+        let _ = writeln!(text, "# TYPE keyward_unproved_refusals_total counter\nkeyward_unproved_refusals_total {unproved}");
         let _ = write!(
             text,
             "# TYPE keyward_feed_epoch gauge\nkeyward_feed_epoch {epoch}\n# TYPE keyward_feed_seq gauge\nkeyward_feed_seq {seq}\n# TYPE keyward_feed_waiting gauge\nkeyward_feed_waiting {waiting}\n"

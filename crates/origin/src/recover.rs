@@ -8,10 +8,12 @@
 //! * What the journal knows to have been revoked is revoked.
 
 use anyhow::{Context, ensure};
-use keyward_core::{Timestamp, bounds::SHARD_BITS};
+use keyward_core::{TenantId, Timestamp, bounds::SHARD_BITS};
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use crate::{
+    audit::{Action, Event, append, members},
     bootstrap::Foundation,
     clock::datetime,
     db::Db,
@@ -72,9 +74,20 @@ pub async fn recover(db: &Db, foundation: &Foundation, journal: &Memory, gap: u3
     )
     .execute(&mut *tx)
     .await?;
+    tell_tenants(&mut tx, epoch, now).await?;
     sqlx::query!("SELECT pg_notify($1, '')::text AS sent", CHANNEL).fetch_one(&mut *tx).await?;
     tx.commit().await?;
     Ok(Recovered { epoch, first_policy, first_index, revoked })
+}
+
+/// Every trail says that records after the one before may be lost: checkpoints that were kept elsewhere will show it.
+async fn tell_tenants(tx: &mut PgConnection, epoch: u32, now: Timestamp) -> anyhow::Result<()> {
+    let tenants = sqlx::query_scalar!("SELECT id FROM tenants ORDER BY id").fetch_all(&mut *tx).await?;
+    for tenant in tenants.into_iter().map(TenantId) {
+        let event = Event::by_itself(Action::DatabaseRecovered, now).details(members(json!({"epoch": epoch})));
+        append(tx, tenant, &[event]).await?;
+    }
+    Ok(())
 }
 
 /// Moves positions on to the beginning of a shard past the gap, and marks all that were left out.

@@ -12,6 +12,7 @@ use axum::serve::ListenerExt;
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
 use crate::{
+    audit::{self, Audit},
     auth,
     batch::Batch,
     bootstrap::{bootstrap, write_root},
@@ -77,6 +78,7 @@ impl Server {
             policies: Policies::default(),
             feed: Feed::load(&db).await?,
             recovery: Recovery::default(),
+            audit: Audit::default(),
             metrics: Metrics::default(),
             journal: Arc::new(Mutex::new(journal)),
             config,
@@ -92,6 +94,7 @@ impl Server {
         tasks.spawn(feed::keep_snapshots(Arc::clone(&app)));
         tasks.spawn(keep_house(Arc::clone(&app)));
         tasks.spawn(keep_sweeping(Arc::clone(&app)));
+        tasks.spawn(audit::run(Arc::clone(&app)));
         Ok(Server { app, tasks })
     }
 
@@ -127,6 +130,8 @@ impl Server {
             served = serving => served?,
             () = drained => tracing::warn!("some requests were cut off"),
         }
+        // Nothing is added any more: what is signed now is the end of every trail.
+        audit::close(&self.app).await;
         self.tasks.shutdown().await;
         self.app.db.close().await;
         Ok(())

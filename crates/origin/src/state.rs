@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use keyward_core::StatusIndex;
 
 use crate::{
+    audit::Audit,
     auth::Row,
     batch::Batch,
     clock::Clock,
@@ -50,6 +51,8 @@ pub struct App {
     pub feed: Feed,
     /// Whether the database went back in time.
     pub recovery: Recovery,
+    /// Who did what.
+    pub audit: Audit,
     /// What happened, in numbers.
     pub metrics: Metrics,
     /// What the database may not forget.

@@ -144,6 +144,7 @@ async fn notice_recovery(app: &App, ours: Position) -> Result<()> {
     .await?;
     app.positions.reset();
     app.policies.reset();
+    app.audit.signed.reset();
     app.feed.lists.reset();
     app.feed.snapshots.reset();
     app.feed.log().reset(ours);

@@ -44,7 +44,7 @@ pub async fn get(
         return Err(Error::field("limit", format!("1 to {MAX_EVENTS}")));
     }
     let (events, more) = events(&app, &caller, tenant, query.after.unwrap_or(0), limit).await?;
-    let next = events.last().filter(|_| more).and_then(|last| next_page(&uri, "after", &last.id.to_string()));
+    let next = events.last().filter(|_| more).and_then(|last| next_page(&uri, "after", last.id));
     let mut response = Json(events).into_response();
     if let Some(next) = next {
         response.headers_mut().insert(header::LINK, next);

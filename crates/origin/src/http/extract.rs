@@ -10,8 +10,12 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyward_api::{Code, FieldError};
-use keyward_core::{Capability, KeyId, PolicyNumber};
-use serde::de::DeserializeOwned;
+use keyward_core::{Capability, KeyId, PolicyNumber, Timestamp};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned},
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     auth::{Asked, Caller, authenticate},
@@ -52,6 +56,8 @@ needs! {
     Revoke = "keys:revoke";
     /// To validate keys.
     Validate = "keys:validate";
+    /// To read the audit trail.
+    Audit = "audit:read";
     /// To follow the feed.
     Follow = "edge:sync";
 }
@@ -86,6 +92,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
                 &std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string),
             )])),
         }
+    }
+}
+
+/// A moment in a query: RFC 3339.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(Timestamp);
+
+impl From<Moment> for Timestamp {
+    fn from(moment: Moment) -> Self {
+        moment.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let moment = OffsetDateTime::parse(&text, &Rfc3339).ok();
+        let millis = moment.and_then(|moment| u64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok());
+        millis.map(|millis| Self(Timestamp::from_millis(millis))).ok_or_else(|| de::Error::custom("a time is 2026-01-31T12:00:00Z"))
     }
 }
 

@@ -114,7 +114,7 @@ pub async fn get_all(
 }
 
 /// The next page (RFC 8288): the same query with another cursor.
-pub fn next_page(uri: &Uri, name: &str, cursor: &str) -> Option<HeaderValue> {
+pub fn next_page(uri: &Uri, name: &str, cursor: impl std::fmt::Display) -> Option<HeaderValue> {
     let others = uri.query().unwrap_or_default().split('&');
     let others = others.filter(|pair| !pair.is_empty() && pair.split('=').next() != Some(name));
     let query: Vec<String> = others.map(str::to_owned).chain([format!("{name}={cursor}")]).collect();

@@ -1,5 +1,6 @@
 //! The routes.
 
+mod audit;
 mod edge;
 mod events;
 mod extract;
@@ -7,11 +8,15 @@ mod keys;
 mod lifecycle;
 mod public;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue},
     middleware::{Next, from_fn_with_state},
     response::Response,
     routing::{delete, get, post},
@@ -21,10 +26,15 @@ use tokio::time::timeout;
 use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 
 use crate::{
+    audit::Denial,
+    auth::Visit,
     error::{Error, Result},
+    keys::issue::new_id,
     state::App,
 };
 
+/// Names a request, in its answer as in the audit trail.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long any request may take; the longest poll takes five seconds.
 const LONGEST: Duration = Duration::from_secs(20);
 
@@ -49,6 +59,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/bulk/reassign", post(lifecycle::post_bulk_reassign))
         .route("/api/v1/events", get(events::get))
         .route("/api/v1/policies/{number}/supersede", post(keys::post_supersede))
+        .route("/api/v1/audit", get(audit::get))
+        .route("/api/v1/audit/export", get(audit::get_export))
+        .route("/api/v1/audit/checkpoints", get(audit::get_checkpoints).post(audit::post_checkpoints))
         .route("/edge/v1/feed", get(edge::get_feed))
         .route("/edge/v1/snapshot", get(edge::get_snapshot))
         .route("/edge/v1/parts/{digest}", get(edge::get_part))
@@ -66,7 +79,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(public::get_metrics))
         .method_not_allowed_fallback(|| async { Error::from(Code::MethodNotAllowed) })
         .merge(pages(&app))
-        .layer(from_fn_with_state(Arc::clone(&app), count));
+        .layer(from_fn_with_state(Arc::clone(&app), observe));
     routes.with_state(app)
 }
 
@@ -89,15 +102,36 @@ async fn stand_still(State(app): State<Arc<App>>, request: Request, next: Next) 
     timeout(LONGEST, next.run(request)).await.map_err(|_| Code::DatabaseUnavailable.into())
 }
 
-async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Names the request, counts it, and notes who was refused what.
+async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Result<Response> {
+    let visit = Arc::new(Visit::new(new_id(app.clock.now())?.0));
+    request.extensions_mut().insert(Arc::clone(&visit));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or("(other)", MatchedPath::as_str).to_owned();
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     // Methods are the client's to invent; those that we serve are few.
     let method = match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PATCH" | "DELETE" | "PUT" | "OPTIONS") => known,
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "PUT" => "PUT",
+        "OPTIONS" => "OPTIONS",
         _ => "(other)",
     };
     app.metrics.count(method, &route, response.status().as_u16());
-    response
+    if let Ok(id) = HeaderValue::from_str(&visit.id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    if matches!(response.status().as_u16(), 401 | 403 | 429)
+        && let Some(code) = response.extensions().get::<Code>()
+    {
+        match visit.actor() {
+            Some(actor) => app.audit.tally.deny(actor, Denial { code: code.as_str(), method, route }, app.clock.now()),
+            // Who that was is anybody's claim.
+            None => drop(app.metrics.unproved.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+    Ok(response)
 }

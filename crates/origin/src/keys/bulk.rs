@@ -6,6 +6,7 @@ use keyward_api::{
     lists::{Order, Sort},
 };
 use keyward_core::{KeyId, TenantId, Timestamp};
+use serde_json::json;
 use sqlx::types::Uuid;
 
 use super::{
@@ -13,10 +14,11 @@ use super::{
     cursor::Cursor,
     filter::Filter,
     find::{Page, Want, page, those},
-    standing::{resume_in, revoke_in, suspend_in},
+    standing::{resume_in, revoke_in, revoked, suspend_in, turned},
     terms::Checks,
 };
 use crate::{
+    audit::{self, Event, members},
     auth::Caller,
     clock::datetime,
     db::Tx,
@@ -41,6 +43,29 @@ impl Action {
             Self::Resume => "resume",
             Self::Revoke => "revoke",
             Self::Reassign => "reassign",
+        }
+    }
+}
+
+/// A key as it was when it was held.
+struct Held {
+    id: Uuid,
+    state: String,
+    owner: String,
+}
+
+impl Held {
+    /// What the audit trail says of it.
+    fn event(&self, caller: &Caller, action: Action, request: &Bulk, now: Timestamp) -> Event {
+        let id = KeyId(self.id);
+        match action {
+            Action::Suspend => turned(caller, audit::Action::ApiKeySuspended, id, (&self.state, "suspended"), now),
+            Action::Resume => turned(caller, audit::Action::ApiKeyResumed, id, (&self.state, "active"), now),
+            Action::Revoke => revoked(caller, id, &self.state, request.reason.as_deref(), now),
+            Action::Reassign => Event::by(caller.actor(), audit::Action::ApiKeyUpdated, now)
+                .on_key(id)
+                .before(members(json!({"owner_id": self.owner})))
+                .after(members(json!({"owner_id": request.owner_id}))),
         }
     }
 }
@@ -74,22 +99,30 @@ pub async fn bulk(app: &App, caller: &Caller, tenant: TenantId, action: Action, 
     };
     let chosen: Vec<Uuid> = chosen;
     // Held in one order by all, so that nobody waits in a circle; and looked at again now that nobody else changes them.
-    sqlx::query!("SELECT id FROM api_keys WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE", tenant.0, &chosen)
-        .fetch_all(tx.connection())
-        .await?;
+    let held = sqlx::query_as!(
+        Held,
+        "SELECT id, state, owner FROM api_keys WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
+        tenant.0,
+        &chosen,
+    )
+    .fetch_all(tx.connection())
+    .await?;
     let matched = those(&mut tx, tenant, &filter, &chosen).await?;
     let (changed, change) = act(&mut tx, action, &request, &matched, now).await?;
     let key_ids: Vec<KeyId> = changed.iter().copied().map(KeyId).collect();
     let done = BulkDone {
         matched: matched.len().try_into().unwrap_or(u32::MAX),
         changed: changed.len().try_into().unwrap_or(u32::MAX),
-        not_found: request.ids.unwrap_or_default().into_iter().filter(|id| !matched.contains(&id.0)).collect(),
+        not_found: request.ids.iter().flatten().copied().filter(|id| !matched.contains(&id.0)).collect(),
         key_ids,
         dry_run: request.dry_run,
         next_cursor: next.map(|next| next.text()),
     };
     // Dropped, the transaction changes nothing: what was counted is exactly what would have been changed.
     if !done.dry_run && done.changed > 0 {
+        for key in held.iter().filter(|key| changed.contains(&key.id)) {
+            tx.record(key.event(caller, action, &request, now));
+        }
         finish(app, tx, &change).await?;
         tracing::info!(event = "api_keys_changed", action = action.as_str(), keys = done.changed, tenant = %tenant, by = %caller.id());
     }

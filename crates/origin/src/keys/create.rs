@@ -1,5 +1,7 @@
 //! Creating a key.
 
+use std::sync::Arc;
+
 use keyward_api::{
     Code,
     keys::{CreateKey, Key, KeyCreated},
@@ -67,7 +69,7 @@ pub async fn create(
         name: request.name,
         description: request.description,
         rotation_period_days,
-        created_by: Some(caller.id()),
+        by: Some(Arc::clone(caller.actor())),
         created: now,
     };
     // The policy that says this is known from before, nearly always: then there is nothing to tell, and many requests'
@@ -98,6 +100,7 @@ pub async fn create(
         return Err(Error::internal(anyhow::anyhow!("policy {policy} was superseded while a key was made under it")));
     }
     change.policies.extend(is_new.then_some(policy));
+    tx.record(key.event());
     finish(app, tx, &change).await?;
     app.positions.opened(key.draft.place);
     app.policies.remember(tenant, terms.digest(), policy);
@@ -122,7 +125,7 @@ fn created(key: NewKey, raw: &SecretKeyText, terms: PolicyTerms) -> Result<KeyCr
         event = "api_key_created",
         key = %draft.id,
         tenant = %profile.tenant,
-        by = profile.created_by.map(tracing::field::display),
+        by = profile.by.map(|by| tracing::field::display(by.who.key)),
         policy = stamp.policy.0
     );
     let holding = Holding {

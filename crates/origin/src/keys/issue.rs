@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_core::{ApiKeyClaims, Environment, KeyId, KeyPrefix, PolicyNumber, Role, ScopeClass, Status, TenantId, Timestamp};
 use keyward_issuer::{ENTROPY_LEN, SecretKeyText, SigningKey, mint_api_key};
+use serde_json::json;
 use sqlx::PgConnection;
 
 use crate::{
-    clock::{datetime, expiry},
+    audit::{Action, Actor, Event, members},
+    clock::{datetime, expiry, rfc3339},
     db::Db,
     error::Result,
     positions::Place,
@@ -136,8 +138,8 @@ pub struct Profile {
     pub description: Option<String>,
     /// How long a raw key is meant to be used, days.
     pub rotation_period_days: Option<i32>,
-    /// The key that asked for it; none for the first ones.
-    pub created_by: Option<KeyId>,
+    /// Who asked for it; nobody for the first ones.
+    pub by: Option<Arc<Actor>>,
     /// When.
     pub created: Timestamp,
 }
@@ -151,6 +153,28 @@ pub struct NewKey {
     pub draft: Draft,
     /// What minting added.
     pub stamp: Stamp,
+}
+
+impl NewKey {
+    /// What the audit trail says of it.
+    pub fn event(&self) -> Event {
+        let Self { profile, draft, stamp } = self;
+        let after = json!({
+            "name": profile.name,
+            "description": profile.description,
+            "owner_id": profile.owner,
+            "scope": draft.scope,
+            "environment": draft.environment,
+            "token_exchange": draft.exchange,
+            // Its number is enough: what it says never changes.
+            "policy": stamp.policy,
+            "rotation_period_days": profile.rotation_period_days,
+            "expires_at": expiry(draft.expires).map(rfc3339),
+            "key_hint": stamp.hint,
+        });
+        let event = Event { actor: profile.by.clone(), ..Event::by_itself(Action::ApiKeyCreated, profile.created) };
+        event.on_key(draft.id).after(members(after))
+    }
 }
 
 /// Stores new keys, one transaction for each tenant; for each of them whether it was stored, as in [`store_in`].
@@ -167,6 +191,9 @@ pub async fn store_keys(db: &Db, keys: Vec<NewKey>) -> Result<Vec<bool>> {
         let theirs: Vec<&NewKey> = places.iter().map(|at| &keys[*at]).collect();
         let mut tx = db.tenant(tenant).await?;
         let done = store_in(tx.connection(), tenant, &theirs).await?;
+        for (key, _) in theirs.iter().zip(&done).filter(|(_, done)| **done) {
+            tx.record(key.event());
+        }
         tx.commit().await?;
         for (at, done) in places.into_iter().zip(done) {
             stored[at] = done;
@@ -216,7 +243,7 @@ pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&
         &column(|key| key.draft.place.index.0.into()),
         &column(|key| key.draft.place.position.into()),
         &text(|key| &key.stamp.hint),
-        &keys.iter().map(|key| key.profile.created_by.map(|id| id.0)).collect::<Vec<_>>() as _,
+        &keys.iter().map(|key| key.profile.by.as_ref().map(|by| by.who.key.0)).collect::<Vec<_>>() as _,
         &keys.iter().map(|key| datetime(key.profile.created)).collect::<Vec<_>>(),
         &keys.iter().map(|key| key.stamp.signing_key.to_vec()).collect::<Vec<_>>(),
         &text(|key| key.draft.prefix.as_str()),

@@ -7,10 +7,12 @@ use super::{
     create::finish,
     grant,
     precondition::IfMatch,
+    rotate::turned,
     row::KeyRow,
     standing::{Changed, announce},
 };
 use crate::{
+    audit::Action,
     auth::Caller,
     clock::{datetime, expiry_seconds},
     error::Result,
@@ -45,7 +47,9 @@ pub async fn finish_rotation(app: &App, caller: &Caller, tenant: TenantId, id: K
     sqlx::query!("UPDATE api_keys SET updated_at = $2, version = version + 1 WHERE id = $1", id.0, datetime(now))
         .execute(tx.connection())
         .await?;
+    let before = key;
     let key = KeyRow::reread(&mut tx, tenant, id).await?;
+    tx.record(turned(caller, Action::ApiKeyRotationFinished, &before, &key, now));
     finish(app, tx, &announce(&changed)?).await?;
     tracing::info!(event = "api_key_rotation_finished", key = %id, tenant = %tenant, by = %caller.id());
     key.show(now)
@@ -119,7 +123,9 @@ pub async fn cancel_rotation(app: &App, caller: &Caller, tenant: TenantId, id: K
     )
     .execute(tx.connection())
     .await?;
+    let before = key;
     let key = KeyRow::reread(&mut tx, tenant, id).await?;
+    tx.record(turned(caller, Action::ApiKeyRotationCancelled, &before, &key, now));
     let (mut change, back): (Change, Change) = (announce(&gone)?, announce(&back)?);
     change.changes.extend(back.changes);
     change.amendments.extend(back.amendments);

@@ -11,11 +11,13 @@ use super::{
     create::finish,
     grant,
     precondition::IfMatch,
+    rotate::turned,
     row::KeyRow,
     standing::{Changed, announce},
     terms::Checks,
 };
 use crate::{
+    audit::Action,
     auth::Caller,
     clock::{datetime, expiry},
     error::{Error, Result},
@@ -66,7 +68,9 @@ pub async fn renew(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_m
     )
     .execute(tx.connection())
     .await?;
+    let before = key;
     let key = KeyRow::reread(&mut tx, tenant, id).await?;
+    tx.record(turned(caller, Action::ApiKeyRenewed, &before, &key, now));
     finish(app, tx, &announce(&changed)?).await?;
     tracing::info!(event = "api_key_renewed", key = %id, tenant = %tenant, by = %caller.id());
     key.show(now)

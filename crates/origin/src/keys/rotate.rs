@@ -6,6 +6,7 @@ use keyward_api::{
 };
 use keyward_core::{KeyId, Status, TenantId, Timestamp};
 use keyward_issuer::SecretKeyText;
+use serde_json::json;
 use time::Duration;
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
     terms::Checks,
 };
 use crate::{
+    audit::{Action, Event, changed, members},
     auth::Caller,
     clock::{datetime, expiry, rfc3339},
     db::Tx,
@@ -113,11 +115,21 @@ pub async fn rotate(
     )
     .execute(tx.connection())
     .await?;
+    let replaced = key;
     let key = KeyRow::reread(&mut tx, tenant, id).await?;
+    let old = key.overlapping(now).and_then(|old| old.expires).map(rfc3339);
+    tx.record(turned(caller, Action::ApiKeyRotated, &replaced, &key, now).details(members(json!({"old_key_expires_at": old}))));
     finish(app, tx, &change).await?;
     app.positions.opened(place);
     tracing::info!(event = "api_key_rotated", key = %id, tenant = %tenant, by = %caller.id());
     answer(key, &minted.raw, now)
+}
+
+/// What the audit trail says of a key whose credentials were changed.
+pub fn turned(caller: &Caller, action: Action, before: &KeyRow, after: &KeyRow, now: Timestamp) -> Event {
+    let ends = |key: &KeyRow| json!({"key_hint": key.hint, "expires_at": key.expires_at.map(rfc3339), "policy": key.policy_in_force});
+    let (was, is) = changed(&ends(before), &ends(after));
+    Event::by(caller.actor(), action, now).on_key(after.id()).before(was).after(is)
 }
 
 fn answer(key: KeyRow, raw: &SecretKeyText, now: Timestamp) -> Result<KeyRotated> {
@@ -133,7 +145,7 @@ fn answer(key: KeyRow, raw: &SecretKeyText, now: Timestamp) -> Result<KeyRotated
 /// Ends the newest credential at the end of the overlap, or where it ends before, then; and all others now. Without an
 /// overlap all are INVALID. So there are never more than two that can be presented.
 async fn retire(tx: &mut Tx, key: &KeyRow, overlap: u64, now: Timestamp) -> Result<Change> {
-    let mut changed = sqlx::query_as!(
+    let mut ended = sqlx::query_as!(
         Changed,
         "UPDATE credentials SET status = 1 WHERE api_key = $1 AND status <> 1 AND ($3 OR index <> $2)
          RETURNING index, status, amended_policy, amended_expires",
@@ -163,6 +175,6 @@ async fn retire(tx: &mut Tx, key: &KeyRow, overlap: u64, now: Timestamp) -> Resu
     )
     .fetch_all(tx.connection())
     .await?;
-    changed.extend(overlapping);
-    announce(&changed)
+    ended.extend(overlapping);
+    announce(&ended)
 }

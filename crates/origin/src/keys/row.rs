@@ -18,6 +18,7 @@ use crate::{
 };
 
 /// A row of the view `key_details`.
+#[derive(Clone)]
 pub struct KeyRow {
     pub id: Uuid,
     pub tenant: Uuid,

@@ -5,10 +5,12 @@ use keyward_api::{
     keys::{Key, KeyRevoked, RevokeKey},
 };
 use keyward_core::{Amendment, KeyId, Status, StatusIndex, TenantId, Timestamp};
+use serde_json::json;
 use sqlx::types::{Uuid, time::OffsetDateTime};
 
 use super::{create::finish, precondition::IfMatch, row::KeyRow, terms::Checks};
 use crate::{
+    audit::{Action, Event, members},
     auth::Caller,
     clock::{datetime, expiry_seconds},
     db::Tx,
@@ -46,6 +48,17 @@ pub fn announce(changed: &[Changed]) -> Result<Change> {
     Ok(change)
 }
 
+/// What the audit trail says of a key whose state was changed.
+pub fn turned(caller: &Caller, action: Action, id: KeyId, states: (&str, &str), now: Timestamp) -> Event {
+    Event::by(caller.actor(), action, now).on_key(id).before(members(json!({"state": states.0}))).after(members(json!({"state": states.1})))
+}
+
+/// What the audit trail says of a key that was revoked.
+pub fn revoked(caller: &Caller, id: KeyId, state: &str, reason: Option<&str>, now: Timestamp) -> Event {
+    let event = turned(caller, Action::ApiKeyRevoked, id, (state, "revoked"), now);
+    event.details(reason.and_then(|reason| members(json!({"reason": reason}))))
+}
+
 /// Revokes a key for ever. Again is as good as once; then the first reason stays.
 ///
 /// # Errors
@@ -62,6 +75,7 @@ pub async fn revoke(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_
     if_match.check(&key, now)?;
     let (_, change) = revoke_in(&mut tx, &[key.id], request.reason.as_deref(), now).await?;
     if key.state != "revoked" {
+        tx.record(revoked(caller, id, &key.state, request.reason.as_deref(), now));
         finish(app, tx, &change).await?;
         tracing::info!(event = "api_key_revoked", key = %id, tenant = %tenant, by = %caller.id());
     }
@@ -84,6 +98,7 @@ pub async fn suspend(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if
     }
     let (_, change) = suspend_in(&mut tx, &[key.id], now).await?;
     let key = KeyRow::reread(&mut tx, tenant, id).await?;
+    tx.record(turned(caller, Action::ApiKeySuspended, id, ("active", "suspended"), now));
     finish(app, tx, &change).await?;
     tracing::info!(event = "api_key_suspended", key = %id, tenant = %tenant, by = %caller.id());
     key.show(now)
@@ -105,6 +120,7 @@ pub async fn resume(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_
     }
     let (_, change) = resume_in(&mut tx, &[key.id], now).await?;
     let key = KeyRow::reread(&mut tx, tenant, id).await?;
+    tx.record(turned(caller, Action::ApiKeyResumed, id, ("suspended", "active"), now));
     finish(app, tx, &change).await?;
     tracing::info!(event = "api_key_resumed", key = %id, tenant = %tenant, by = %caller.id());
     key.show(now)

@@ -5,6 +5,7 @@ use keyward_api::{
     keys::{PolicySuperseded, UpdateKey},
 };
 use keyward_core::{PolicyNumber, PolicyTerms, ScopeClass, TenantId, bounds::MAX_SUPERSESSIONS};
+use serde_json::json;
 use sqlx::types::Json;
 
 use super::{
@@ -13,6 +14,7 @@ use super::{
     terms::{Checks, changed_terms},
 };
 use crate::{
+    audit::{Action, Event, changed, members},
     auth::Caller,
     error::{Error, Result},
     feed::Change,
@@ -69,6 +71,14 @@ pub async fn supersede(app: &App, caller: &Caller, tenant: TenantId, old: Policy
         policies: is_new.then_some(policy).into_iter().collect(),
         ..Change::default()
     };
+    let (before, after) = changed(&old_terms, &terms);
+    tx.record(
+        Event::by(caller.actor(), Action::PolicySuperseded, now)
+            .on("policy", old)
+            .before(before)
+            .after(after)
+            .details(members(json!({"policy": policy}))),
+    );
     finish(app, tx, &change).await?;
     tracing::info!(event = "policy_superseded", old = old.0, policy = policy.0, tenant = %tenant, by = %caller.id());
     Ok(PolicySuperseded { superseded: old, policy })

@@ -5,6 +5,7 @@ use keyward_api::{
     keys::{Key, UpdateKey},
 };
 use keyward_core::{KeyId, PolicyNumber, TenantId};
+use serde_json::{Value, json};
 
 use super::{
     create::finish,
@@ -15,6 +16,7 @@ use super::{
     terms::{Checks, changed_terms},
 };
 use crate::{
+    audit::{Action, Event, changed},
     auth::Caller,
     clock::datetime,
     db::Tx,
@@ -37,6 +39,7 @@ pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_
     if key.state == "revoked" {
         return Err(Code::KeyRevoked.into());
     }
+    let old = described(&key);
     let mut checks = Checks::default();
     if let Some(name) = &request.name {
         checks.name(name);
@@ -89,9 +92,22 @@ pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_
     .execute(tx.connection())
     .await?;
     let key = KeyRow::reread(&mut tx, tenant, id).await?;
+    let (before, after) = changed(&old, &described(&key));
+    tx.record(Event::by(caller.actor(), Action::ApiKeyUpdated, now).on_key(id).before(before).after(after));
     finish(app, tx, &change).await?;
     tracing::info!(event = "api_key_updated", key = %id, tenant = %tenant, by = %caller.id(), policy = key.policy_in_force);
     key.show(now)
+}
+
+/// What can be changed of a key, for the audit trail.
+fn described(key: &KeyRow) -> Value {
+    let mut all = json!(key.terms.0);
+    all["name"] = json!(key.name);
+    all["description"] = json!(key.description);
+    all["owner_id"] = json!(key.owner);
+    all["rotation_period_days"] = json!(key.rotation_period_days);
+    all["policy"] = json!(key.policy_in_force);
+    all
 }
 
 /// Puts all live credentials of a key under another policy. Each keeps its expiry; suspended ones stay suspended.

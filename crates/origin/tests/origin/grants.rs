@@ -146,6 +146,10 @@ const ROUTES: &[(&str, &str, &str)] = &[
     ("POST", "/api/v1/api-keys/bulk/reassign", "keys:update"),
     ("GET", "/api/v1/events", "keys:read"),
     ("POST", "/api/v1/policies/1/supersede", "keys:update"),
+    ("GET", "/api/v1/audit", "audit:read"),
+    ("GET", "/api/v1/audit/export", "audit:read"),
+    ("GET", "/api/v1/audit/checkpoints", "audit:read"),
+    ("POST", "/api/v1/audit/checkpoints", "audit:read"),
     ("GET", "/edge/v1/feed?epoch=1&after=0&manifest=1&wait_ms=0", "edge:sync"),
     ("GET", "/edge/v1/snapshot", "edge:sync"),
     ("GET", "/edge/v1/parts/x", "edge:sync"),
@@ -169,8 +173,8 @@ async fn every_route_refuses_a_caller_without_a_key_without_its_capability_or_wi
     let source = include_str!("../../src/http/mod.rs");
     assert!(OPEN.iter().all(|path| source.contains(&format!(".route(\"{path}\""))));
     let listed = source.matches(".route(").count();
-    // Of the routes above, two share a path with another method.
-    assert_eq!(listed, ROUTES.len() - 2 + OPEN.len(), "a route is missing from this test");
+    // Of the routes above, three share a path with another method.
+    assert_eq!(listed, ROUTES.len() - 3 + OPEN.len(), "a route is missing from this test");
     let origin = Origin::start().await;
     let admin = origin.admin();
     let nobody = origin.client("none");
@@ -183,7 +187,7 @@ async fn every_route_refuses_a_caller_without_a_key_without_its_capability_or_wi
         assert!(answer.headers["www-authenticate"].to_str().unwrap().contains("invalid_token"), "{route}");
         answer.refused(401, "invalid_token");
         revoked.send(method, &path, None, &[]).await.refused(401, "key_revoked");
-        let all = ["keys:read", "keys:create", "keys:update", "keys:rotate", "keys:revoke", "keys:validate", "edge:sync"];
+        let all = ["keys:read", "keys:create", "keys:update", "keys:rotate", "keys:revoke", "keys:validate", "edge:sync", "audit:read"];
         let others: Vec<_> = all.iter().filter(|other| *other != capability).collect();
         let without = origin.caller(json!({"capabilities": others, "scope": "tenant"})).await;
         without.send(method, &path, None, &[]).await.refused(403, "capability_missing");

@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "a test: nothing is reachable from outside")]
 
+mod audit;
 mod bounds;
 mod bulk;
 mod contention;

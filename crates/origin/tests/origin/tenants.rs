@@ -7,6 +7,12 @@ use crate::harness::{KEYS, Origin};
 
 const OTHER: &str = "01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e99";
 
+/// Another tenant, made by hand.
+pub async fn other(origin: &Origin) -> &'static str {
+    origin.database.execute(&format!("INSERT INTO tenants VALUES ('{OTHER}', 'other', 'Other', 'oth', now())")).await;
+    OTHER
+}
+
 #[tokio::test]
 async fn a_tenants_callers_see_nothing_of_another_tenant_and_an_admin_crosses_by_naming_it() {
     let origin = Origin::start().await;

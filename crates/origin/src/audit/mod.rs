@@ -1,0 +1,79 @@
+//! The audit trail: who did what, to what, from where, in a chain of hashes that nobody can change unseen.
+//!
+//! A change records what it did in its own transaction ([`crate::db::Tx::record`]), so that neither stands without the
+//! other. What changes nothing (denials) is noted in memory and written together ([`Tally`]). Checkpoints are signed
+//! from time to time ([`checkpoint`]).
+
+mod append;
+mod checkpoint;
+mod event;
+mod search;
+mod tally;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::Semaphore, time::interval};
+
+pub use append::append;
+pub use checkpoint::{Kept, Signed, checkpoint, checkpoints, newest_up_to, unproved};
+pub use event::{Action, Actor, Event, changed, members};
+pub use search::{Filter, Range, page, search};
+pub use tally::{Denial, Tally};
+
+use crate::state::App;
+
+/// How often what was noted is written.
+const FLUSH: Duration = Duration::from_secs(30);
+/// Flushes from one round of checkpoints to the next.
+const FLUSHES: u32 = 2;
+/// How long the end of a server waits for its last records.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// Exports at a time.
+const EXPORTS: usize = 4;
+
+/// What a running server holds of the trail.
+pub struct Audit {
+    /// What was noted and isn't written yet.
+    pub tally: Tally,
+    /// What this server has signed.
+    pub signed: Signed,
+    /// Exports that may begin.
+    pub exports: Arc<Semaphore>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { tally: Tally::default(), signed: Signed::default(), exports: Arc::new(Semaphore::new(EXPORTS)) }
+    }
+}
+
+/// Writes what was noted and signs checkpoints, now and again. Runs for ever.
+pub async fn run(app: Arc<App>) {
+    let mut ticks = interval(FLUSH);
+    let mut round = 0;
+    loop {
+        ticks.tick().await;
+        if app.recovery.is_required() {
+            continue;
+        }
+        app.audit.tally.flush(&app).await;
+        if round % FLUSHES == 0 {
+            checkpoint::checkpoint_all(&app).await;
+        }
+        round += 1;
+    }
+}
+
+/// The last flush and the last checkpoints of a server that ends.
+pub async fn close(app: &App) {
+    if app.recovery.is_required() {
+        return;
+    }
+    let last = async {
+        app.audit.tally.flush(app).await;
+        checkpoint::checkpoint_all(app).await;
+    };
+    if tokio::time::timeout(LAST_WORDS, last).await.is_err() {
+        tracing::warn!("the last audit records and checkpoints were not written");
+    }
+}

@@ -1,0 +1,162 @@
+//! What happens without changing anything, counted in memory and written now and again.
+//!
+//! A denied call must not cost a write: whoever has a genuine key could fill the database with them. Equal denials of
+//! one caller become one record with a count, and of what differs a bounded number is kept apart; the rest is one
+//! number for each tenant. Only those who proved to hold a genuine key are here; all others are in the metrics alone.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use keyward_core::{TenantId, Timestamp};
+use serde_json::json;
+
+use super::event::{Action, Actor, Event, members};
+use crate::{
+    clock::{datetime, rfc3339},
+    error::Result,
+    state::App,
+};
+
+/// Different denials of one caller that are kept apart until the next flush.
+const PER_CALLER: usize = 8;
+/// Different denials in one tenant that are kept apart until the next flush.
+const PER_TENANT: usize = 64;
+
+/// A kind of denial.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Denial {
+    /// Why.
+    pub code: &'static str,
+    /// What was called.
+    pub method: &'static str,
+    /// A pattern, and no path: what a client makes up stays out.
+    pub route: String,
+}
+
+/// Equal denials of one caller.
+#[derive(Clone)]
+struct Noted {
+    /// As the first one came.
+    actor: Arc<Actor>,
+    count: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+#[derive(Clone, Default)]
+struct Pending {
+    kinds: HashMap<(uuid::Uuid, Denial), Noted>,
+    /// Beyond what is kept apart.
+    others: u64,
+    since: Timestamp,
+}
+
+/// What was noted and isn't written yet, by tenant.
+#[derive(Default)]
+pub struct Tally(Mutex<BTreeMap<TenantId, Pending>>);
+
+impl Tally {
+    /// Notes a denial.
+    pub fn deny(&self, actor: &Arc<Actor>, denial: Denial, now: Timestamp) {
+        let noted = Noted { actor: Arc::clone(actor), count: 1, first: now, last: now };
+        self.lock().entry(actor.who.tenant).or_default().add(denial, noted);
+    }
+
+    /// Writes all that was noted.
+    pub async fn flush(&self, app: &App) {
+        let tenants: Vec<_> = self.lock().keys().copied().collect();
+        for tenant in tenants {
+            if let Err(error) = self.flush_tenant(app, tenant).await {
+                tracing::warn!(%tenant, error = %anyhow::Error::from(error), "can't record denials, and will try again");
+            }
+        }
+    }
+
+    /// Writes what was noted in a tenant.
+    ///
+    /// # Errors
+    /// As any write; then it stays noted.
+    pub async fn flush_tenant(&self, app: &App, tenant: TenantId) -> Result<()> {
+        let Some(pending) = self.lock().remove(&tenant) else { return Ok(()) };
+        let written = write(app, tenant, &pending).await;
+        if written.is_err() {
+            let mut all = self.lock();
+            let again = all.entry(tenant).or_default();
+            for ((_, denial), noted) in pending.kinds {
+                again.add(denial, noted);
+            }
+            again.others += pending.others;
+        }
+        written
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TenantId, Pending>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pending {
+    fn add(&mut self, denial: Denial, noted: Noted) {
+        let caller = noted.actor.who.key.0;
+        if self.kinds.is_empty() && self.others == 0 {
+            self.since = noted.first;
+        }
+        let kind = (caller, denial);
+        if let Some(known) = self.kinds.get_mut(&kind) {
+            known.count += noted.count;
+            known.last = known.last.max(noted.last);
+        } else if self.kinds.len() < PER_TENANT && self.kinds.keys().filter(|(other, _)| *other == caller).count() < PER_CALLER {
+            self.kinds.insert(kind, noted);
+        } else {
+            self.others += noted.count;
+        }
+    }
+}
+
+async fn write(app: &App, tenant: TenantId, pending: &Pending) -> Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.db.tenant(tenant).await?;
+    let mut kinds: Vec<_> = pending.kinds.iter().collect();
+    kinds.sort_by_key(|(_, noted)| noted.first);
+    for ((_, denial), noted) in kinds {
+        let Denial { code, method, route } = denial;
+        let (first, last) = (rfc3339(datetime(noted.first)), rfc3339(datetime(noted.last)));
+        let details = json!({"code": code, "method": method, "route": route, "count": noted.count, "first": first, "last": last});
+        tx.record(Event::by(&noted.actor, Action::ManagementDenied, now).details(members(details)));
+    }
+    if pending.others > 0 {
+        let details = json!({"code": "others", "count": pending.others, "first": rfc3339(datetime(pending.since))});
+        tx.record(Event::by_itself(Action::ManagementDenied, now).details(members(details)));
+    }
+    tx.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_core::{AuditActor, KeyId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn denials_are_counted_by_kind_and_nobody_makes_more_kinds_than_are_kept_apart() {
+        let tally = Tally::default();
+        let tenant = TenantId(Uuid::from_u128(1));
+        let deny = |key: u128, route: usize| {
+            let who = AuditActor { tenant, key: KeyId(Uuid::from_u128(key)), owner: "ann".into() };
+            let actor = Arc::new(Actor { who, address: None, user_agent: None, request: Uuid::nil() });
+            let denial = Denial { code: "capability_missing", method: "GET", route: format!("/{route}") };
+            tally.deny(&actor, denial, Timestamp::from_secs(1));
+        };
+        (0..1000).for_each(|_| deny(1, 0));
+        (0..1000).for_each(|route| deny(1, route));
+        (2..1000).for_each(|key| deny(key, 0));
+        let all = tally.lock();
+        let pending = &all[&tenant];
+        assert_eq!(pending.kinds.len(), PER_TENANT);
+        assert_eq!(pending.kinds.keys().filter(|(key, _)| *key == Uuid::from_u128(1)).count(), PER_CALLER);
+        assert_eq!(pending.kinds.values().map(|noted| noted.count).sum::<u64>() + pending.others, 1000 + 1000 + 998);
+    }
+}

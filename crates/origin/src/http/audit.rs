@@ -1,0 +1,232 @@
+//! `/api/v1/audit`: who did what. For callers of tenant and admin scope; each reading is itself recorded.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::State,
+    http::{Uri, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::stream::try_unfold;
+use keyward_api::{
+    Code,
+    audit::{Checkpoints, ExportHead, SignedCheckpoint},
+};
+use keyward_core::{AuditRecord, KeyId, ScopeClass, TenantId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    extract::{Audit, Authorized, Moment, Query},
+    keys::next_page,
+};
+use crate::{
+    audit::{self, Action, Event, Filter, Kept, Range, members},
+    auth::Caller,
+    error::{Error, Result},
+    keys::list::{DEFAULT_PAGE, MAX_PAGE},
+    state::App,
+    tenants::acting_in,
+};
+
+/// Characters of an action's name.
+const MAX_ACTION: usize = 64;
+/// Records that an export reads at a time.
+const EXPORT_PAGE: i64 = 1000;
+
+/// The query of a search.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchQuery {
+    tenant: Option<TenantId>,
+    actor: Option<KeyId>,
+    action: Option<String>,
+    key: Option<KeyId>,
+    from: Option<Moment>,
+    to: Option<Moment>,
+    cursor: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// The query of an export.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportQuery {
+    tenant: Option<TenantId>,
+    from: Option<Moment>,
+    to: Option<Moment>,
+}
+
+/// The query for checkpoints.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointQuery {
+    tenant: Option<TenantId>,
+    cursor: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// The tenant whose trail is read: people of user scope would read about others.
+fn reading(caller: &Caller, named: Option<TenantId>) -> Result<TenantId> {
+    if caller.scope() == ScopeClass::User {
+        return Err(Error::from(Code::ScopeInsufficient).detail("The trail is the tenant's: it takes a key of tenant or admin scope."));
+    }
+    acting_in(caller, named)
+}
+
+fn page_size(limit: Option<u32>) -> Result<u32> {
+    let limit = limit.unwrap_or(DEFAULT_PAGE);
+    if (1..=MAX_PAGE).contains(&limit) { Ok(limit) } else { Err(Error::field("limit", format!("1 to {MAX_PAGE}"))) }
+}
+
+fn event(caller: &Caller, app: &App, action: Action, asked: Value) -> Event {
+    Event::by(caller.actor(), action, app.clock.now()).details(members(asked))
+}
+
+/// `GET /api/v1/audit`
+pub async fn get(
+    State(app): State<Arc<App>>,
+    Authorized { caller, .. }: Authorized<Audit>,
+    uri: Uri,
+    Query(query): Query<SearchQuery>,
+) -> Result<Response> {
+    let tenant = reading(&caller, query.tenant)?;
+    let limit = page_size(query.limit)?;
+    if query.action.as_ref().is_some_and(|action| action.len() > MAX_ACTION) {
+        return Err(Error::field("action", format!("at most {MAX_ACTION} characters")));
+    }
+    let asked = json!({"query": uri.query()});
+    let range = Range { from: query.from.map(Moment::into), to: query.to.map(Moment::into) };
+    let filter = Filter { actor: query.actor, action: query.action, key: query.key, range, cursor: query.cursor, limit };
+    app.audit.tally.flush_tenant(&app, tenant).await?;
+    let mut tx = app.db.tenant(tenant).await?;
+    let (records, more) = audit::search(&mut tx, tenant, filter).await?;
+    tx.record(event(&caller, &app, Action::AuditRead, asked));
+    tx.commit().await?;
+    let next = records.last().filter(|_| more).and_then(|last| next_page(&uri, "cursor", last.seq));
+    let mut response = Json(records).into_response();
+    if let Some(next) = next {
+        response.headers_mut().insert(header::LINK, next);
+    }
+    Ok(response)
+}
+
+/// `GET /api/v1/audit/checkpoints`
+pub async fn get_checkpoints(
+    State(app): State<Arc<App>>,
+    Authorized { caller, .. }: Authorized<Audit>,
+    uri: Uri,
+    Query(query): Query<CheckpointQuery>,
+) -> Result<Response> {
+    let tenant = reading(&caller, query.tenant)?;
+    let limit = page_size(query.limit)?;
+    // They say nothing of what was done, so that reading them isn't reading the trail.
+    let mut kept = audit::checkpoints(&app, tenant, query.cursor.unwrap_or(u64::MAX), limit + 1).await?;
+    let more = kept.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+    kept.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = kept.last().filter(|_| more).and_then(|last| next_page(&uri, "cursor", last.checkpoint.seq));
+    let mut response = Json(answer(&app, kept)).into_response();
+    if let Some(next) = next {
+        response.headers_mut().insert(header::LINK, next);
+    }
+    Ok(response)
+}
+
+/// `POST /api/v1/audit/checkpoints`: one for what there is now.
+pub async fn post_checkpoints(
+    State(app): State<Arc<App>>,
+    Authorized { caller, .. }: Authorized<Audit>,
+    Query(query): Query<super::keys::InTenant>,
+) -> Result<Json<Checkpoints>> {
+    let tenant = reading(&caller, query.tenant)?;
+    app.audit.tally.flush_tenant(&app, tenant).await?;
+    let kept = audit::checkpoint(&app, tenant).await?;
+    Ok(Json(answer(&app, kept.into_iter().collect())))
+}
+
+fn answer(app: &App, kept: Vec<Kept>) -> Checkpoints {
+    let show =
+        |Kept { checkpoint, jws }: Kept| SignedCheckpoint { seq: checkpoint.seq, hash: checkpoint.hash, iat_ms: checkpoint.iat_ms, jws };
+    Checkpoints { manifest: app.keyrings.current().manifest.to_string(), checkpoints: kept.into_iter().map(show).collect() }
+}
+
+/// `GET /api/v1/audit/export`: what proves it, then a record a line, oldest first.
+pub async fn get_export(
+    State(app): State<Arc<App>>,
+    Authorized { caller, .. }: Authorized<Audit>,
+    uri: Uri,
+    Query(query): Query<ExportQuery>,
+) -> Result<Response> {
+    let tenant = reading(&caller, query.tenant)?;
+    let turn = Arc::clone(&app.audit.exports).try_acquire_owned().map_err(|_| Code::RateLimited)?;
+    app.audit.tally.flush_tenant(&app, tenant).await?;
+    let mut tx = app.db.tenant(tenant).await?;
+    tx.record(event(&caller, &app, Action::AuditExported, json!({"query": uri.query()})));
+    tx.commit().await?;
+    // All that there is now, this export among it.
+    if let Err(error) = audit::checkpoint(&app, tenant).await {
+        // A trail that was changed is worth most to who wants to see how.
+        tracing::error!(%tenant, error = %anyhow::Error::from(error), "exporting without a new checkpoint");
+    }
+    let mut tx = app.db.tenant(tenant).await?;
+    let range = Range { from: query.from.map(Moment::into), to: query.to.map(Moment::into) };
+    let (first, last) = range.bounds(tx.connection(), tenant).await?;
+    drop(tx);
+    let (first, last) = if first > last { (1, 0) } else { (first, last) };
+    let positive = |number: i64| u64::try_from(number).unwrap_or(0);
+    let checkpoint = audit::newest_up_to(&app, tenant, positive(last)).await?.filter(|kept| kept.checkpoint.seq >= positive(first));
+    let head = ExportHead {
+        manifest: app.keyrings.current().manifest.to_string(),
+        checkpoint: checkpoint.map(|kept| kept.jws),
+        first: positive(first),
+        last: positive(last),
+    };
+    let begin = Export { app, tenant, next: first, last, head: Some(head), _turn: turn };
+    // A read that fails on the way breaks the answer off, and the client sees that it did.
+    let lines = try_unfold(begin, |mut export| async move {
+        let lines = export.lines().await.map_err(|error| std::io::Error::other(error.to_string()))?;
+        Ok::<_, std::io::Error>(lines.map(|lines| (lines, export)))
+    });
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")], Body::from_stream(lines)).into_response())
+}
+
+/// An export on its way.
+struct Export {
+    app: Arc<App>,
+    tenant: TenantId,
+    next: i64,
+    last: i64,
+    head: Option<ExportHead>,
+    _turn: tokio::sync::OwnedSemaphorePermit,
+}
+
+impl Export {
+    /// The next lines; `None` at the end.
+    async fn lines(&mut self) -> Result<Option<String>> {
+        let mut lines = String::new();
+        if let Some(head) = self.head.take() {
+            line(&mut lines, &head)?;
+            return Ok(Some(lines));
+        }
+        if self.next > self.last {
+            return Ok(None);
+        }
+        let mut tx = self.app.db.tenant(self.tenant).await?;
+        let records: Vec<AuditRecord> = audit::page(&mut tx, self.tenant, self.next, self.last, EXPORT_PAGE).await?;
+        tx.commit().await?;
+        for record in &records {
+            line(&mut lines, record)?;
+        }
+        // Records that somebody has taken out of the table must not end it early: what is missing then shows.
+        self.next = records.last().map_or(self.last, |last| i64::try_from(last.seq).unwrap_or(self.last)) + 1;
+        Ok(Some(lines))
+    }
+}
+
+fn line(lines: &mut String, value: &impl Serialize) -> Result<()> {
+    lines.push_str(&serde_json::to_string(value).map_err(Error::internal)?);
+    lines.push('\n');
+    Ok(())
+}
