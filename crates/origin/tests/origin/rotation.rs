@@ -172,3 +172,51 @@ async fn a_reason_is_kept_with_the_first_revoke_and_bounded() {
     assert_eq!(shown["revocation_reason"], "leaked to a log");
     assert_eq!((&shown["credentials"], shown["revoked_at"].is_string()), (&json!([]), true));
 }
+
+#[tokio::test]
+async fn every_turn_of_a_keys_life_is_in_the_trail_once_and_a_repetition_that_changes_nothing_is_not() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let key = admin.create(json!({"owner_id": "ann"})).await;
+    for (call, body) in [
+        ("rotate", json!({})),
+        ("rotate/cancel", json!({})),
+        ("rotate/cancel", json!({})),
+        ("rotate", json!({})),
+        ("rotate/finish", json!({})),
+        ("rotate/finish", json!({})),
+        ("renew", json!({"expires_in_days": 9})),
+    ] {
+        admin.act(&key.id, call, Some(body)).await.ok();
+    }
+    for (action, rest) in [
+        ("reassign", json!({"owner_id": "bob"})),
+        ("suspend", json!({})),
+        ("suspend", json!({})),
+        ("resume", json!({"dry_run": true})),
+        ("resume", json!({})),
+        ("revoke", json!({"reason": "over"})),
+    ] {
+        let mut body = json!({"ids": [key.id]});
+        body.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+        admin.post(&format!("{KEYS}/bulk/{action}"), body).await.ok();
+    }
+    let trail = admin.get(&format!("/api/v1/audit?key={}", key.id)).await.ok();
+    let trail = trail.as_array().unwrap();
+    let actions: Vec<_> = trail.iter().rev().map(|record| record["action"].as_str().unwrap()).collect();
+    let expected = [
+        "created",
+        "rotated",
+        "rotation_cancelled",
+        "rotated",
+        "rotation_finished",
+        "renewed",
+        "updated",
+        "suspended",
+        "resumed",
+        "revoked",
+    ];
+    assert_eq!(actions, expected.map(|action| format!("api_key_{action}")));
+    assert_eq!(trail[0]["details"]["reason"], "over");
+    assert_eq!((&trail[3]["before"]["owner_id"], &trail[3]["after"]["owner_id"]), (&json!("ann"), &json!("bob")));
+}
