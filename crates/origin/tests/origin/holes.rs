@@ -134,7 +134,7 @@ async fn hole_10_a_key_expires_by_the_time_everywhere_and_suspending_is_real() {
         keys.as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     origin.advance(Duration::from_secs(24 * 3600 - 60));
-    assert_eq!(listed(&origin, "active").await, [key.id.clone()]);
+    assert_eq!(listed(&origin, "active").await, std::slice::from_ref(&key.id));
     origin.advance(Duration::from_secs(60));
     // Whether the sweeper has been there or not.
     assert_eq!((listed(&origin, "active").await, listed(&origin, "expired").await), (vec![], vec![key.id.clone()]));

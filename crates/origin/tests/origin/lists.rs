@@ -109,7 +109,7 @@ async fn fill(origin: &Origin, count: u32) {
          DROP INDEX api_keys_by_text;
          INSERT INTO api_keys (id, tenant, owner, name, description, scope, environment, exchange, state, policy, expires_at, current_index,
                                hint, created_at, updated_at, lapsed, texted, wake_at)
-         SELECT (lpad(to_hex(1700000000000 + n * 60000), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid, '{tenant}',
+         SELECT (lpad(to_hex(1700000000000 + n::bigint * 60000), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid, '{tenant}',
                 CASE WHEN n % 2 = 0 THEN 'platform' ELSE 'person-' || n % 5000 END, 'service ' || md5(n::text),
                 CASE WHEN n % 1000 = 7 THEN 'the billing exporter of ' || n END, n % 2, 'live', true,
                 CASE WHEN n % 10 = 0 THEN 'revoked' WHEN n % 500 = 1 THEN 'suspended' ELSE 'active' END,
