@@ -174,6 +174,8 @@ with_limits! {
         pub token_exchange: Option<bool>,
         /// Named constraints for the upstream, of known types.
         pub tenant_constraints: Option<BTreeMap<String, Value>>,
+        /// 1 to 3650: how long a raw key is meant to be used; left out: for as long as it lives.
+        pub rotation_period_days: Option<u32>,
     }
 }
 
@@ -186,6 +188,11 @@ with_limits! {
         /// See [`CreateKey::description`]; `null` takes it away. Not for policies.
         #[serde(default)]
         pub description: Given<String>,
+        /// See [`CreateKey::owner_id`]. Not for policies.
+        pub owner_id: Option<String>,
+        /// See [`CreateKey::rotation_period_days`]; `null` takes it away. Not for policies.
+        #[serde(default)]
+        pub rotation_period_days: Given<u32>,
         /// See [`CreateKey::capabilities`].
         pub capabilities: Option<Vec<String>>,
         /// See [`CreateKey::allowed_endpoints`].
@@ -212,6 +219,24 @@ pub struct RotateKey {
     /// A new expiry, as in [`CreateKey`]; left out: the old one stays.
     #[serde(default)]
     pub expires_in_days: Given<u32>,
+}
+
+/// `POST /api/v1/api-keys/{id}/renew`: one of the two.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RenewKey {
+    /// The new expiry from now, as in [`CreateKey`]; `null`: never.
+    pub expires_in_days: Given<u32>,
+    /// The new expiry as a moment (RFC 3339, whole seconds), at most 3650 days away: the same however often it is asked.
+    pub expires_at: Option<String>,
+}
+
+/// `DELETE /api/v1/api-keys/{id}/revoke`; the body may be left out, and the reason may stand in the query instead.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RevokeKey {
+    /// For people; 1 to 256 characters. It is kept, and shown with the key.
+    pub reason: Option<String>,
 }
 
 /// `POST /api/v1/api-keys/validate`.
@@ -273,6 +298,19 @@ pub struct Usage {
     pub last_used: Option<String>,
 }
 
+/// A raw key of a key that isn't revoked and whose time isn't over: what can be presented for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// How it begins and ends; `null` for one that is older than such hints.
+    pub key_hint: Option<String>,
+    /// When it was made.
+    pub created_at: String,
+    /// From when it can't be used: for one that was rotated away the overlap's end; `null`: never.
+    pub expires_at: Option<String>,
+    /// Whether it is the newest; the other one overlaps with it after a rotation.
+    pub current: bool,
+}
+
 /// A key as the API shows it: everything but the secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Key {
@@ -332,6 +370,20 @@ pub struct Key {
     pub expires_at: Option<String>,
     /// When it was last rotated.
     pub last_rotated: Option<String>,
+    /// See [`CreateKey::rotation_period_days`].
+    pub rotation_period_days: Option<u32>,
+    /// When it has to be rotated, by its period.
+    pub rotation_due_at: Option<String>,
+    /// Whether that moment has passed. Nothing rotates it by itself: nobody would be there to take the new raw key.
+    pub rotation_due: bool,
+    /// What can be presented now, newest first: one, and after a rotation a second one until its overlap ends.
+    pub credentials: Vec<Credential>,
+    /// When it was revoked.
+    pub revoked_at: Option<String>,
+    /// Why, in the words of who did it.
+    pub revocation_reason: Option<String>,
+    /// The entity tag of this state, for `If-Match` (RFC 9110 section 8.8.3).
+    pub etag: String,
     /// Where usage is counted; `null` where it isn't (yet), or wasn't asked for.
     pub usage: Option<Usage>,
 }

@@ -2,6 +2,8 @@
 //!
 //! * [`Problem`] is the body of every error (RFC 9457), its [`Code`] the stable name of what went wrong;
 //! * [`keys`] has the requests and answers of `/api/v1/api-keys`;
+//! * [`lists`] has what lists of them can be asked for, [`bulk`] what can be done to many at once, [`events`] what time
+//!   alone does to them;
 //! * [`audit`] has the answers of `/api/v1/audit`;
 //! * [`tenants`] has those of `/api/v1/tenants` and `/api/v1/owners`;
 //! * [`oauth`] has the answers of `/oauth`;
@@ -10,8 +12,11 @@
 //! Requests refuse members that they don't know: a misspelt restriction must not be a missing one.
 
 pub mod audit;
+pub mod bulk;
 pub mod catalogue;
+pub mod events;
 pub mod keys;
+pub mod lists;
 pub mod oauth;
 pub mod tenants;
 

@@ -30,6 +30,12 @@ pub enum Code {
     KeyRevoked,
     /// The key has expired, so that this can't be done to it any more.
     KeyExpired,
+    /// The resource is in another state than the one that `If-Match` names.
+    PreconditionFailed,
+    /// An earlier rotation's overlap lasts, so that there would be a third raw key.
+    RotationInProgress,
+    /// No rotation's overlap lasts, so that there is nothing to go back to.
+    RotationNotInProgress,
     /// Another policy has taken the place of this one already.
     PolicySuperseded,
     /// The Idempotency-Key was used for another request.
@@ -74,6 +80,9 @@ impl Code {
             Self::ScopeInsufficient => "scope_insufficient",
             Self::KeyRevoked => "key_revoked",
             Self::KeyExpired => "key_expired",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::RotationInProgress => "rotation_in_progress",
+            Self::RotationNotInProgress => "rotation_not_in_progress",
             Self::PolicySuperseded => "policy_superseded",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::IdempotencyConflict => "idempotency_conflict",
@@ -99,8 +108,14 @@ impl Code {
             Self::GrantExceeded | Self::ScopeInsufficient => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::KeyRevoked | Self::KeyExpired | Self::PolicySuperseded | Self::IdempotencyConflict => 409,
+            Self::KeyRevoked
+            | Self::KeyExpired
+            | Self::RotationInProgress
+            | Self::RotationNotInProgress
+            | Self::PolicySuperseded
+            | Self::IdempotencyConflict => 409,
             Self::AlreadyExists | Self::CeilingReached | Self::OwnerDisabled => 409,
+            Self::PreconditionFailed => 412,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::ValidationFailed | Self::IdempotencyMismatch => 422,
@@ -130,6 +145,9 @@ impl Code {
             Self::ScopeInsufficient => "The caller's scope does not reach this",
             Self::KeyRevoked => "The key has been revoked",
             Self::KeyExpired => "The key has expired",
+            Self::PreconditionFailed => "It has changed since",
+            Self::RotationInProgress => "An earlier rotation is in progress",
+            Self::RotationNotInProgress => "No rotation is in progress",
             Self::PolicySuperseded => "Another policy has taken the place of this one",
             Self::IdempotencyMismatch => "The Idempotency-Key belongs to another request",
             Self::IdempotencyConflict => "What the first request made is no longer usable",

@@ -159,7 +159,15 @@ async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &
             entropy: random()?,
         };
         let minted = draft.mint(keyring, policy)?;
-        let profile = Profile { tenant, owner: owner.to_owned(), name: name.to_owned(), description: None, by: None, created: now };
+        let profile = Profile {
+            tenant,
+            owner: owner.to_owned(),
+            name: name.to_owned(),
+            description: None,
+            rotation_period_days: None,
+            by: None,
+            created: now,
+        };
         let key = NewKey { profile, draft, stamp: minted.stamp };
         anyhow::ensure!(store_in(tx, tenant, &[&key]).await? == [true], "a policy vanished");
         append(tx, tenant, &[key.event()], 1).await?;

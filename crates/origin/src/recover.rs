@@ -130,7 +130,8 @@ async fn revoke_again(tx: &mut PgConnection, journal: &Memory, now: Timestamp) -
     let invalid: Vec<i64> = journal.invalid.iter().map(|index| i64::from(*index)).collect();
     sqlx::query!("UPDATE credentials SET status = 1 WHERE index = ANY($1) AND status <> 1", &invalid).execute(&mut *tx).await?;
     let revoked = sqlx::query!(
-        "UPDATE api_keys SET state = 'revoked', updated_at = $2 WHERE current_index = ANY($1) AND state <> 'revoked' RETURNING id",
+        "UPDATE api_keys SET state = 'revoked', lapsed = false, revoked_at = $2, updated_at = $2, version = version + 1
+         WHERE current_index = ANY($1) AND state <> 'revoked' RETURNING id",
         &invalid,
         datetime(now),
     )

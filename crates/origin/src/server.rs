@@ -22,7 +22,7 @@ use crate::{
     feed::{self, Feed},
     http::router,
     journal::Journal,
-    keys::{idempotency, issue::store_keys},
+    keys::{idempotency, issue::store_keys, sweep},
     metrics::Metrics,
     policies::Policies,
     positions::Positions,
@@ -36,6 +36,8 @@ use crate::{
 
 /// How often the manifest's age and old idempotency records are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
+/// How often the sweeper looks whether a key's time has come: a read of one index entry where none has.
+const SWEEPING: Duration = Duration::from_secs(1);
 /// How long requests under way may take to end.
 const DRAIN: Duration = Duration::from_secs(8);
 
@@ -93,6 +95,7 @@ impl Server {
         }
         tasks.spawn(feed::keep_snapshots(Arc::clone(&app)));
         tasks.spawn(keep_house(Arc::clone(&app)));
+        tasks.spawn(keep_sweeping(Arc::clone(&app)));
         tasks.spawn(audit::run(Arc::clone(&app)));
         Ok(Server { app, tasks })
     }
@@ -156,5 +159,27 @@ async fn keep_house(app: Arc<App>) {
         if let Err(error) = tokens::sweep(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't forget tokens that were taken back and have expired");
         }
+        if let Err(error) = sweep::forget_events(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't forget old events");
+        }
+    }
+}
+
+async fn keep_sweeping(app: Arc<App>) {
+    let mut ticks = interval(SWEEPING);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut healthy = true;
+    loop {
+        ticks.tick().await;
+        if app.recovery.is_required() {
+            continue;
+        }
+        let swept = sweep::sweep(&app).await;
+        if let Err(error) = &swept
+            && healthy
+        {
+            tracing::warn!(%error, "can't sweep; will try again");
+        }
+        healthy = swept.is_ok();
     }
 }

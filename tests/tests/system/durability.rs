@@ -74,15 +74,22 @@ impl Dice {
 async fn work(address: std::net::SocketAddr, admin: String, name: String, deeds: Arc<Mutex<Vec<Deed>>>) {
     let mut dice = Dice(name.bytes().fold(7_u64, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte))));
     let mut mine: Vec<String> = Vec::new();
+    // A second rotation while the first one's overlap lasts is refused.
+    let mut rotated: BTreeSet<String> = BTreeSet::new();
     for count in 0.. {
-        let pick = |dice: &mut Dice, mine: &mut Vec<String>| {
-            let at = dice.below(mine.len() as u64) as usize;
-            mine[at].clone()
+        let pick = |dice: &mut Dice, of: &[String]| {
+            let at = dice.below(of.len() as u64) as usize;
+            of[at].clone()
         };
+        let fresh: Vec<String> = mine.iter().filter(|id| !rotated.contains(*id)).cloned().collect();
         let what = match dice.below(4) {
-            0 if !mine.is_empty() => What::Rotate(pick(&mut dice, &mut mine)),
+            0 if !fresh.is_empty() => {
+                let id = pick(&mut dice, &fresh);
+                rotated.insert(id.clone());
+                What::Rotate(id)
+            }
             1 if mine.len() > 1 => {
-                let id = pick(&mut dice, &mut mine);
+                let id = pick(&mut dice, &mine);
                 mine.retain(|other| *other != id);
                 What::Revoke(id)
             }

@@ -39,8 +39,14 @@ actions! {
     ApiKeySuspended = "api_key_suspended";
     /// A key was taken into use again.
     ApiKeyResumed = "api_key_resumed";
-    /// A key's name, description or constraints were changed.
+    /// A key's name, description, owner or constraints were changed.
     ApiKeyUpdated = "api_key_updated";
+    /// A key got another expiry.
+    ApiKeyRenewed = "api_key_renewed";
+    /// A rotation's overlap was ended early.
+    ApiKeyRotationFinished = "api_key_rotation_finished";
+    /// A rotation was undone.
+    ApiKeyRotationCancelled = "api_key_rotation_cancelled";
     /// A token was taken back before its time.
     TokenRevoked = "token_revoked";
     /// A policy took the place of another.

@@ -106,7 +106,7 @@ pub async fn get(
     let (records, more) = audit::search(&mut tx, tenant, filter).await?;
     tx.record(event(&caller, &app, Action::AuditRead, asked));
     tx.commit().await?;
-    let next = records.last().filter(|_| more).and_then(|last| next_page(&uri, last.seq));
+    let next = records.last().filter(|_| more).and_then(|last| next_page(&uri, "cursor", last.seq));
     let mut response = Json(records).into_response();
     if let Some(next) = next {
         response.headers_mut().insert(header::LINK, next);
@@ -127,7 +127,7 @@ pub async fn get_checkpoints(
     let mut kept = audit::checkpoints(&app, tenant, query.cursor.unwrap_or(u64::MAX), limit + 1).await?;
     let more = kept.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     kept.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = kept.last().filter(|_| more).and_then(|last| next_page(&uri, last.checkpoint.seq));
+    let next = kept.last().filter(|_| more).and_then(|last| next_page(&uri, "cursor", last.checkpoint.seq));
     let mut response = Json(answer(&app, kept)).into_response();
     if let Some(next) = next {
         response.headers_mut().insert(header::LINK, next);

@@ -20,6 +20,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::{
     auth::{Asked, Caller, Freshness, authenticate},
     error::{Error, Result},
+    keys::precondition::IfMatch,
     state::App,
 };
 
@@ -160,6 +161,17 @@ impl<S: Send + Sync> FromRequestParts<S> for OwnerPath {
         };
         // The database holds no such text, and takes no such question.
         if id.contains('\0') { Err(Code::NotFound.into()) } else { Ok(Self(id)) }
+    }
+}
+
+/// In which states a key may be for a change to go on.
+pub struct Precondition(pub IfMatch);
+
+impl<S: Send + Sync> FromRequestParts<S> for Precondition {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        IfMatch::from_headers(&parts.headers).map(Self)
     }
 }
 

@@ -9,22 +9,21 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use keyward_api::{
-    FieldError,
+    FieldError, Given,
     catalogue::{Capabilities, Scopes, scopes},
-    keys::{CreateKey, Key, KeyRevoked, KeyStatus, KeyValidated, PolicySuperseded, RotateKey, UpdateKey, ValidateKey},
+    keys::{CreateKey, KeyStatus, KeyValidated, PolicySuperseded, UpdateKey, ValidateKey},
+    lists::{KeyFilter, Order, Sort},
 };
-use keyward_core::{KeyId, TenantId};
+use keyward_core::{ScopeClass, TenantId};
 use serde::Deserialize;
 
-use super::extract::{Authorized, Body, Create, KeyPath, OptionalBody, PolicyPath, Query, Read, Revoke, Rotate, Update, Validate};
+use super::extract::{Authorized, Body, Create, KeyPath, PolicyPath, Precondition, Query, Read, Update, Validate};
 use crate::{
     error::{Error, Result},
     keys::{
         create::create,
         idempotency::Idempotency,
-        list::{self, DEFAULT_PAGE, Filter, MAX_PAGE},
-        rotate::rotate,
-        standing,
+        list::{self, DEFAULT_PAGE, Listing, MAX_PAGE},
         supersede::supersede,
         update::update,
         validate::validate,
@@ -41,14 +40,24 @@ pub struct InTenant {
     pub tenant: Option<TenantId>,
 }
 
-/// The query of a list.
+/// The query of a list. (Its filter written out: `#[serde(flatten)]` and refusing unknown members exclude each other.)
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
     tenant: Option<TenantId>,
     status: Option<KeyStatus>,
     owner_id: Option<String>,
-    cursor: Option<KeyId>,
+    scope: Option<ScopeClass>,
+    capability: Option<String>,
+    search: Option<String>,
+    expiring_within_days: Option<u32>,
+    created_after: Option<String>,
+    created_before: Option<String>,
+    #[serde(default)]
+    sort: Sort,
+    #[serde(default)]
+    order: Order,
+    cursor: Option<String>,
     limit: Option<u32>,
     /// Of the API that Keyward grew from. Usage isn't counted yet, so that there is none to include.
     #[serde(rename = "include_usage")]
@@ -68,7 +77,8 @@ pub async fn post(
     let tenant = acting_in(&caller, query.tenant)?;
     let idempotency = Idempotency::from_request(&headers, &method, uri.path(), tenant, &body.bytes)?;
     let created = create(&app, &caller, tenant, body.value, idempotency).await?;
-    Ok(secret((StatusCode::CREATED, Json(created))))
+    let etag = created.api_key.etag.clone();
+    Ok(secret(tagged(&etag, (StatusCode::CREATED, Json(created)))))
 }
 
 /// `GET /api/v1/api-keys`
@@ -83,9 +93,19 @@ pub async fn get_all(
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(Error::field("limit", format!("1 to {MAX_PAGE}")));
     }
-    let filter = Filter { status: query.status, owner: query.owner_id, cursor: query.cursor, limit };
-    let (keys, more) = list::list(&app, &caller, tenant, filter).await?;
-    let next = keys.last().filter(|_| more).and_then(|last| next_page(&uri, last.id));
+    let filter = KeyFilter {
+        status: query.status,
+        owner_id: query.owner_id,
+        scope: query.scope,
+        capability: query.capability,
+        search: query.search,
+        expiring_within_days: query.expiring_within_days,
+        created_after: query.created_after,
+        created_before: query.created_before,
+    };
+    let listing = Listing { filter, sort: query.sort, order: query.order, cursor: query.cursor, limit };
+    let (keys, next) = list::list(&app, &caller, tenant, listing).await?;
+    let next = next.and_then(|cursor| next_page(&uri, "cursor", &cursor));
     let mut response = Json(keys).into_response();
     if let Some(next) = next {
         response.headers_mut().insert(header::LINK, next);
@@ -94,9 +114,10 @@ pub async fn get_all(
 }
 
 /// The next page (RFC 8288): the same query with another cursor.
-pub fn next_page(uri: &Uri, cursor: impl std::fmt::Display) -> Option<HeaderValue> {
-    let others = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
-    let query: Vec<String> = others.map(str::to_owned).chain([format!("cursor={cursor}")]).collect();
+pub fn next_page(uri: &Uri, name: &str, cursor: impl std::fmt::Display) -> Option<HeaderValue> {
+    let others = uri.query().unwrap_or_default().split('&');
+    let others = others.filter(|pair| !pair.is_empty() && pair.split('=').next() != Some(name));
+    let query: Vec<String> = others.map(str::to_owned).chain([format!("{name}={cursor}")]).collect();
     HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))).ok()
 }
 
@@ -106,9 +127,10 @@ pub async fn get(
     Authorized { caller, .. }: Authorized<Read>,
     KeyPath(id): KeyPath,
     Query(query): Query<InTenant>,
-) -> Result<Json<Key>> {
+) -> Result<Response> {
     let tenant = acting_in(&caller, query.tenant)?;
-    Ok(Json(list::find(&app, &caller, tenant, id).await?))
+    let key = list::find(&app, &caller, tenant, id).await?;
+    Ok(tagged(&key.etag.clone(), Json(key)))
 }
 
 /// `PATCH /api/v1/api-keys/{id}`
@@ -117,60 +139,12 @@ pub async fn patch(
     Authorized { caller, .. }: Authorized<Update>,
     KeyPath(id): KeyPath,
     Query(query): Query<InTenant>,
+    Precondition(if_match): Precondition,
     body: Body<UpdateKey>,
-) -> Result<Json<Key>> {
-    let tenant = acting_in(&caller, query.tenant)?;
-    Ok(Json(update(&app, &caller, tenant, id, body.value).await?))
-}
-
-/// `POST /api/v1/api-keys/{id}/rotate`
-#[allow(clippy::too_many_arguments)] // Each is an extractor.
-pub async fn post_rotate(
-    State(app): State<Arc<App>>,
-    Authorized { caller, .. }: Authorized<Rotate>,
-    KeyPath(id): KeyPath,
-    Query(query): Query<InTenant>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    OptionalBody(body): OptionalBody<RotateKey>,
 ) -> Result<Response> {
     let tenant = acting_in(&caller, query.tenant)?;
-    let idempotency = Idempotency::from_request(&headers, &method, uri.path(), tenant, &body.bytes)?;
-    Ok(secret(Json(rotate(&app, &caller, tenant, id, body.value, idempotency).await?)))
-}
-
-/// `DELETE /api/v1/api-keys/{id}/revoke`
-pub async fn delete_revoke(
-    State(app): State<Arc<App>>,
-    Authorized { caller, .. }: Authorized<Revoke>,
-    KeyPath(id): KeyPath,
-    Query(query): Query<InTenant>,
-) -> Result<Json<KeyRevoked>> {
-    let tenant = acting_in(&caller, query.tenant)?;
-    Ok(Json(standing::revoke(&app, &caller, tenant, id).await?))
-}
-
-/// `POST /api/v1/api-keys/{id}/suspend`
-pub async fn post_suspend(
-    State(app): State<Arc<App>>,
-    Authorized { caller, .. }: Authorized<Update>,
-    KeyPath(id): KeyPath,
-    Query(query): Query<InTenant>,
-) -> Result<Json<Key>> {
-    let tenant = acting_in(&caller, query.tenant)?;
-    Ok(Json(standing::suspend(&app, &caller, tenant, id).await?))
-}
-
-/// `POST /api/v1/api-keys/{id}/resume`
-pub async fn post_resume(
-    State(app): State<Arc<App>>,
-    Authorized { caller, .. }: Authorized<Update>,
-    KeyPath(id): KeyPath,
-    Query(query): Query<InTenant>,
-) -> Result<Json<Key>> {
-    let tenant = acting_in(&caller, query.tenant)?;
-    Ok(Json(standing::resume(&app, &caller, tenant, id).await?))
+    let key = update(&app, &caller, tenant, id, &if_match, body.value).await?;
+    Ok(tagged(&key.etag.clone(), Json(key)))
 }
 
 /// `POST /api/v1/api-keys/validate`
@@ -207,7 +181,12 @@ pub async fn post_supersede(
     body: Body<UpdateKey>,
 ) -> Result<Json<PolicySuperseded>> {
     let tenant = acting_in(&caller, query.tenant)?;
-    let keys_only = [("name", body.value.name.is_some()), ("description", body.value.description != keyward_api::Given::Missing)];
+    let keys_only = [
+        ("name", body.value.name.is_some()),
+        ("description", body.value.description != Given::Missing),
+        ("owner_id", body.value.owner_id.is_some()),
+        ("rotation_period_days", body.value.rotation_period_days != Given::Missing),
+    ];
     let errors: Vec<_> = keys_only
         .into_iter()
         .filter(|(_, named)| *named)
@@ -222,4 +201,9 @@ pub async fn post_supersede(
 /// An answer that holds a secret: kept by nobody on the way (RFC 9111 section 5.2.2.5).
 pub fn secret(answer: impl IntoResponse) -> Response {
     ([(header::CACHE_CONTROL, "no-store")], answer).into_response()
+}
+
+/// An answer that shows a key, with the entity tag of what it shows.
+pub fn tagged(etag: &str, answer: impl IntoResponse) -> Response {
+    ([(header::ETAG, etag)], answer).into_response()
 }

@@ -2,8 +2,10 @@
 
 mod audit;
 mod edge;
+mod events;
 mod extract;
 mod keys;
+mod lifecycle;
 mod oauth;
 mod public;
 mod tenants;
@@ -48,10 +50,18 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/catalog/capabilities", get(keys::get_capabilities).post(tenants::post_capability))
         .route("/api/v1/api-keys/catalog/scopes", get(keys::get_scopes))
         .route("/api/v1/api-keys/{id}", get(keys::get).patch(keys::patch))
-        .route("/api/v1/api-keys/{id}/rotate", post(keys::post_rotate))
-        .route("/api/v1/api-keys/{id}/revoke", delete(keys::delete_revoke))
-        .route("/api/v1/api-keys/{id}/suspend", post(keys::post_suspend))
-        .route("/api/v1/api-keys/{id}/resume", post(keys::post_resume))
+        .route("/api/v1/api-keys/{id}/rotate", post(lifecycle::post_rotate))
+        .route("/api/v1/api-keys/{id}/rotate/finish", post(lifecycle::post_rotate_finish))
+        .route("/api/v1/api-keys/{id}/rotate/cancel", post(lifecycle::post_rotate_cancel))
+        .route("/api/v1/api-keys/{id}/renew", post(lifecycle::post_renew))
+        .route("/api/v1/api-keys/{id}/revoke", delete(lifecycle::delete_revoke))
+        .route("/api/v1/api-keys/{id}/suspend", post(lifecycle::post_suspend))
+        .route("/api/v1/api-keys/{id}/resume", post(lifecycle::post_resume))
+        .route("/api/v1/api-keys/bulk/suspend", post(lifecycle::post_bulk_suspend))
+        .route("/api/v1/api-keys/bulk/resume", post(lifecycle::post_bulk_resume))
+        .route("/api/v1/api-keys/bulk/revoke", post(lifecycle::post_bulk_revoke))
+        .route("/api/v1/api-keys/bulk/reassign", post(lifecycle::post_bulk_reassign))
+        .route("/api/v1/events", get(events::get))
         .route("/api/v1/policies/{number}/supersede", post(keys::post_supersede))
         .route("/api/v1/tenants", get(tenants::get_all).post(tenants::post))
         .route("/api/v1/tenants/{id}", get(tenants::get).patch(tenants::patch))

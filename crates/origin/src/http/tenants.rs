@@ -48,7 +48,7 @@ fn page<T: Serialize>(uri: &Uri, mut found: Vec<T>, limit: u32, cursor: impl Fn(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > limit;
     found.truncate(limit);
-    let next = found.last().filter(|_| more).and_then(|last| next_page(uri, cursor(last)));
+    let next = found.last().filter(|_| more).and_then(|last| next_page(uri, "cursor", cursor(last)));
     let mut response = Json(found).into_response();
     if let Some(next) = next {
         response.headers_mut().insert(header::LINK, next);

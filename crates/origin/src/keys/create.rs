@@ -14,7 +14,7 @@ use super::{
     WARNING, grant,
     idempotency::Idempotency,
     issue::{Draft, NewKey, Profile, new_id, store_in},
-    row::KeyRow,
+    row::{Holding, KeyRow},
     terms::{Checks, new_terms},
 };
 use crate::{
@@ -47,6 +47,7 @@ pub async fn create(
     let owner = request.owner_id.as_deref().unwrap_or(caller.owner());
     checks.owner(owner);
     let expires = checks.expiry(request.expires_in_days, now, caller.expires());
+    let rotation_period_days = checks.rotation_period(request.rotation_period_days);
     let terms = new_terms(checks, &request, tenant, &caller.terms())?;
     if !caller.sees(owner) {
         return Err(Error::from(Code::ScopeInsufficient).detail("A key of user scope can create keys for its own owner alone."));
@@ -69,6 +70,7 @@ pub async fn create(
         owner: owner.to_owned(),
         name: request.name,
         description: request.description,
+        rotation_period_days,
         by: Some(Arc::clone(caller.actor())),
         created: now,
     };
@@ -131,6 +133,12 @@ fn created(key: NewKey, raw: &SecretKeyText, terms: PolicyTerms) -> Result<KeyCr
         by = profile.by.map(|by| tracing::field::display(by.who.key)),
         policy = stamp.policy.0
     );
+    let holding = Holding {
+        index: draft.place.index.0.into(),
+        hint: Some(stamp.hint.clone()),
+        created: datetime(profile.created),
+        expires: expiry(draft.expires),
+    };
     let row = KeyRow {
         id: draft.id.0,
         tenant: profile.tenant.0,
@@ -147,6 +155,11 @@ fn created(key: NewKey, raw: &SecretKeyText, terms: PolicyTerms) -> Result<KeyCr
         created_at: datetime(profile.created),
         updated_at: datetime(profile.created),
         last_rotated: None,
+        rotation_period_days: profile.rotation_period_days,
+        version: 1,
+        revoked_at: None,
+        revocation_reason: None,
+        credentials: Some(Json(vec![holding])),
         policy_in_force: stamp.policy.0.into(),
         terms: Json(terms),
     };

@@ -106,8 +106,8 @@ impl Draft {
         now: Timestamp,
     ) -> Result<()> {
         sqlx::query!(
-            "INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, status, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, status, created_at, hint)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             i64::from(self.place.index.0),
             i64::from(self.place.position),
             tenant.0,
@@ -118,6 +118,7 @@ impl Draft {
             expiry(self.expires),
             i16::from(status.value()),
             datetime(now),
+            stamp.hint,
         )
         .execute(connection)
         .await?;
@@ -136,6 +137,8 @@ pub struct Profile {
     pub name: String,
     /// For people.
     pub description: Option<String>,
+    /// How long a raw key is meant to be used, days.
+    pub rotation_period_days: Option<i32>,
     /// Who asked for it; nobody for the first ones.
     pub by: Option<Arc<Actor>>,
     /// When.
@@ -166,6 +169,7 @@ impl NewKey {
             "token_exchange": draft.exchange,
             // Its number is enough: what it says never changes.
             "policy": stamp.policy,
+            "rotation_period_days": profile.rotation_period_days,
             "expires_at": expiry(draft.expires).map(rfc3339),
             "key_hint": stamp.hint,
         });
@@ -216,23 +220,25 @@ pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&
         r#"WITH fit AS (
              SELECT given.*
              FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::bool[],
-                         $10::timestamptz[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::timestamptz[], $16::bytea[], $17::text[])
+                         $10::timestamptz[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::timestamptz[], $16::bytea[], $17::text[],
+                         $18::integer[])
                   AS given (id, policy, owner, name, description, scope, environment, exchange,
-                            expires_at, index, position, hint, created_by, created_at, signing_key, prefix)
+                            expires_at, index, position, hint, created_by, created_at, signing_key, prefix,
+                            rotation_period_days)
              WHERE (SELECT number FROM policies WHERE number = given.policy AND tenant = $1 AND superseded_by IS NULL) IS NOT NULL
            ), key AS (
              INSERT INTO api_keys (id, tenant, owner, name, description, scope, environment, exchange, state, policy, expires_at,
-                                   current_index, hint, created_by, created_at, updated_at)
+                                   current_index, hint, created_by, created_at, updated_at, rotation_period_days)
              SELECT id, $1, owner, name, description, scope, environment, exchange, 'active', policy, expires_at,
-                    index, hint, created_by, created_at, created_at FROM fit
+                    index, hint, created_by, created_at, created_at, rotation_period_days FROM fit
            ), owner AS (
              -- In one order, so that two batches with the same new owners don't wait for each other.
              INSERT INTO owners (tenant, id, kind, name, created_at, updated_at)
              SELECT $1, owner, 'person', owner, min(created_at), min(created_at) FROM fit GROUP BY owner ORDER BY owner
              ON CONFLICT DO NOTHING
            ), credential AS (
-             INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, created_at)
-             SELECT index, position, $1, id, signing_key, prefix, policy, expires_at, created_at FROM fit
+             INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, created_at, hint)
+             SELECT index, position, $1, id, signing_key, prefix, policy, expires_at, created_at, hint FROM fit
            )
            SELECT id AS "id!" FROM fit"#,
         tenant.0,
@@ -252,6 +258,7 @@ pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&
         &keys.iter().map(|key| datetime(key.profile.created)).collect::<Vec<_>>(),
         &keys.iter().map(|key| key.stamp.signing_key.to_vec()).collect::<Vec<_>>(),
         &text(|key| key.draft.prefix.as_str()),
+        &keys.iter().map(|key| key.profile.rotation_period_days).collect::<Vec<_>>() as _,
     )
     .fetch_all(connection)
     .await?;

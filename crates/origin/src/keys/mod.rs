@@ -1,14 +1,23 @@
 //! API keys: what can be done to them, apart from HTTP.
 
+pub mod bulk;
 pub mod create;
+pub mod cursor;
+pub mod events;
+pub mod filter;
+pub mod find;
 pub mod grant;
 pub mod idempotency;
 pub mod issue;
 pub mod list;
+pub mod overlap;
+pub mod precondition;
+pub mod renew;
 pub mod rotate;
 pub mod row;
 pub mod standing;
 pub mod supersede;
+pub mod sweep;
 pub mod terms;
 pub mod update;
 pub mod validate;

@@ -5,8 +5,8 @@ use keyward_api::{
     keys::{KeyRotated, RotateKey},
 };
 use keyward_core::{KeyId, Status, TenantId, Timestamp};
-use serde_json::{Value, json};
-use sqlx::types::time::OffsetDateTime;
+use keyward_issuer::SecretKeyText;
+use serde_json::json;
 use time::Duration;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     grant,
     idempotency::Idempotency,
     issue::Draft,
+    precondition::IfMatch,
     row::KeyRow,
     standing::{Changed, announce},
     terms::Checks,
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     audit::{Action, Event, changed, members},
     auth::Caller,
-    clock::{datetime, expiry, expiry_seconds, rfc3339},
+    clock::{datetime, expiry, rfc3339},
     db::Tx,
     error::{Error, Result},
     feed::Change,
@@ -33,17 +34,19 @@ use crate::{
 const DEFAULT_OVERLAP: u64 = 24 * 3600;
 const MAX_OVERLAP: u64 = 30 * 24 * 3600;
 
-/// Gives a key a new credential. The old ones stay usable for the overlap; its end is announced now, as an amendment of
-/// their expiry, so that nothing has to happen later.
+/// Gives a key a new credential. The one before stays usable for the overlap; its end is announced now, as an amendment
+/// of its expiry, so that nothing has to happen later.
 ///
 /// # Errors
-/// `not_found` where there is none that the caller sees; `key_revoked`; `key_expired` where no new expiry is named;
-/// `grant_exceeded` (the raw key is shown to the caller, so the caller has to hold as much); those of idempotency.
+/// `not_found` where there is none that the caller sees; `precondition_failed`; `key_revoked`; `key_expired` where no new
+/// expiry is named; `rotation_in_progress` where an overlap lasts and another is asked for; `grant_exceeded` (the raw key
+/// is shown to the caller, so the caller has to hold as much); those of idempotency.
 pub async fn rotate(
     app: &App,
     caller: &Caller,
     tenant: TenantId,
     id: KeyId,
+    if_match: &IfMatch,
     request: RotateKey,
     idempotency: Option<Idempotency>,
 ) -> Result<KeyRotated> {
@@ -73,25 +76,26 @@ pub async fn rotate(
     if let Some(idempotency) = idempotency
         && let Some(replay) = idempotency.claim(app, &mut tx, caller, tenant, &draft, now).await?
     {
-        let old = old_expiry(&mut tx, &replay.key).await?.filter(|moment| *moment > datetime(now));
-        return Ok(KeyRotated {
-            api_key: replay.key.show(now)?,
-            new_raw_key: replay.raw.expose().to_owned(),
-            old_key_expires_at: old.map(rfc3339),
-            warning: WARNING.to_owned(),
-        });
+        return answer(replay.key, &replay.raw, now);
     }
+    // After the replay: a retry finds the state that the first request made.
+    if_match.check(&key, now)?;
     if key.state == "revoked" {
         return Err(Code::KeyRevoked.into());
     }
     if draft.expires.is_some_and(|expires| u64::from(expires) <= now.secs()) {
         return Err(Error::from(Code::KeyExpired).detail("Name a new expiry (expires_in_days) to rotate it."));
     }
+    // Ending the older one unasked could end what is in use: whoever rotates twice has mostly lost the first answer.
+    if overlap > 0 && key.overlapping(now).is_some() {
+        let words = "Finish or cancel it first; or rotate with no overlap, which ends all older raw keys at once.";
+        return Err(Error::from(Code::RotationInProgress).detail(words));
+    }
     grant::check(caller, &settings, &key.terms.0, draft.expires)?;
 
     let minted = draft.mint(&app.keyrings.current(), key.policy())?;
     let mut change = app.positions.open(tx.connection(), place).await?;
-    let (old, retired) = retire(&mut tx, id, overlap, now).await?;
+    let retired = retire(&mut tx, &key, overlap, now).await?;
     change.changes.extend(retired.changes);
     change.amendments.extend(retired.amendments);
     let status = if key.state == "suspended" { Status::Suspended } else { Status::Valid };
@@ -99,94 +103,79 @@ pub async fn rotate(
     if status == Status::Suspended {
         change.changes.push((place.index, status));
     }
-    let replaced = key;
-    let key = KeyRow {
-        expires_at: expiry(draft.expires),
-        current_index: place.index.0.into(),
-        hint: minted.stamp.hint.clone(),
-        updated_at: datetime(now),
-        last_rotated: Some(datetime(now)),
-        ..replaced.clone()
-    };
     sqlx::query!(
-        "UPDATE api_keys SET policy = $2, expires_at = $3, current_index = $4, hint = $5, updated_at = $6, last_rotated = $6 WHERE id = $1",
+        "UPDATE api_keys SET policy = $2, expires_at = $3, current_index = $4, hint = $5, updated_at = $6, last_rotated = $6,
+                             version = version + 1, lapsed = false, wake_at = 'epoch'
+         WHERE id = $1",
         id.0,
         key.policy_in_force,
-        key.expires_at,
-        key.current_index,
-        key.hint,
-        key.updated_at,
+        expiry(draft.expires),
+        i64::from(place.index.0),
+        minted.stamp.hint,
+        datetime(now),
     )
     .execute(tx.connection())
     .await?;
-    let (before, after) = changed(&ends(&replaced), &ends(&key));
-    tx.record(
-        Event::by(caller.actor(), Action::ApiKeyRotated, now)
-            .on_key(id)
-            .before(before)
-            .after(after)
-            .details(members(json!({"old_key_expires_at": old.map(rfc3339)}))),
-    );
+    let replaced = key;
+    let key = KeyRow::reread(&mut tx, tenant, id).await?;
+    let old = key.overlapping(now).and_then(|old| old.expires).map(rfc3339);
+    tx.record(turned(caller, Action::ApiKeyRotated, &replaced, &key, now).details(members(json!({"old_key_expires_at": old}))));
     finish(app, tx, &change).await?;
     app.positions.opened(place);
     tracing::info!(event = "api_key_rotated", key = %id, tenant = %tenant, by = %caller.id());
+    answer(key, &minted.raw, now)
+}
+
+/// What the audit trail says of a key whose credentials were changed.
+pub fn turned(caller: &Caller, action: Action, before: &KeyRow, after: &KeyRow, now: Timestamp) -> Event {
+    let ends = |key: &KeyRow| json!({"key_hint": key.hint, "expires_at": key.expires_at.map(rfc3339), "policy": key.policy_in_force});
+    let (was, is) = changed(&ends(before), &ends(after));
+    Event::by(caller.actor(), action, now).on_key(after.id()).before(was).after(is)
+}
+
+fn answer(key: KeyRow, raw: &SecretKeyText, now: Timestamp) -> Result<KeyRotated> {
+    let old = key.overlapping(now).and_then(|old| old.expires);
     Ok(KeyRotated {
         api_key: key.show(now)?,
-        new_raw_key: minted.raw.expose().to_owned(),
+        new_raw_key: raw.expose().to_owned(),
         old_key_expires_at: old.map(rfc3339),
         warning: WARNING.to_owned(),
     })
 }
 
-/// What a rotation changes of a key, for the audit trail.
-fn ends(key: &KeyRow) -> Value {
-    json!({"key_hint": key.hint, "expires_at": key.expires_at.map(rfc3339), "policy": key.policy_in_force})
-}
-
-/// Ends all live credentials of a key at the end of the overlap, or where they end before, then; and says when the last
-/// of them does. Without an overlap they are INVALID.
-async fn retire(tx: &mut Tx, id: KeyId, overlap: u64, now: Timestamp) -> Result<(Option<OffsetDateTime>, Change)> {
-    if overlap == 0 {
-        let changed = sqlx::query_as!(
-            Changed,
-            "UPDATE credentials SET status = 1 WHERE api_key = $1 AND status <> 1
-             RETURNING index, status, amended_policy, amended_expires",
-            id.0
-        )
-        .fetch_all(tx.connection())
-        .await?;
-        return Ok((None, announce(&changed)?));
-    }
+/// Ends the newest credential at the end of the overlap, or where it ends before, then; and all others now. Without an
+/// overlap all are INVALID. So there are never more than two that can be presented.
+async fn retire(tx: &mut Tx, key: &KeyRow, overlap: u64, now: Timestamp) -> Result<Change> {
+    let mut ended = sqlx::query_as!(
+        Changed,
+        "UPDATE credentials SET status = 1 WHERE api_key = $1 AND status <> 1 AND ($3 OR index <> $2)
+         RETURNING index, status, amended_policy, amended_expires",
+        key.id,
+        key.current_index,
+        overlap == 0,
+    )
+    .fetch_all(tx.connection())
+    .await?;
     // Whole seconds: expiries have no others.
     let end = datetime(Timestamp::from_secs(now.secs())) + Duration::seconds(i64::try_from(overlap).unwrap_or(i64::MAX));
-    // Those that have ended already are left as they are. `least` passes over null, which is never.
-    let changed = sqlx::query_as!(
+    // One that has ended already is left as it is. `least` passes over null, which is never.
+    let overlapping = sqlx::query_as!(
         Changed,
         "UPDATE credentials
          SET status = CASE status WHEN 2 THEN 2 ELSE 3 END,
+             own_expires = CASE WHEN amended_policy IS NULL THEN expires_at ELSE amended_expires END,
+             overlap_ends = $2,
              amended_expires = least(CASE WHEN amended_policy IS NULL THEN expires_at ELSE amended_expires END, $2),
              amended_policy = coalesce(amended_policy, policy)
-         WHERE api_key = $1 AND status <> 1
+         WHERE index = $1 AND status <> 1
            AND coalesce(CASE WHEN amended_policy IS NULL THEN expires_at ELSE amended_expires END > $3, true)
          RETURNING index, status, amended_policy, amended_expires",
-        id.0,
+        key.current_index,
         end,
         datetime(now),
     )
     .fetch_all(tx.connection())
     .await?;
-    let last = changed.iter().filter_map(|credential| expiry_seconds(credential.amended_expires)).max();
-    Ok((expiry(last), announce(&changed)?))
-}
-
-/// When the last credential but the newest ends.
-async fn old_expiry(tx: &mut Tx, key: &KeyRow) -> Result<Option<OffsetDateTime>> {
-    let last = sqlx::query_scalar!(
-        "SELECT max(amended_expires) FROM credentials WHERE api_key = $1 AND index <> $2 AND status <> 1",
-        key.id,
-        key.current_index,
-    )
-    .fetch_one(tx.connection())
-    .await?;
-    Ok(last)
+    ended.extend(overlapping);
+    announce(&ended)
 }

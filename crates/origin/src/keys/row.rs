@@ -2,11 +2,12 @@
 
 use keyward_api::{
     Code,
-    keys::{Key, KeyStatus},
+    keys::{Credential, Key, KeyStatus},
 };
 use keyward_core::{AnyOr, Environment, KeyId, PolicyNumber, PolicyTerms, ScopeClass, TenantId, Timestamp};
+use serde::Deserialize;
 use sqlx::types::{Json, Uuid};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::{
     auth::Caller,
@@ -34,8 +35,26 @@ pub struct KeyRow {
     pub created_at: OffsetDateTime,
     pub updated_at: OffsetDateTime,
     pub last_rotated: Option<OffsetDateTime>,
+    pub rotation_period_days: Option<i32>,
+    pub version: i64,
+    pub revoked_at: Option<OffsetDateTime>,
+    pub revocation_reason: Option<String>,
     pub policy_in_force: i64,
     pub terms: Json<PolicyTerms>,
+    /// Those that aren't INVALID, newest first; some of them may have ended.
+    pub credentials: Option<Json<Vec<Holding>>>,
+}
+
+/// A credential that isn't INVALID.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Holding {
+    pub index: i64,
+    pub hint: Option<String>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub created: OffsetDateTime,
+    /// In force, whatever was signed.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub expires: Option<OffsetDateTime>,
 }
 
 /// Selects [`KeyRow`]s, by the end of the statement and its arguments.
@@ -46,7 +65,8 @@ macro_rules! key_rows {
             r#"SELECT id AS "id!", tenant AS "tenant!", owner AS "owner!", name AS "name!", description, scope AS "scope!",
                       environment AS "environment!", exchange AS "exchange!", state AS "state!", expires_at,
                       current_index AS "current_index!", hint AS "hint!", created_at AS "created_at!", updated_at AS "updated_at!",
-                      last_rotated, policy_in_force AS "policy_in_force!", terms AS "terms!: sqlx::types::Json<keyward_core::PolicyTerms>"
+                      last_rotated, rotation_period_days, version AS "version!", revoked_at, revocation_reason,
+                      credentials AS "credentials: sqlx::types::Json<Vec<crate::keys::row::Holding>>", policy_in_force AS "policy_in_force!", terms AS "terms!: sqlx::types::Json<keyward_core::PolicyTerms>"
                FROM key_details "# + $end,
             $($argument),*
         )
@@ -75,6 +95,14 @@ impl KeyRow {
             .await?
             .ok_or(Code::NotFound)?;
         Self::find(tx, caller, tenant, id).await
+    }
+
+    /// The key of that id as the transaction has left it.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn reread(tx: &mut Tx, tenant: TenantId, id: KeyId) -> Result<KeyRow> {
+        Ok(key_rows!("WHERE tenant = $1 AND id = $2", tenant.0, id.0).fetch_one(tx.connection()).await?)
     }
 
     /// Its id.
@@ -123,12 +151,45 @@ impl KeyRow {
         }
     }
 
+    /// Names this state: what is stored of it, the policy that is in force (a plan's change doesn't touch its keys), and
+    /// what time makes of it.
+    pub fn etag(&self, now: Timestamp) -> String {
+        format!("\"{}.{}.{}\"", self.version, self.policy_in_force, self.status(now).as_str())
+    }
+
+    /// When it has to be rotated, by its period.
+    pub fn rotation_due(&self) -> Option<OffsetDateTime> {
+        let days = self.rotation_period_days?;
+        self.last_rotated.unwrap_or(self.created_at).checked_add(Duration::days(days.into()))
+    }
+
+    /// What can be presented at `now`, if nothing else stands against it.
+    fn holdings(&self, now: Timestamp) -> impl Iterator<Item = &Holding> {
+        let all = self.credentials.as_ref().map(|all| &all.0[..]).unwrap_or_default();
+        all.iter().filter(move |holding| holding.expires.is_none_or(|expires| expires > datetime(now)))
+    }
+
+    /// The credential that overlaps with the newest one after a rotation.
+    pub fn overlapping(&self, now: Timestamp) -> Option<&Holding> {
+        self.holdings(now).find(|holding| holding.index != self.current_index)
+    }
+
     /// As the API shows it.
     ///
     /// # Errors
     /// Never with what the database admits.
     pub fn show(self, now: Timestamp) -> Result<Key> {
         let (scope, environment, status, policy) = (self.scope()?, self.environment()?, self.status(now), self.policy());
+        let (etag, due) = (self.etag(now), self.rotation_due().filter(|_| status != KeyStatus::Revoked));
+        let credentials = self
+            .holdings(now)
+            .map(|holding| Credential {
+                key_hint: holding.hint.clone(),
+                created_at: rfc3339(holding.created),
+                expires_at: holding.expires.map(rfc3339),
+                current: holding.index == self.current_index,
+            })
+            .collect();
         let terms = self.terms.0;
         Ok(Key {
             id: KeyId(self.id),
@@ -159,6 +220,13 @@ impl KeyRow {
             updated_at: rfc3339(self.updated_at),
             expires_at: self.expires_at.map(rfc3339),
             last_rotated: self.last_rotated.map(rfc3339),
+            rotation_period_days: self.rotation_period_days.and_then(|days| days.try_into().ok()),
+            rotation_due_at: due.map(rfc3339),
+            rotation_due: due.is_some_and(|due| due <= datetime(now)),
+            credentials,
+            revoked_at: self.revoked_at.map(rfc3339),
+            revocation_reason: self.revocation_reason,
+            etag,
             usage: None,
         })
     }

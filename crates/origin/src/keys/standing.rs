@@ -1,18 +1,19 @@
-//! Revoke, suspend and resume: one transaction and one delta for all credentials of a key.
+//! Revoke, suspend and resume: one transaction and one delta for all credentials of a key, or of many.
 
 use keyward_api::{
     Code,
-    keys::{Key, KeyRevoked},
+    keys::{Key, KeyRevoked, RevokeKey},
 };
 use keyward_core::{Amendment, KeyId, Status, StatusIndex, TenantId, Timestamp};
 use serde_json::json;
-use sqlx::types::time::OffsetDateTime;
+use sqlx::types::{Uuid, time::OffsetDateTime};
 
-use super::{create::finish, row::KeyRow};
+use super::{create::finish, precondition::IfMatch, row::KeyRow, terms::Checks};
 use crate::{
     audit::{Action, Event, members},
     auth::Caller,
     clock::{datetime, expiry_seconds},
+    db::Tx,
     error::{Error, Result},
     feed::Change,
     policies::policy_number,
@@ -48,35 +49,34 @@ pub fn announce(changed: &[Changed]) -> Result<Change> {
 }
 
 /// What the audit trail says of a key whose state was changed.
-fn turned(caller: &Caller, action: Action, key: &KeyRow, state: &str, now: Timestamp) -> Event {
-    Event::by(caller.actor(), action, now)
-        .on_key(key.id())
-        .before(members(json!({"state": key.state})))
-        .after(members(json!({"state": state})))
+pub fn turned(caller: &Caller, action: Action, id: KeyId, states: (&str, &str), now: Timestamp) -> Event {
+    Event::by(caller.actor(), action, now).on_key(id).before(members(json!({"state": states.0}))).after(members(json!({"state": states.1})))
 }
 
-/// Revokes a key for ever. Again is as good as once.
+/// What the audit trail says of a key that was revoked.
+pub fn revoked(caller: &Caller, id: KeyId, state: &str, reason: Option<&str>, now: Timestamp) -> Event {
+    let event = turned(caller, Action::ApiKeyRevoked, id, (state, "revoked"), now);
+    event.details(reason.and_then(|reason| members(json!({"reason": reason}))))
+}
+
+/// Revokes a key for ever. Again is as good as once; then the first reason stays.
 ///
 /// # Errors
-/// `not_found` where there is none that the caller sees.
-pub async fn revoke(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) -> Result<KeyRevoked> {
+/// `not_found` where there is none that the caller sees; `precondition_failed`; `validation_failed`.
+pub async fn revoke(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_match: &IfMatch, request: RevokeKey) -> Result<KeyRevoked> {
     let now = app.clock.now();
+    let mut checks = Checks::default();
+    if let Some(reason) = &request.reason {
+        checks.reason(reason);
+    }
+    checks.finish(())?;
     let mut tx = app.db.tenant(tenant).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
+    if_match.check(&key, now)?;
+    let (_, change) = revoke_in(&mut tx, &[key.id], request.reason.as_deref(), now).await?;
     if key.state != "revoked" {
-        sqlx::query!("UPDATE api_keys SET state = 'revoked', updated_at = $2 WHERE id = $1", id.0, datetime(now))
-            .execute(tx.connection())
-            .await?;
-        let changed = sqlx::query_as!(
-            Changed,
-            "UPDATE credentials SET status = 1 WHERE api_key = $1 AND status <> 1
-             RETURNING index, status, amended_policy, amended_expires",
-            id.0
-        )
-        .fetch_all(tx.connection())
-        .await?;
-        tx.record(turned(caller, Action::ApiKeyRevoked, &key, "revoked", now));
-        finish(app, tx, &announce(&changed)?).await?;
+        tx.record(revoked(caller, id, &key.state, request.reason.as_deref(), now));
+        finish(app, tx, &change).await?;
         tracing::info!(event = "api_key_revoked", key = %id, tenant = %tenant, by = %caller.id());
     }
     Ok(KeyRevoked { success: true, message: "API key revoked successfully".to_owned(), key_id: id })
@@ -85,59 +85,118 @@ pub async fn revoke(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) -> 
 /// Takes a key out of use until it is resumed. Again is as good as once.
 ///
 /// # Errors
-/// `not_found` where there is none that the caller sees; `key_revoked`.
-pub async fn suspend(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) -> Result<Key> {
+/// `not_found` where there is none that the caller sees; `precondition_failed`; `key_revoked`.
+pub async fn suspend(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_match: &IfMatch) -> Result<Key> {
     let now = app.clock.now();
     let mut tx = app.db.tenant(tenant).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
+    if_match.check(&key, now)?;
     match key.state.as_str() {
         "active" => {}
         "suspended" => return key.show(now),
         _ => return Err(Code::KeyRevoked.into()),
     }
-    sqlx::query!("UPDATE api_keys SET state = 'suspended', updated_at = $2 WHERE id = $1", id.0, datetime(now))
-        .execute(tx.connection())
-        .await?;
-    let changed = sqlx::query_as!(
-        Changed,
-        "UPDATE credentials SET status = 2 WHERE api_key = $1 AND status IN (0, 3)
-         RETURNING index, status, amended_policy, amended_expires",
-        id.0
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    tx.record(turned(caller, Action::ApiKeySuspended, &key, "suspended", now));
-    finish(app, tx, &announce(&changed)?).await?;
+    let (_, change) = suspend_in(&mut tx, &[key.id], now).await?;
+    let key = KeyRow::reread(&mut tx, tenant, id).await?;
+    tx.record(turned(caller, Action::ApiKeySuspended, id, ("active", "suspended"), now));
+    finish(app, tx, &change).await?;
     tracing::info!(event = "api_key_suspended", key = %id, tenant = %tenant, by = %caller.id());
-    KeyRow { state: "suspended".to_owned(), updated_at: datetime(now), ..key }.show(now)
+    key.show(now)
 }
 
 /// Takes a suspended key into use again, with the amendment that it had. Again is as good as once.
 ///
 /// # Errors
 /// As [`suspend`].
-pub async fn resume(app: &App, caller: &Caller, tenant: TenantId, id: KeyId) -> Result<Key> {
+pub async fn resume(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_match: &IfMatch) -> Result<Key> {
     let now = app.clock.now();
     let mut tx = app.db.tenant(tenant).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
+    if_match.check(&key, now)?;
     match key.state.as_str() {
         "suspended" => {}
         "active" => return key.show(now),
         _ => return Err(Code::KeyRevoked.into()),
     }
-    sqlx::query!("UPDATE api_keys SET state = 'active', updated_at = $2 WHERE id = $1", id.0, datetime(now))
-        .execute(tx.connection())
-        .await?;
-    let changed = sqlx::query_as!(
-        Changed,
-        "UPDATE credentials SET status = CASE WHEN amended_policy IS NULL THEN 0 ELSE 3 END WHERE api_key = $1 AND status = 2
-         RETURNING index, status, amended_policy, amended_expires",
-        id.0
+    let (_, change) = resume_in(&mut tx, &[key.id], now).await?;
+    let key = KeyRow::reread(&mut tx, tenant, id).await?;
+    tx.record(turned(caller, Action::ApiKeyResumed, id, ("suspended", "active"), now).made_for(&key.owner));
+    finish(app, tx, &change).await?;
+    tracing::info!(event = "api_key_resumed", key = %id, tenant = %tenant, by = %caller.id());
+    key.show(now)
+}
+
+/// Revokes those of some keys, which are held, that aren't yet: which they are, and what the feed has to tell.
+///
+/// # Errors
+/// As any write.
+pub async fn revoke_in(tx: &mut Tx, ids: &[Uuid], reason: Option<&str>, now: Timestamp) -> Result<(Vec<Uuid>, Change)> {
+    let keys = sqlx::query_scalar!(
+        "UPDATE api_keys SET state = 'revoked', lapsed = false, revoked_at = $2, revocation_reason = $3, updated_at = $2,
+                             version = version + 1
+         WHERE id = ANY($1) AND state <> 'revoked' RETURNING id",
+        ids,
+        datetime(now),
+        reason,
     )
     .fetch_all(tx.connection())
     .await?;
-    tx.record(turned(caller, Action::ApiKeyResumed, &key, "active", now).made_for(&key.owner));
-    finish(app, tx, &announce(&changed)?).await?;
-    tracing::info!(event = "api_key_resumed", key = %id, tenant = %tenant, by = %caller.id());
-    KeyRow { state: "active".to_owned(), updated_at: datetime(now), ..key }.show(now)
+    let changed = sqlx::query_as!(
+        Changed,
+        "UPDATE credentials SET status = 1 WHERE api_key = ANY($1) AND status <> 1
+         RETURNING index, status, amended_policy, amended_expires",
+        &keys,
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok((keys, announce(&changed)?))
+}
+
+/// Suspends those of some keys, which are held, that are active.
+///
+/// # Errors
+/// As any write.
+pub async fn suspend_in(tx: &mut Tx, ids: &[Uuid], now: Timestamp) -> Result<(Vec<Uuid>, Change)> {
+    let keys = sqlx::query_scalar!(
+        "UPDATE api_keys SET state = 'suspended', updated_at = $2, version = version + 1
+         WHERE id = ANY($1) AND state = 'active' RETURNING id",
+        ids,
+        datetime(now),
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let changed = sqlx::query_as!(
+        Changed,
+        "UPDATE credentials SET status = 2 WHERE api_key = ANY($1) AND status IN (0, 3)
+         RETURNING index, status, amended_policy, amended_expires",
+        &keys,
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok((keys, announce(&changed)?))
+}
+
+/// Resumes those of some keys, which are held, that are suspended.
+///
+/// # Errors
+/// As any write.
+pub async fn resume_in(tx: &mut Tx, ids: &[Uuid], now: Timestamp) -> Result<(Vec<Uuid>, Change)> {
+    let keys = sqlx::query_scalar!(
+        "UPDATE api_keys SET state = 'active', updated_at = $2, version = version + 1
+         WHERE id = ANY($1) AND state = 'suspended' RETURNING id",
+        ids,
+        datetime(now),
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let changed = sqlx::query_as!(
+        Changed,
+        "UPDATE credentials SET status = CASE WHEN amended_policy IS NULL THEN 0 ELSE 3 END
+         WHERE api_key = ANY($1) AND status = 2
+         RETURNING index, status, amended_policy, amended_expires",
+        &keys,
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok((keys, announce(&changed)?))
 }

@@ -26,6 +26,8 @@ const MAX_TERMS_LEN: usize = 40 * 1024;
 const MAX_NAME: usize = 128;
 /// Characters of a description.
 const MAX_DESCRIPTION: usize = 1024;
+/// Characters of a reason.
+const MAX_REASON: usize = 256;
 const DAY: u64 = 24 * 3600;
 const MAX_DAYS: u32 = 3650;
 const DEFAULT_DAYS: u32 = 90;
@@ -74,6 +76,25 @@ impl Checks {
     /// A key's owner.
     pub fn owner(&mut self, owner: &str) {
         self.text("owner_id", owner, 1, MAX_NAME);
+    }
+
+    /// Why a key is revoked.
+    pub fn reason(&mut self, reason: &str) {
+        self.text("reason", reason, 1, MAX_REASON);
+    }
+
+    /// A number of days, from one to ten years.
+    pub fn days(&mut self, field: &str, days: u32) {
+        if !(1..=MAX_DAYS).contains(&days) {
+            self.refuse(field, format!("1 to {MAX_DAYS}"));
+        }
+    }
+
+    /// How long a raw key is meant to be used, days.
+    pub fn rotation_period(&mut self, days: Option<u32>) -> Option<i32> {
+        let days = days?;
+        self.days("rotation_period_days", days);
+        i32::try_from(days).ok()
     }
 
     fn list<T, E: ToString>(&mut self, field: &str, texts: &[String], parse: impl Fn(&str) -> Result<T, E>) -> Vec<T> {
@@ -165,6 +186,11 @@ impl Checks {
         };
         // All ones mean none; the year 2106 is for another format.
         Some(u32::try_from(expires).unwrap_or(u32::MAX - 1).min(u32::MAX - 1))
+    }
+
+    /// The last moment that an expiry can be named for, unix seconds.
+    pub fn latest(&self, now: Timestamp) -> u64 {
+        now.secs() + u64::from(MAX_DAYS) * DAY
     }
 
     /// The value, if nothing is wrong.

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use keyward_api::Code;
+use keyward_api::{Code, keys::RevokeKey};
 use keyward_core::{Capability, Class, KeyId, ParsedKey, Reason, Refusal};
 
 use super::Result;
 use crate::{
     auth::{self, Asked, Caller, Freshness},
     error::Error,
-    keys::standing,
+    keys::{precondition::IfMatch, standing},
     state::App,
     tokens,
 };
@@ -86,7 +86,7 @@ async fn revoker(app: &App, asked: &Asked<'_>) -> Result<Caller> {
 
 /// Revokes the key, with all of its credentials.
 async fn end(app: &App, by: &Caller, id: KeyId) -> Result<()> {
-    match standing::revoke(app, by, by.tenant(), id).await {
+    match standing::revoke(app, by, by.tenant(), id, &IfMatch::Any, RevokeKey::default()).await {
         Err(error) if error.code() != Code::NotFound => Err(error.into()),
         _ => Ok(()),
     }

@@ -68,8 +68,13 @@ pub async fn count(
                 changed += 1;
             }
             // Taking a key out of use is never refused: it may be all that is left to do against a thief.
-            Action::ApiKeySuspended | Action::OwnerDisabled => changed += 1,
-            Action::ApiKeyResumed | Action::ApiKeyRotated | Action::ApiKeyUpdated | Action::PolicySuperseded => {
+            Action::ApiKeySuspended | Action::ApiKeyRotationFinished | Action::OwnerDisabled => changed += 1,
+            Action::ApiKeyResumed
+            | Action::ApiKeyRotated
+            | Action::ApiKeyRotationCancelled
+            | Action::ApiKeyRenewed
+            | Action::ApiKeyUpdated
+            | Action::PolicySuperseded => {
                 changed += 1;
                 refusable += 1;
             }

@@ -199,7 +199,8 @@ pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: &str, requ
 async fn suspend_all(app: &App, caller: &Caller, tenant: TenantId, owner: &str, now: Timestamp) -> Result<()> {
     let mut tx = app.db.tenant(tenant).await?;
     let keys = sqlx::query_scalar!(
-        "UPDATE api_keys SET state = 'suspended', updated_at = $3 WHERE tenant = $1 AND owner = $2 AND state = 'active' RETURNING id",
+        "UPDATE api_keys SET state = 'suspended', updated_at = $3, version = version + 1
+         WHERE tenant = $1 AND owner = $2 AND state = 'active' RETURNING id",
         tenant.0,
         owner,
         datetime(now),

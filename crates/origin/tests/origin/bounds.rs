@@ -19,6 +19,10 @@ async fn a_field_that_is_unknown_ill_typed_or_out_of_bounds_is_refused_by_name()
         (json!({"expires_in_days": 0}), "expires_in_days"),
         (json!({"expires_in_days": -1}), "expires_in_days"),
         (json!({"expires_in_days": 1_000_000_000}), "expires_in_days"),
+        (json!({"rotation_period_days": 0}), "rotation_period_days"),
+        (json!({"rotation_period_days": 3651}), "rotation_period_days"),
+        (json!({"owner_id": ""}), "owner_id"),
+        (json!({"owner_id": "x".repeat(129)}), "owner_id"),
         (json!({"scope": "root"}), "scope"),
         (json!({"capabilities": ["llm:gpt-5"]}), "capabilities[0]"),
         (json!({"capabilities": ["*"]}), "capabilities[0]"),
@@ -37,7 +41,22 @@ async fn a_field_that_is_unknown_ill_typed_or_out_of_bounds_is_refused_by_name()
         let answer = admin.try_create(members.clone()).await;
         assert_eq!(answer.problem(), (422, "validation_failed".into(), field.into()), "{members}");
     }
-    for query in ["nonsense=1", "limit=0", "limit=1001", "status=gone", "cursor=x"] {
+    for (query, field) in [
+        ("nonsense=1", "nonsense"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("cursor=x", "cursor"),
+        ("search=ab", "search"),
+        ("search=a%0Ab", "search"),
+        ("capability=x", "capability"),
+        ("owner_id=", "owner_id"),
+        ("expiring_within_days=0", "expiring_within_days"),
+        ("created_after=yesterday", "created_after"),
+        ("created_before=2026-13-01T00:00:00Z", "created_before"),
+    ] {
+        assert_eq!(admin.get(&format!("{KEYS}?{query}")).await.problem(), (422, "validation_failed".into(), field.into()), "{query}");
+    }
+    for query in ["status=gone", "sort=colour", "order=up", "scope=root", "include_usage=maybe", "limit=-1"] {
         admin.get(&format!("{KEYS}?{query}")).await.refused(422, "validation_failed");
     }
     let key = admin.create(json!({"allowed_endpoints": ["/v1/**"]})).await;

@@ -114,8 +114,9 @@ async fn a_caller_of_user_scope_has_its_owners_keys_and_no_others() {
     // One that isn't the caller's and one that isn't there look the same.
     let missing = user.get(&format!("{KEYS}/01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11")).await.text;
     assert_eq!(user.get(&format!("{KEYS}/{}", other.id)).await.text, missing);
-    for action in ["patch", "rotate", "suspend", "resume", "revoke"] {
-        let answer = user.act(&other.id, action, Some(json!({}))).await;
+    for action in ["patch", "rotate", "rotate/finish", "rotate/cancel", "renew", "suspend", "resume", "revoke"] {
+        let body = if action == "renew" { json!({"expires_in_days": 1}) } else { json!({}) };
+        let answer = user.act(&other.id, action, Some(body)).await;
         assert_eq!((answer.status, &answer.text), (404, &missing), "{action}");
     }
     // Tenant scope manages the keys of people who have left.
@@ -131,6 +132,11 @@ const CAPABILITIES: &[(&str, &str, &str)] = &[
     ("PATCH", "/api/v1/api-keys/{id}", "keys:update"),
     ("POST", "/api/v1/api-keys/{id}/rotate", "keys:rotate"),
     ("DELETE", "/api/v1/api-keys/{id}/revoke", "keys:revoke"),
+    ("POST", "/api/v1/api-keys/{id}/renew", "keys:update"),
+    ("POST", "/api/v1/api-keys/{id}/rotate/finish", "keys:rotate"),
+    ("POST", "/api/v1/api-keys/bulk/revoke", "keys:revoke"),
+    ("POST", "/api/v1/api-keys/bulk/reassign", "keys:update"),
+    ("GET", "/api/v1/events", "keys:read"),
     ("POST", "/api/v1/policies/1/supersede", "keys:update"),
     ("POST", "/api/v1/api-keys/catalog/capabilities", "tenants:catalog"),
     ("GET", "/api/v1/tenants", "tenants:read"),

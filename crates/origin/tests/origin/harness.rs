@@ -76,6 +76,12 @@ impl Database {
         self.connect().await.execute(AssertSqlSafe(sql.to_owned())).await.expect(sql);
     }
 
+    /// The one number that a query gives, as the owner.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let row = self.connect().await.fetch_one(AssertSqlSafe(sql.to_owned())).await.expect(sql);
+        sqlx::Row::get(&row, 0)
+    }
+
     pub async fn connect(&self) -> PgConnection {
         PgConnection::connect(&self.url()).await.expect("the test's database")
     }

@@ -92,6 +92,7 @@ async fn an_overlap_never_outlives_the_old_key_and_a_suspended_keys_new_credenti
     let answer = admin.act(&key.id, "rotate", Some(json!({"overlap_seconds": 30 * 24 * 3600, "expires_in_days": 10}))).await.ok();
     assert_eq!(answer["old_key_expires_at"], key.body["expires_at"]);
     assert_ne!(answer["api_key"]["expires_at"], key.body["expires_at"]);
+    admin.act(&key.id, "rotate/finish", None).await.ok();
     admin.act(&key.id, "suspend", None).await.ok();
     let suspended = admin.act(&key.id, "rotate", None).await.ok()["new_raw_key"].as_str().unwrap().to_owned();
     assert_eq!(edge.sees(&origin, &suspended).await, Err(Reason::Suspended));

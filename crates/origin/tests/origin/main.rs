@@ -4,19 +4,25 @@
 
 mod audit;
 mod bounds;
+mod bulk;
 mod ceilings;
+mod contention;
 mod database;
 mod edge;
+mod events;
 mod feed;
 mod grants;
 mod harness;
 mod holes;
 mod idempotency;
+mod key_holes;
 mod lifecycle;
+mod lists;
 mod matrix;
 mod oauth;
 mod owners;
 mod process;
 mod recovery;
+mod rotation;
 mod tenants;
 mod validate;

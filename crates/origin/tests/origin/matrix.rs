@@ -65,6 +65,9 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/api/v1/tenants") => Some(json!({"slug": "new", "name": "New"})),
         ("POST", "/api/v1/owners") => Some(json!({"id": "carol"})),
         ("POST", "/api/v1/api-keys/catalog/capabilities") => Some(json!({"value": "x:y", "label": "X", "category": "X"})),
+        ("POST", "/api/v1/api-keys/{id}/renew") => Some(json!({"expires_in_days": 1})),
+        ("POST", "/api/v1/api-keys/bulk/reassign") => Some(json!({"filter": {"owner_id": "dave"}, "owner_id": "bob"})),
+        ("POST", bulk) if bulk.starts_with("/api/v1/api-keys/bulk/") => Some(json!({"filter": {"owner_id": "dave"}})),
         _ => Some(json!({})),
     }
 }

@@ -1,0 +1,49 @@
+//! `POST /api/v1/api-keys/bulk/{suspend,resume,revoke,reassign}`: one action on many keys.
+//!
+//! A call takes one chunk: all of it is done, in one transaction, or nothing. To go on, the same call is made with the
+//! cursor of the answer. Each action is as good twice as once, so that a call whose answer was lost is simply repeated.
+
+use keyward_core::KeyId;
+use serde::{Deserialize, Serialize};
+
+use crate::lists::KeyFilter;
+
+/// Keys in one call, at most.
+pub const MAX_BULK: u32 = 500;
+
+/// The request.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bulk {
+    /// These keys, at most [`MAX_BULK`] of them. Either this or the filter.
+    pub ids: Option<Vec<KeyId>>,
+    /// All keys that a list with this filter has, newest first. (An empty one means all: it has to be written down.)
+    pub filter: Option<KeyFilter>,
+    /// For reassign: the new owner.
+    pub owner_id: Option<String>,
+    /// For revoke: why.
+    pub reason: Option<String>,
+    /// Only counts.
+    pub dry_run: bool,
+    /// Keys in this call, 1 to [`MAX_BULK`], which is also the default. For a filter.
+    pub limit: Option<u32>,
+    /// Where the last call ended. For a filter.
+    pub cursor: Option<String>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BulkDone {
+    /// Keys of this chunk that were meant.
+    pub matched: u32,
+    /// Those of them that it changed, or would change. The others were so already, or are revoked.
+    pub changed: u32,
+    /// Those changed.
+    pub key_ids: Vec<KeyId>,
+    /// Of the ids named, those of no key that the caller may see.
+    pub not_found: Vec<KeyId>,
+    /// Whether it was only counted.
+    pub dry_run: bool,
+    /// With what to go on; `null`: that was all.
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,52 @@
+//! What lists of keys can be asked for: the query of `GET /api/v1/api-keys`, and the filter of a bulk action.
+
+use keyward_core::ScopeClass;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::KeyStatus;
+
+/// By what a list is ordered. Equals are ordered by their creation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sort {
+    /// When they were created.
+    #[default]
+    Created,
+    /// Their names, byte by byte.
+    Name,
+    /// When they expire; those that never do come last of all moments.
+    Expires,
+}
+
+/// In which direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// From the first to the last.
+    Asc,
+    /// From the last to the first.
+    #[default]
+    Desc,
+}
+
+/// Which keys. What is left out admits all; several members have all to be met.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyFilter {
+    /// With this status at the moment of the answer.
+    pub status: Option<KeyStatus>,
+    /// Of this owner.
+    pub owner_id: Option<String>,
+    /// Of this scope.
+    pub scope: Option<ScopeClass>,
+    /// That have this capability, by name or by `resource:*`.
+    pub capability: Option<String>,
+    /// With this in the name, the description, the owner or the hint; 3 to 128 characters, in any case.
+    pub search: Option<String>,
+    /// Of those that haven't expired, the ones that will within so many days, 1 to 3650.
+    pub expiring_within_days: Option<u32>,
+    /// Created at this moment or later (RFC 3339).
+    pub created_after: Option<String>,
+    /// Created before this moment (RFC 3339).
+    pub created_before: Option<String>,
+}

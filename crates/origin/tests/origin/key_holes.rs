@@ -1,0 +1,146 @@
+//! The holes of the API that Keyward grew from, as far as keys are concerned: each stays closed.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    edge::Edge,
+    harness::{KEYS, Origin},
+};
+
+#[tokio::test]
+async fn hole_5_keys_of_people_who_left_are_found_reassigned_and_revoked_by_tenant_scope() {
+    let origin = Origin::start().await;
+    let manager = origin.caller(json!({"capabilities": ["keys:*"], "scope": "tenant"})).await;
+    let left = [origin.key(json!({"owner_id": "left"})).await, origin.key(json!({"owner_id": "left"})).await];
+    let handed = manager.act(&left[0].id, "patch", Some(json!({"owner_id": "stays"}))).await.ok();
+    assert_eq!(handed["owner_id"], "stays");
+    let done = manager.post(&format!("{KEYS}/bulk/revoke"), json!({"filter": {"owner_id": "left"}, "reason": "has left"})).await.ok();
+    assert_eq!((&done["matched"], &done["key_ids"]), (&json!(1), &json!([left[1].id])));
+    let key = manager.get(&format!("{KEYS}/{}", left[1].id)).await.ok();
+    assert_eq!((&key["status"], &key["revocation_reason"]), (&json!("revoked"), &json!("has left")));
+    // A caller of user scope gives away nothing, and to nobody.
+    let user = origin.caller(json!({"capabilities": ["keys:*"], "owner_id": "ann"})).await;
+    let own = user.create(json!({})).await;
+    user.act(&own.id, "patch", Some(json!({"owner_id": "bob"}))).await.refused(403, "scope_insufficient");
+    let bulk = json!({"ids": [own.id], "owner_id": "bob"});
+    user.post(&format!("{KEYS}/bulk/reassign"), bulk).await.refused(403, "scope_insufficient");
+}
+
+#[tokio::test]
+async fn hole_7_zero_is_a_limit_of_zero_and_days_are_bounded() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let zero = json!({
+        "rate_limit_per_hour": 0, "daily_quota": 0, "monthly_quota": 0, "cost_limit_cents": 0, "max_tokens_per_request": 0,
+        "max_concurrent_requests": 0,
+    });
+    let key = admin.create(zero.clone()).await;
+    let (amended, mut edge) = (admin.create(json!({})).await, Edge::start(&origin).await);
+    admin.act(&amended.id, "patch", Some(zero.clone())).await.ok();
+    for key in [&key, &amended] {
+        let shown = admin.get(&format!("{KEYS}/{}", key.id)).await.ok();
+        for limit in zero.as_object().unwrap().keys() {
+            assert_eq!(shown[limit], 0, "{limit}");
+        }
+        let policy = edge.sees(&origin, &key.raw).await.unwrap().policy();
+        let limits = edge.policy(&origin, policy).await.claims().limits;
+        assert_eq!((limits.rate_per_hour, limits.daily_quota, limits.cost_cents), (Some(0), Some(0), Some(0)));
+    }
+    for days in [json!(0), json!(-1), json!(3651), json!(1_000_000_000)] {
+        for (call, body) in [("renew", json!({"expires_in_days": days})), ("rotate", json!({"expires_in_days": days}))] {
+            admin.act(&key.id, call, Some(body)).await.refused(422, "validation_failed");
+        }
+        admin.act(&key.id, "patch", Some(json!({"rotation_period_days": days}))).await.refused(422, "validation_failed");
+        admin.try_create(json!({"rotation_period_days": days})).await.refused(422, "validation_failed");
+        admin.get(&format!("{KEYS}?expiring_within_days={days}")).await.refused(422, "validation_failed");
+    }
+}
+
+#[tokio::test]
+async fn hole_8_nothing_that_is_written_after_a_revoke_brings_a_key_back() {
+    let origin = Origin::start().await;
+    let (admin, mut edge) = (origin.admin(), Edge::start(&origin).await);
+    let key = admin.create(json!({})).await;
+    admin.act(&key.id, "rotate", None).await.ok();
+    admin.act(&key.id, "revoke", None).await.ok();
+    let all = [
+        ("patch", json!({"rate_limit_per_hour": 5})),
+        ("patch", json!({"name": "again"})),
+        ("suspend", json!({})),
+        ("resume", json!({})),
+        ("rotate", json!({})),
+        ("rotate/finish", json!({})),
+        ("rotate/cancel", json!({})),
+        ("renew", json!({"expires_in_days": 100})),
+    ];
+    for (call, body) in all {
+        admin.act(&key.id, call, Some(body)).await.refused(409, "key_revoked");
+    }
+    for call in ["suspend", "resume", "reassign"] {
+        let mut body = json!({"ids": [key.id]});
+        if call == "reassign" {
+            body["owner_id"] = json!("somebody");
+        }
+        assert_eq!(admin.post(&format!("{KEYS}/bulk/{call}"), body).await.ok()["changed"], 0, "{call}");
+    }
+    assert_eq!(admin.get(&format!("{KEYS}/{}", key.id)).await.ok()["status"], "revoked");
+    assert_eq!(edge.sees(&origin, &key.raw).await, Err(keyward_core::Reason::Revoked));
+}
+
+#[tokio::test]
+async fn hole_9_what_is_asked_twice_is_done_once_and_a_revoked_key_gives_no_secret() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let send = async |path: &str, key: &str| admin.send("POST", path, Some(&json!({"name": "x"})), &[("Idempotency-Key", key)]).await;
+    let (one, two) = (send(KEYS, "k").await.ok(), send(KEYS, "k").await.ok());
+    assert_eq!((&one["raw_key"], &one["api_key"]["id"]), (&two["raw_key"], &two["api_key"]["id"]));
+    let id = one["api_key"]["id"].as_str().unwrap();
+    // These need no Idempotency-Key: each says how it is to be, and not what to do to it.
+    let moment = admin.get(&format!("{KEYS}/{id}")).await.ok()["expires_at"].clone();
+    admin.act(id, "rotate", Some(json!({"overlap_seconds": 60}))).await.ok();
+    let again = [
+        ("rotate/cancel", json!({})),
+        ("rotate/finish", json!({})),
+        ("renew", json!({"expires_at": moment})),
+        ("suspend", json!({})),
+        ("resume", json!({})),
+    ];
+    for (call, body) in again {
+        let (first, second) = (admin.act(id, call, Some(body.clone())).await.ok(), admin.act(id, call, Some(body)).await.ok());
+        assert_eq!(first, second, "{call}");
+    }
+    for bulk in [json!({"ids": [id]}), json!({"filter": {"search": "x marks the spot"}})] {
+        let (first, second) = (
+            admin.post(&format!("{KEYS}/bulk/revoke"), bulk.clone()).await.ok(),
+            admin.post(&format!("{KEYS}/bulk/revoke"), bulk).await.ok(),
+        );
+        assert_eq!((&first["matched"], &second["changed"]), (&second["matched"], &json!(0)));
+    }
+    admin.act(id, "rotate", None).await.refused(409, "key_revoked");
+}
+
+#[tokio::test]
+async fn hole_10_a_key_expires_by_the_time_everywhere_and_suspending_is_real() {
+    let mut origin = Origin::start().await;
+    let admin = origin.admin();
+    let key = admin.create(json!({"expires_in_days": 1, "owner_id": "x"})).await;
+    let other = admin.create(json!({"owner_id": "x"})).await;
+    admin.act(&other.id, "suspend", None).await.ok();
+    assert_eq!(admin.verdict(&other.raw).await.unwrap(), "API key is suspended");
+    let listed = async |origin: &Origin, status: &str| {
+        let keys = origin.admin().get(&format!("{KEYS}?owner_id=x&status={status}&sort=expires")).await.ok();
+        keys.as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    origin.advance(Duration::from_secs(24 * 3600 - 60));
+    assert_eq!(listed(&origin, "active").await, std::slice::from_ref(&key.id));
+    origin.advance(Duration::from_secs(60));
+    // Whether the sweeper has been there or not.
+    assert_eq!((listed(&origin, "active").await, listed(&origin, "expired").await), (vec![], vec![key.id.clone()]));
+    origin.stop().await;
+    origin.database.execute("UPDATE api_keys SET lapsed = false, wake_at = NULL").await;
+    origin.restart().await;
+    assert_eq!((listed(&origin, "active").await, listed(&origin, "expired").await), (vec![], vec![key.id.clone()]));
+    assert_eq!(origin.admin().verdict(&key.raw).await.unwrap(), "API key has expired");
+}
