@@ -283,14 +283,14 @@ impl KeyStatus {
     }
 }
 
-/// What a key was used for.
+/// What a key was used for since it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Requests admitted.
+    /// Requests with it, whatever became of them.
     pub requests_count: u64,
-    /// Bytes sent and received.
+    /// Bytes of bodies, both ways, where their length was declared.
     pub bytes_transferred: u64,
-    /// Requests that the upstream answered with an error.
+    /// Requests that were permitted and that the upstream answered with an error (4xx, 5xx), or not at all.
     pub errors_count: u64,
     /// Requests refused for a limit.
     pub rate_limit_hits: u64,
@@ -384,7 +384,7 @@ pub struct Key {
     pub revocation_reason: Option<String>,
     /// The entity tag of this state, for `If-Match` (RFC 9110 section 8.8.3).
     pub etag: String,
-    /// Where usage is counted; `null` where it isn't (yet), or wasn't asked for.
+    /// `null` where it wasn't asked for.
     pub usage: Option<Usage>,
 }
 

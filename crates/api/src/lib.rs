@@ -7,6 +7,7 @@
 //! * [`audit`] has the answers of `/api/v1/audit`;
 //! * [`tenants`] has those of `/api/v1/tenants` and `/api/v1/owners`;
 //! * [`oauth`] has the answers of `/oauth`;
+//! * [`usage`] has what edges report of the use of keys, and the answers about it;
 //! * [`catalogue`] has the capabilities and scopes that ship with Keyward.
 //!
 //! Requests refuse members that they don't know: a misspelt restriction must not be a missing one.
@@ -19,6 +20,7 @@ pub mod keys;
 pub mod lists;
 pub mod oauth;
 pub mod tenants;
+pub mod usage;
 
 mod given;
 mod problem;

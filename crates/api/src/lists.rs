@@ -49,4 +49,8 @@ pub struct KeyFilter {
     pub created_after: Option<String>,
     /// Created before this moment (RFC 3339).
     pub created_before: Option<String>,
+    /// Not used within so many days, 1 to 3650, and older than that.
+    pub unused_for_days: Option<u32>,
+    /// `true`: never used since they were made.
+    pub never_used: Option<bool>,
 }

@@ -43,9 +43,26 @@ impl<I: Send + 'static, O: Send + 'static> Batch<I, O> {
         F: Fn(Vec<I>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Vec<O>>> + Send,
     {
+        Self::with(tasks, WORKERS, run)
+    }
+
+    /// As [`Batch::new`], for batches that can't be under way at the same time.
+    pub fn one_by_one<F, R>(tasks: &mut JoinSet<()>, run: F) -> Self
+    where
+        F: Fn(Vec<I>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Vec<O>>> + Send,
+    {
+        Self::with(tasks, 1, run)
+    }
+
+    fn with<F, R>(tasks: &mut JoinSet<()>, workers: usize, run: F) -> Self
+    where
+        F: Fn(Vec<I>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Vec<O>>> + Send,
+    {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (receiver, run) = (Arc::new(Mutex::new(receiver)), Arc::new(run));
-        for _ in 0..WORKERS {
+        for _ in 0..workers {
             let (receiver, run) = (Arc::clone(&receiver), Arc::clone(&run));
             tasks.spawn(async move { while work(&receiver, &*run).await {} });
         }

@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use crate::{
     bootstrap,
     clock::Clock,
-    config::{Config, DEFAULT_TOKEN_REUSE},
+    config::{Config, DEFAULT_TOKEN_REUSE, DEFAULT_USAGE_DAYS},
     db::Db,
     journal::Memory,
     recover::{DEFAULT_GAP, recover},
@@ -107,6 +107,9 @@ struct Serve {
     /// For how long `validate` gives the same token again for the same key, 0 to 240; 0: a new one each time.
     #[arg(long, env = "KEYWARD_TOKEN_REUSE_SECONDS", default_value_t = DEFAULT_TOKEN_REUSE)]
     token_reuse_seconds: u64,
+    /// For how many days the sums of usage are kept, 31 to 3660; whole months go at a time.
+    #[arg(long, env = "KEYWARD_USAGE_DAYS", default_value_t = DEFAULT_USAGE_DAYS)]
+    usage_days: u32,
     #[command(flatten)]
     database: Database,
 }
@@ -160,6 +163,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
         www: arguments.www,
         trusted_proxies: arguments.trusted_proxies,
         token_reuse_seconds: arguments.token_reuse_seconds,
+        usage_days: arguments.usage_days,
     };
     config.check()?;
     std::fs::create_dir_all(&config.data_dir).with_context(|| format!("can't make {}", config.data_dir.display()))?;

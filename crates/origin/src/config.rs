@@ -25,12 +25,19 @@ pub struct Config {
     pub trusted_proxies: Vec<Network>,
     /// For how long `validate` gives the same token again for the same key, seconds; 0: a new one each time.
     pub token_reuse_seconds: u64,
+    /// For how many days the sums of usage are kept; whole months go at a time.
+    pub usage_days: u32,
 }
 
 /// See [`Config::token_reuse_seconds`]: a token has four of its five minutes left when it is handed out.
 pub const DEFAULT_TOKEN_REUSE: u64 = 60;
 /// The longest reuse: a token that is handed out has to be of some use.
 const MAX_TOKEN_REUSE: u64 = 240;
+
+/// See [`Config::usage_days`]: a year, and the month before it to compare with.
+pub const DEFAULT_USAGE_DAYS: u32 = 400;
+/// The fewest, for the series by hour, and the most.
+const USAGE_DAYS: std::ops::RangeInclusive<u32> = 31..=3660;
 
 /// The longest issuer: it stands in every status list and token.
 const MAX_ISSUER: usize = 256;
@@ -50,6 +57,7 @@ impl Config {
             "the issuer has to be an http(s) URL without a trailing slash, of at most {MAX_ISSUER} characters"
         );
         ensure!(self.token_reuse_seconds <= MAX_TOKEN_REUSE, "tokens can be handed out again for at most {MAX_TOKEN_REUSE} seconds");
+        ensure!(USAGE_DAYS.contains(&self.usage_days), "usage is kept for {} to {} days", USAGE_DAYS.start(), USAGE_DAYS.end());
         Ok(())
     }
 

@@ -35,3 +35,4 @@ mod spread;
 mod state;
 mod tenants;
 mod tokens;
+mod usage;

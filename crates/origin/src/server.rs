@@ -32,6 +32,7 @@ use crate::{
     state::App,
     tenants::{Tenants, ceilings::recount_all},
     tokens::{self, Tokens},
+    usage::{self, Usage},
 };
 
 /// How often the manifest's age and old idempotency records are looked at.
@@ -81,6 +82,7 @@ impl Server {
             feed: Feed::load(&db).await?,
             recovery: Recovery::default(),
             audit: Audit::default(),
+            usage: Usage::new(&mut tasks, &db, &clock, config.usage_days),
             metrics: Metrics::default(),
             journal: Arc::new(Mutex::new(journal)),
             config,
@@ -97,6 +99,7 @@ impl Server {
         tasks.spawn(keep_house(Arc::clone(&app)));
         tasks.spawn(keep_sweeping(Arc::clone(&app)));
         tasks.spawn(audit::run(Arc::clone(&app)));
+        tasks.spawn(usage::run(Arc::clone(&app)));
         Ok(Server { app, tasks })
     }
 
@@ -133,7 +136,7 @@ impl Server {
             () = drained => tracing::warn!("some requests were cut off"),
         }
         // Nothing is added any more: what is signed now is the end of every trail.
-        audit::close(&self.app).await;
+        tokio::join!(audit::close(&self.app), usage::close(&self.app));
         self.tasks.shutdown().await;
         self.app.db.close().await;
         Ok(())
@@ -161,6 +164,9 @@ async fn keep_house(app: Arc<App>) {
         }
         if let Err(error) = sweep::forget_events(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't forget old events");
+        }
+        if let Err(error) = usage::keep(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't make or drop tables of usage");
         }
     }
 }

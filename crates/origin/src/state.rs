@@ -24,6 +24,7 @@ use crate::{
     signing::Keyrings,
     tenants::Tenants,
     tokens::Tokens,
+    usage::Usage,
 };
 
 /// A running server.
@@ -56,6 +57,8 @@ pub struct App {
     pub recovery: Recovery,
     /// Who did what.
     pub audit: Audit,
+    /// What keys are used for.
+    pub usage: Usage,
     /// What happened, in numbers.
     pub metrics: Metrics,
     /// What the database may not forget.

@@ -196,15 +196,15 @@ pub async fn number_in_path(parts: &mut Parts) -> Result<u32> {
     if number.to_string() == text { Ok(number) } else { Err(Code::NotFound.into()) }
 }
 
-/// A JSON body, bounded, every member of it known; with its bytes, for the digest of the request.
-pub struct Body<T> {
+/// A JSON body of at most `MOST` bytes, every member of it known; with its bytes, for the digest of the request.
+pub struct Body<T, const MOST: usize = MAX_BODY> {
     /// What it says.
     pub value: T,
     /// As it was sent.
     pub bytes: Bytes,
 }
 
-impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
+impl<T: DeserializeOwned, const MOST: usize> FromRequest<Arc<App>> for Body<T, MOST> {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &Arc<App>) -> Result<Self> {
@@ -216,7 +216,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
         if !is_json {
             return Err(Code::UnsupportedMediaType.into());
         }
-        let bytes = read(request).await?;
+        let bytes = read_at_most(request, MOST).await?;
         Ok(Self { value: parse(&bytes)?, bytes })
     }
 }
@@ -241,9 +241,13 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
 /// # Errors
 /// `body_too_large`; `malformed_request` where it breaks off.
 pub async fn read(request: Request) -> Result<Bytes> {
-    match Limited::new(request.into_body(), MAX_BODY).collect().await {
+    read_at_most(request, MAX_BODY).await
+}
+
+async fn read_at_most(request: Request, most: usize) -> Result<Bytes> {
+    match Limited::new(request.into_body(), most).collect().await {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::from(Code::BodyTooLarge).detail(format!("At most {MAX_BODY} bytes."))),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::from(Code::BodyTooLarge).detail(format!("At most {most} bytes."))),
         Err(_) => Err(Error::from(Code::MalformedRequest).detail("The body broke off.")),
     }
 }

@@ -59,9 +59,9 @@ pub struct ListQuery {
     order: Order,
     cursor: Option<String>,
     limit: Option<u32>,
-    /// Of the API that Keyward grew from. Usage isn't counted yet, so that there is none to include.
-    #[serde(rename = "include_usage")]
-    _include_usage: Option<bool>,
+    include_usage: Option<bool>,
+    unused_for_days: Option<u32>,
+    never_used: Option<bool>,
 }
 
 /// `POST /api/v1/api-keys`
@@ -102,8 +102,11 @@ pub async fn get_all(
         expiring_within_days: query.expiring_within_days,
         created_after: query.created_after,
         created_before: query.created_before,
+        unused_for_days: query.unused_for_days,
+        never_used: query.never_used,
     };
-    let listing = Listing { filter, sort: query.sort, order: query.order, cursor: query.cursor, limit };
+    let usage = query.include_usage.unwrap_or(true);
+    let listing = Listing { filter, sort: query.sort, order: query.order, cursor: query.cursor, limit, usage };
     let (keys, next) = list::list(&app, &caller, tenant, listing).await?;
     let next = next.and_then(|cursor| next_page(&uri, "cursor", &cursor));
     let mut response = Json(keys).into_response();

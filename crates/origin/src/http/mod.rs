@@ -9,6 +9,7 @@ mod lifecycle;
 mod oauth;
 mod public;
 mod tenants;
+mod usage;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -49,7 +50,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/validate", post(keys::post_validate))
         .route("/api/v1/api-keys/catalog/capabilities", get(keys::get_capabilities).post(tenants::post_capability))
         .route("/api/v1/api-keys/catalog/scopes", get(keys::get_scopes))
+        .route("/api/v1/api-keys/analytics/summary", get(usage::get_summary))
         .route("/api/v1/api-keys/{id}", get(keys::get).patch(keys::patch))
+        .route("/api/v1/api-keys/{id}/usage", get(usage::get_of_key))
         .route("/api/v1/api-keys/{id}/rotate", post(lifecycle::post_rotate))
         .route("/api/v1/api-keys/{id}/rotate/finish", post(lifecycle::post_rotate_finish))
         .route("/api/v1/api-keys/{id}/rotate/cancel", post(lifecycle::post_rotate_cancel))
@@ -79,6 +82,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/edge/v1/parts/{digest}", get(edge::get_part))
         .route("/edge/v1/policies/{number}", get(edge::get_policy))
         .route("/edge/v1/manifest", get(edge::get_manifest))
+        .route("/edge/v1/usage", post(usage::post))
         .route("/.well-known/jwks.json", get(public::get_jwks))
         .route("/.well-known/keyward-manifest", get(public::get_manifest))
         .route("/.well-known/keyward-root", get(public::get_root))

@@ -162,6 +162,11 @@ fn created(key: NewKey, raw: &SecretKeyText, terms: PolicyTerms) -> Result<KeyCr
         credentials: Some(Json(vec![holding])),
         policy_in_force: stamp.policy.0.into(),
         terms: Json(terms),
+        used_requests: None,
+        used_bytes: None,
+        used_errors: None,
+        used_rate_limit_hits: None,
+        last_used: None,
     };
     Ok(answer(row.show(profile.created)?, raw))
 }

@@ -31,6 +31,8 @@ pub struct Filter {
     pub ends: (OffsetDateTime, OffsetDateTime),
     /// Between these, without them. Ids are of UUIDv7, so that they say when a key was created.
     pub ids: (Uuid, Uuid),
+    /// Not used after this moment; 1970 for never.
+    pub unused_since: Option<OffsetDateTime>,
     /// Whether `ends` is narrower than all of time; likewise `ids`.
     pub expiring: bool,
     pub dated: bool,
@@ -60,10 +62,14 @@ impl Filter {
             }
         });
         let now = datetime(now);
-        let never = expiry(Some(u32::MAX)).unwrap_or(now);
+        let end_of_time = expiry(Some(u32::MAX)).unwrap_or(now);
         let ends = request.expiring_within_days.map(|days| {
             checks.days("expiring_within_days", days);
-            (now, now.checked_add(Duration::days(days.into())).unwrap_or(never))
+            (now, now.checked_add(Duration::days(days.into())).unwrap_or(end_of_time))
+        });
+        let unused = request.unused_for_days.map(|days| {
+            checks.days("unused_for_days", days);
+            now.checked_sub(Duration::days(days.into())).unwrap_or(OffsetDateTime::UNIX_EPOCH)
         });
         let mut moment = |field: &str, text: &Option<String>| {
             let text = text.as_deref()?;
@@ -75,6 +81,9 @@ impl Filter {
         };
         let (after, before) = (moment("created_after", &request.created_after), moment("created_before", &request.created_before));
         checks.finish(())?;
+        // What is younger has had no time to go unused.
+        let before = [before, unused.and_then(millis)].into_iter().flatten().min();
+        let never = request.never_used.unwrap_or(false).then_some(OffsetDateTime::UNIX_EPOCH);
         let owner = match (caller.scope(), request.owner_id.clone()) {
             (ScopeClass::User, Some(other)) if other != caller.owner() => return Ok(None),
             (ScopeClass::User, _) => Some(caller.owner().to_owned()),
@@ -87,8 +96,9 @@ impl Filter {
             scope: request.scope.map(|scope| scope as i16),
             text: request.search.as_ref().map(|text| text.to_lowercase()),
             capabilities,
-            ends: ends.unwrap_or((OffsetDateTime::UNIX_EPOCH, never)),
+            ends: ends.unwrap_or((OffsetDateTime::UNIX_EPOCH, end_of_time)),
             ids: (after.map_or(Uuid::nil(), last_before), before.map_or(Uuid::max(), first_at)),
+            unused_since: never.or(unused),
             expiring: ends.is_some(),
             dated: after.or(before).is_some(),
         }))

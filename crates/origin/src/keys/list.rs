@@ -31,6 +31,8 @@ pub struct Listing {
     pub cursor: Option<String>,
     /// At most so many.
     pub limit: u32,
+    /// Whether to say what each was used for.
+    pub usage: bool,
 }
 
 /// The keys of a tenant that a caller sees, and with what to go on where there may be more.
@@ -39,7 +41,7 @@ pub struct Listing {
 /// `validation_failed`; else as any read.
 pub async fn list(app: &App, caller: &Caller, tenant: TenantId, listing: Listing) -> Result<(Vec<Key>, Option<String>)> {
     let now = app.clock.now();
-    let Listing { filter, sort, order, cursor, limit } = listing;
+    let Listing { filter, sort, order, cursor, limit, usage } = listing;
     let cursor = cursor.map(|text| Cursor::parse(&text, sort, order)).transpose()?;
     let Some(filter) = Filter::new(&filter, caller, now)? else { return Ok((Vec::new(), None)) };
     let want = Want { sort, order, cursor, limit: limit.min(MAX_PAGE) as usize };
@@ -52,7 +54,10 @@ pub async fn list(app: &App, caller: &Caller, tenant: TenantId, listing: Listing
         .map(|row| (row.id, row))
         .collect();
     tx.commit().await?;
-    let keys = ids.iter().filter_map(|id| rows.remove(id)).map(|row| row.show(now)).collect::<Result<_>>()?;
+    let mut keys = ids.iter().filter_map(|id| rows.remove(id)).map(|row| row.show(now)).collect::<Result<Vec<_>>>()?;
+    if !usage {
+        keys.iter_mut().for_each(|key| key.usage = None);
+    }
     Ok((keys, next.map(|next| next.text())))
 }
 

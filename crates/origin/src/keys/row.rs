@@ -2,7 +2,7 @@
 
 use keyward_api::{
     Code,
-    keys::{Credential, Key, KeyStatus},
+    keys::{Credential, Key, KeyStatus, Usage},
 };
 use keyward_core::{AnyOr, Environment, KeyId, PolicyNumber, PolicyTerms, ScopeClass, TenantId, Timestamp};
 use serde::Deserialize;
@@ -43,6 +43,12 @@ pub struct KeyRow {
     pub terms: Json<PolicyTerms>,
     /// Those that aren't INVALID, newest first; some of them may have ended.
     pub credentials: Option<Json<Vec<Holding>>>,
+    /// Since it was made; none of it where it was never used.
+    pub used_requests: Option<i64>,
+    pub used_bytes: Option<i64>,
+    pub used_errors: Option<i64>,
+    pub used_rate_limit_hits: Option<i64>,
+    pub last_used: Option<OffsetDateTime>,
 }
 
 /// A credential that isn't INVALID.
@@ -66,7 +72,8 @@ macro_rules! key_rows {
                       environment AS "environment!", exchange AS "exchange!", state AS "state!", expires_at,
                       current_index AS "current_index!", hint AS "hint!", created_at AS "created_at!", updated_at AS "updated_at!",
                       last_rotated, rotation_period_days, version AS "version!", revoked_at, revocation_reason,
-                      credentials AS "credentials: sqlx::types::Json<Vec<crate::keys::row::Holding>>", policy_in_force AS "policy_in_force!", terms AS "terms!: sqlx::types::Json<keyward_core::PolicyTerms>"
+                      credentials AS "credentials: sqlx::types::Json<Vec<crate::keys::row::Holding>>", policy_in_force AS "policy_in_force!", terms AS "terms!: sqlx::types::Json<keyward_core::PolicyTerms>",
+                      used_requests, used_bytes, used_errors, used_rate_limit_hits, last_used
                FROM key_details "# + $end,
             $($argument),*
         )
@@ -190,6 +197,14 @@ impl KeyRow {
                 current: holding.index == self.current_index,
             })
             .collect();
+        let number = |number: Option<i64>| number.unwrap_or_default().unsigned_abs();
+        let usage = Usage {
+            requests_count: number(self.used_requests),
+            bytes_transferred: number(self.used_bytes),
+            errors_count: number(self.used_errors),
+            rate_limit_hits: number(self.used_rate_limit_hits),
+            last_used: self.last_used.map(rfc3339),
+        };
         let terms = self.terms.0;
         Ok(Key {
             id: KeyId(self.id),
@@ -227,7 +242,7 @@ impl KeyRow {
             revoked_at: self.revoked_at.map(rfc3339),
             revocation_reason: self.revocation_reason,
             etag,
-            usage: None,
+            usage: Some(usage),
         })
     }
 }

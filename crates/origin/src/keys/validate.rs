@@ -9,10 +9,11 @@ use std::net::IpAddr;
 use keyward_api::{
     Code,
     keys::{KeyValidated, ValidateKey},
+    usage::PASSED,
 };
 use keyward_core::{AnyOr, Capability, EndpointPattern, ParsedKey, PolicyClaims, Reason, TenantId, bounds::MAX_POLICY_STRING};
 
-use crate::{auth::of_tenant, error::Result, keys::terms::Checks, state::App, tokens};
+use crate::{auth::of_tenant, error::Result, keys::terms::Checks, state::App, tokens, usage::tally::Decision};
 
 /// All that is said of a key that nobody proved to hold.
 const UNRECOGNISED: &str = "Invalid API key";
@@ -25,21 +26,27 @@ const UNRECOGNISED: &str = "Invalid API key";
 pub async fn validate(app: &App, tenant: TenantId, request: ValidateKey) -> Result<KeyValidated> {
     let asserted = Asserted::read(&request)?;
     let Ok(key) = ParsedKey::parse(&request.api_key) else { return Ok(refused(UNRECOGNISED)) };
+    let count = |outcome| app.usage.tally.count(&asserted.decision(tenant, &key, outcome), app.clock.now());
     let holder = match of_tenant(app, tenant, &key).await {
         Ok(Some(holder)) => holder,
         Ok(None) => return Ok(refused(UNRECOGNISED)),
         Err(error) => {
-            return match error.code() {
-                Code::Refused(Reason::Revoked) => Ok(refused("API key is revoked")),
-                Code::Refused(Reason::Suspended) => Ok(refused("API key is suspended")),
-                Code::Refused(Reason::Expired | Reason::SigningKeyExpired) => Ok(refused("API key has expired")),
-                _ => Err(error),
+            let Code::Refused(reason) = error.code() else { return Err(error) };
+            let message = match reason {
+                Reason::Revoked => "API key is revoked",
+                Reason::Suspended => "API key is suspended",
+                Reason::Expired | Reason::SigningKeyExpired => "API key has expired",
+                _ => return Err(error),
             };
+            count(reason.code());
+            return Ok(refused(message));
         }
     };
-    if let Some(message) = asserted.refusal(holder.claims()) {
+    if let Some((outcome, message)) = asserted.refusal(holder.claims()) {
+        count(outcome);
         return Ok(refused(&message));
     }
+    count(PASSED);
     let token = if holder.key().exchange() { tokens::whole(app, &holder)? } else { None };
     let capability_token = token.map(|text| text.as_ref().to_owned());
     Ok(KeyValidated { valid: true, error_message: None, capability_token, rate_limit_remaining: None, quota_remaining: None })
@@ -65,9 +72,15 @@ impl<'a> Asserted<'a> {
         checks.finish(Self { request, endpoint, address, capability })
     }
 
-    /// The first of the policy's rules that it breaks, in words. What isn't told may be anything, so that it breaks
+    /// As it is counted. The key is genuine; whether it is the tenant's, the writer looks up.
+    fn decision(&self, tenant: TenantId, key: &ParsedKey<'_>, outcome: &'static str) -> Decision<'_> {
+        let endpoint = self.request.endpoint.as_deref().unwrap_or_default();
+        Decision { tenant, key: key.unverified_claims().id, endpoint, address: self.address, outcome }
+    }
+
+    /// The first of the policy's rules that it breaks: its code, and in words. What isn't told may be anything, so that it breaks
     /// every rule about it; but for TLS and the capability, which are judged where they are told.
-    fn refusal(&self, claims: &PolicyClaims) -> Option<String> {
+    fn refusal(&self, claims: &PolicyClaims) -> Option<(&'static str, String)> {
         let Self { request, endpoint, address, capability } = self;
         let told = |word: &Option<String>| word.as_deref().unwrap_or("(none)").to_owned();
         // An endpoint without a method stands for all methods: all of them have to be allowed, none of them blocked.
@@ -77,24 +90,24 @@ impl<'a> Asserted<'a> {
             None => !claims.blocked_endpoints.is_empty(),
         };
         if !allowed {
-            return Some(format!("Endpoint {} not allowed", told(&request.endpoint)));
+            return Some((Reason::EndpointNotAllowed.code(), format!("Endpoint {} not allowed", told(&request.endpoint))));
         }
         if blocked {
-            return Some(format!("Endpoint {} is blocked", told(&request.endpoint)));
+            return Some((Reason::EndpointBlocked.code(), format!("Endpoint {} is blocked", told(&request.endpoint))));
         }
         if !within(&claims.ips, address.as_ref(), |network, address| network.contains(*address)) {
-            return Some(format!("IP {} not allowed", told(&request.client_ip)));
+            return Some((Reason::AddressNotAllowed.code(), format!("IP {} not allowed", told(&request.client_ip))));
         }
         if !within(&claims.domains, request.domain.as_ref(), |domain, host| domain.matches(host)) {
-            return Some(format!("Domain {} not allowed", told(&request.domain)));
+            return Some((Reason::DomainNotAllowed.code(), format!("Domain {} not allowed", told(&request.domain))));
         }
         if claims.require_tls && request.tls == Some(false) {
-            return Some("TLS is required".to_owned());
+            return Some((Reason::TlsRequired.code(), "TLS is required".to_owned()));
         }
         if let Some(wanted) = capability
             && !claims.capabilities.iter().any(|held| held.covers(wanted))
         {
-            return Some(format!("Capability {wanted} not granted"));
+            return Some((Reason::CapabilityMissing.code(), format!("Capability {wanted} not granted")));
         }
         exhausted(claims)
     }
@@ -110,15 +123,15 @@ fn within<P, T>(restriction: &AnyOr<P>, given: Option<&T>, admits: impl Fn(&P, &
 }
 
 /// A limit of nothing is used up before anything is counted.
-fn exhausted(claims: &PolicyClaims) -> Option<String> {
+fn exhausted(claims: &PolicyClaims) -> Option<(&'static str, String)> {
     let limits = &claims.limits;
     let words = [
-        (limits.rate_per_hour, "Rate limit exceeded: 0/0 requests per hour"),
-        (limits.daily_quota, "Daily quota exceeded: 0/0 requests per day"),
-        (limits.monthly_quota, "Monthly quota exceeded: 0/0 requests per month"),
-        (limits.concurrent, "Concurrency limit exceeded: 0/0 requests at a time"),
+        (limits.rate_per_hour, "rate_limit_exceeded", "Rate limit exceeded: 0/0 requests per hour"),
+        (limits.daily_quota, "daily_quota_exceeded", "Daily quota exceeded: 0/0 requests per day"),
+        (limits.monthly_quota, "monthly_quota_exceeded", "Monthly quota exceeded: 0/0 requests per month"),
+        (limits.concurrent, "concurrency_limit_exceeded", "Concurrency limit exceeded: 0/0 requests at a time"),
     ];
-    words.into_iter().find(|(limit, _)| *limit == Some(0)).map(|(_, words)| words.to_owned())
+    words.into_iter().find(|(limit, ..)| *limit == Some(0)).map(|(_, outcome, words)| (outcome, words.to_owned()))
 }
 
 fn refused(message: &str) -> KeyValidated {

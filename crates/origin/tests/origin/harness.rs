@@ -147,6 +147,7 @@ impl Origin {
             www: None,
             trusted_proxies: vec![],
             token_reuse_seconds: keyward_origin::config::DEFAULT_TOKEN_REUSE,
+            usage_days: keyward_origin::config::DEFAULT_USAGE_DAYS,
         };
         let ahead = Arc::clone(&self.ahead);
         let clock = Clock::new(move || {

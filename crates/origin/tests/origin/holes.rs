@@ -66,6 +66,10 @@ async fn hole_12_no_error_tells_of_the_inside_nor_of_a_key_that_the_caller_canno
     assert_eq!(told.text, origin.client("junk").get(KEYS).await.text);
     assert_eq!(admin.verdict(&forged).await.unwrap(), "Invalid API key");
     origin.client(&key.raw).get(KEYS).await.refused(401, "key_revoked");
+    // A foreign key's usage is not there, rather than none.
+    let made = admin.post("/api/v1/tenants", json!({"slug": "acme", "name": "Acme", "first_key": true})).await.ok();
+    let theirs = origin.client(made["first_key"]["raw_key"].as_str().unwrap());
+    theirs.get(&format!("{KEYS}/{}/usage", key.id)).await.refused(404, "not_found");
     // A table that is gone is our fault, and our secret.
     origin.database.execute("ALTER TABLE api_keys RENAME COLUMN name TO lost").await;
     origin.database.execute("DROP VIEW key_details").await;

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::{
     edge::Edge,
     harness::{KEYS, Origin},
+    usage::batch_id,
 };
 
 #[tokio::test]
@@ -85,7 +86,14 @@ async fn hole_8_nothing_that_is_written_after_a_revoke_brings_a_key_back() {
         }
         assert_eq!(admin.post(&format!("{KEYS}/bulk/{call}"), body).await.ok()["changed"], 0, "{call}");
     }
-    assert_eq!(admin.get(&format!("{KEYS}/{}", key.id)).await.ok()["status"], "revoked");
+    // Nor anything that is counted after it: usage stands apart from the key.
+    let before = admin.get(&format!("{KEYS}/{}", key.id)).await;
+    let entry = json!({"key": key.id, "hour": origin.now().secs() / 3600, "outcome": "key_revoked", "status": 4, "requests": 1});
+    origin.edge().post("/edge/v1/usage", json!({"id": batch_id(origin.now()), "entries": [entry]})).await.ok();
+    let after = admin.get(&format!("{KEYS}/{}", key.id)).await;
+    assert_eq!(after.headers["etag"], before.headers["etag"]);
+    let after = after.ok();
+    assert_eq!((&after["status"], &after["usage"]["requests_count"]), (&json!("revoked"), &json!(1)));
     assert_eq!(edge.sees(&origin, &key.raw).await, Err(keyward_core::Reason::Revoked));
 }
 
@@ -143,4 +151,32 @@ async fn hole_10_a_key_expires_by_the_time_everywhere_and_suspending_is_real() {
     origin.restart().await;
     assert_eq!((listed(&origin, "active").await, listed(&origin, "expired").await), (vec![], vec![key.id.clone()]));
     assert_eq!(origin.admin().verdict(&key.raw).await.unwrap(), "API key has expired");
+}
+
+#[tokio::test]
+async fn hole_13_figures_are_of_the_range_asked_for_and_none_of_them_stays_empty() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let key = admin.create(json!({})).await;
+    let now = origin.now().secs() / 3600;
+    let entry = |hour: u64, outcome: &str, status: u8| json!({"key": key.id, "hour": hour, "endpoint": "GET /v1/x", "outcome": outcome, "status": status, "requests": 2, "bytes_out": 50});
+    let entries =
+        [entry(now, "passed", 2), entry(now, "passed", 5), entry(now, "rate_limit_exceeded", 4), entry(now - 24 * 6, "passed", 2)];
+    origin.edge().post("/edge/v1/usage", json!({"id": batch_id(origin.now()), "entries": entries})).await.ok();
+    for path in [format!("{KEYS}/{}/usage", key.id), format!("{KEYS}/analytics/summary")] {
+        let report = admin.get(&format!("{path}?days=1")).await.ok();
+        let member = |name: &str| report[name].as_u64().unwrap();
+        assert_eq!(["total_requests", "total_errors", "rate_limit_hits", "bytes_out"].map(member), [6, 2, 2, 150], "{path}");
+        assert_eq!(report["most_used_endpoints"][0]["endpoint"], "GET /v1/x");
+        assert_eq!(admin.get(&format!("{path}?days=7")).await.ok()["total_requests"], 8);
+        for days in [json!(0), json!(-1), json!(366), json!(1_000_000_000)] {
+            admin.get(&format!("{path}?days={days}")).await.refused(422, "validation_failed");
+        }
+    }
+    for (query, usage) in [("", true), ("include_usage=true", true), ("include_usage=false", false)] {
+        let keys = admin.get(&format!("{KEYS}?{query}")).await.ok();
+        let of = keys.as_array().unwrap().iter().find(|found| found["id"] == key.id.as_str()).unwrap();
+        assert_eq!(of["usage"].is_null(), !usage, "{query}");
+        assert!(!usage || of["usage"]["requests_count"] == 8, "{of}");
+    }
 }

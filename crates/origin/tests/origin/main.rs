@@ -25,4 +25,5 @@ mod process;
 mod recovery;
 mod rotation;
 mod tenants;
+mod usage;
 mod validate;

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
+use keyward_origin::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, KEYS, Origin};
@@ -62,6 +63,7 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("GET" | "DELETE", _) => None,
         ("POST", KEYS) => Some(json!({"name": "x"})),
         ("POST", "/api/v1/api-keys/validate") => Some(json!({"api_key": "x"})),
+        ("POST", "/edge/v1/usage") => Some(json!({"id": crate::usage::batch_id(Clock::system().now()), "entries": []})),
         ("POST", "/api/v1/tenants") => Some(json!({"slug": "new", "name": "New"})),
         ("POST", "/api/v1/owners") => Some(json!({"id": "carol"})),
         ("POST", "/api/v1/api-keys/catalog/capabilities") => Some(json!({"value": "x:y", "label": "X", "category": "X"})),

@@ -131,6 +131,12 @@ async fn nothing_that_the_applications_role_can_say_takes_it_out_of_its_tenant()
         "DELETE FROM api_keys".into(),
         "DELETE FROM owners".into(),
         "UPDATE capabilities SET value = 'x:y'".into(),
+        // To count for others, or at all; and to reach a month past its parent.
+        format!("INSERT INTO key_usage VALUES ('{other}', '{foreign}', 1, 1, 1, 1, now(), now())"),
+        format!("INSERT INTO key_usage VALUES ('{ours}', '{foreign}', 1, 1, 1, 1, now(), now())"),
+        "SELECT usage_partitions('2026-01-01', '2026-01-01', '2026-01-01')".into(),
+        "SELECT requests FROM usage_unattributed".into(),
+        "DO $$ BEGIN EXECUTE (SELECT 'SELECT FROM ' || inhrelid::regclass FROM pg_inherits WHERE inhparent = 'usage_days'::regclass LIMIT 1); END $$".into(),
         // To change what was recorded.
         "UPDATE audit_log SET actor_owner = 'bob'".into(),
         "DELETE FROM audit_log".into(),
@@ -152,7 +158,21 @@ async fn nothing_that_the_applications_role_can_say_takes_it_out_of_its_tenant()
         assert_eq!(app.execute(AssertSqlSafe(statement.clone())).await.unwrap().rows_affected(), 0, "{statement}");
     }
     app.execute("SET keyward.tenant = ''").await.unwrap();
-    for table in ["tenants", "api_keys", "credentials", "policies", "idempotency", "owners", "capabilities", "audit_log", "audit_heads"] {
+    for table in [
+        "tenants",
+        "api_keys",
+        "credentials",
+        "policies",
+        "idempotency",
+        "owners",
+        "capabilities",
+        "audit_log",
+        "audit_heads",
+        "usage_hours",
+        "usage_days",
+        "usage_addresses",
+        "key_usage",
+    ] {
         let row = app.fetch_one(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).await.unwrap();
         assert_eq!(row.get::<i64, _>(0), 0, "{table}");
     }

@@ -1,0 +1,262 @@
+//! What keys are used for: the batches in which edges report it (`POST /edge/v1/usage`), and the answers of
+//! `GET /api/v1/api-keys/{id}/usage` and `GET /api/v1/api-keys/analytics/summary`.
+
+use std::net::IpAddr;
+
+use keyward_core::{KeyId, Reason};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The outcome of a request that was permitted.
+pub const PASSED: &str = "passed";
+/// The outcome of a request that was permitted, and to which the upstream gave no answer.
+pub const UPSTREAM_UNAVAILABLE: &str = "upstream_unavailable";
+/// The outcomes of requests that were refused for a limit.
+pub const LIMITS: [&str; 6] = [
+    "rate_limit_exceeded",
+    "daily_quota_exceeded",
+    "monthly_quota_exceeded",
+    "cost_limit_exceeded",
+    "tokens_limit_exceeded",
+    "concurrency_limit_exceeded",
+];
+/// What stands for all that is not told apart.
+pub const OTHER: &str = "(other)";
+/// The endpoint of a request that was refused before it was known to be for any.
+pub const NO_ENDPOINT: &str = "(none)";
+
+/// Bytes of a batch.
+pub const MAX_BATCH_LEN: usize = 1024 * 1024;
+/// Entries of a batch, and likewise callers.
+pub const MAX_BATCH_ENTRIES: usize = 2000;
+/// Bytes of an endpoint in a batch.
+pub const MAX_ENDPOINT_LEN: usize = 512;
+/// For how many days a batch is taken after it was made, by its id.
+pub const MAX_BATCH_AGE_DAYS: u64 = 30;
+
+/// The upper bounds of the latency buckets, milliseconds; the last bucket has none.
+pub const LATENCY_MS: [u32; 7] = [1, 5, 25, 100, 250, 1000, 5000];
+/// Latency buckets.
+pub const LATENCIES: usize = LATENCY_MS.len() + 1;
+
+/// The bucket of a latency in milliseconds.
+pub fn latency_bucket(millis: u64) -> usize {
+    LATENCY_MS.iter().position(|bound| millis <= u64::from(*bound)).unwrap_or(LATENCY_MS.len())
+}
+
+/// The name by which an outcome is counted: `passed`, a reason's code, or [`OTHER`] for what this build doesn't know, so
+/// that their number is bounded.
+pub fn outcome(name: &str) -> &'static str {
+    let known = [PASSED, UPSTREAM_UNAVAILABLE].into_iter().chain(Reason::ALL.into_iter().map(Reason::code)).chain(LIMITS);
+    known.into_iter().find(|known| *known == name).unwrap_or(OTHER)
+}
+
+/// What was counted since the last batch. Sent again until it is answered, always the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageBatch {
+    /// A UUIDv7: names the batch, and says when it was made.
+    pub id: Uuid,
+    /// At most [`MAX_BATCH_ENTRIES`].
+    pub entries: Vec<UsageEntry>,
+    /// From where requests with a key came; at most [`MAX_BATCH_ENTRIES`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub callers: Vec<UsageCaller>,
+}
+
+/// Requests that are alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageEntry {
+    /// The key; left out where nobody has proved to hold one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+    /// Hours since 1970 (UTC).
+    pub hour: u32,
+    /// `[METHOD ]/pattern` of the route; at most [`MAX_ENDPOINT_LEN`] bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub endpoint: String,
+    /// See [`outcome`].
+    pub outcome: String,
+    /// The first digit of the answer's status; 0: it isn't known.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub status: u8,
+    /// How many; at least one.
+    pub requests: u64,
+    /// Bytes of requests' bodies.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bytes_in: u64,
+    /// Bytes of responses' bodies.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bytes_out: u64,
+    /// Cents.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cost: u64,
+    /// How many of them are in each bucket ([`LATENCY_MS`]): those whose latency is known.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub latency: [u64; LATENCIES],
+    /// When the last of them came, unix milliseconds; 0: some time in the hour.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub last_ms: u64,
+}
+
+/// Requests with a key from an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageCaller {
+    /// The key.
+    pub key: KeyId,
+    /// Days since 1970 (UTC).
+    pub day: u32,
+    /// The client's address.
+    pub address: IpAddr,
+    /// How many; at least one.
+    pub requests: u64,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The answer to a batch; the same, however often it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageReceived {
+    /// The batch.
+    pub id: Uuid,
+    /// Requests that are counted for nobody: without a key, or with one that the origin doesn't know.
+    pub unattributed: u64,
+    /// Requests that are counted for the nearest hour that is taken: theirs was too old or yet to come.
+    pub clamped: u64,
+}
+
+/// How fine a series is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interval {
+    /// By day.
+    #[default]
+    Day,
+    /// By hour, for 31 days at most.
+    Hour,
+}
+
+/// A range of whole days (UTC), today included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DateRange {
+    /// The beginning of the first day.
+    pub start: String,
+    /// The moment of the answer.
+    pub end: String,
+    /// How many days.
+    pub days: u32,
+}
+
+/// The use of a key, or of all keys that the caller sees.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UsageReport {
+    /// Requests with the key, whatever became of them.
+    pub total_requests: u64,
+    /// Of those that were permitted, the ones that the upstream answered with an error (4xx, 5xx) or not at all.
+    pub total_errors: u64,
+    /// Requests that were refused, for whatever reason.
+    pub total_refused: u64,
+    /// Requests a day.
+    pub avg_requests_per_day: f64,
+    /// Of those refused, the ones refused for a limit.
+    pub rate_limit_hits: u64,
+    /// Keys that were used in this time; for one key: 1.
+    pub keys_analyzed: u64,
+    /// The time that this is about.
+    pub date_range: DateRange,
+    /// Bytes of requests' bodies, where their length was declared.
+    pub bytes_in: u64,
+    /// Bytes of responses' bodies, where their length was declared.
+    pub bytes_out: u64,
+    /// Cents.
+    pub cost_cents: u64,
+    /// When a key was last used, at whatever time.
+    pub last_used: Option<String>,
+    /// At most 20, most used first.
+    pub most_used_endpoints: Vec<EndpointUsage>,
+    /// By `passed` and the codes of reasons, most frequent first.
+    pub outcomes: Vec<OutcomeUsage>,
+    /// By the first digit of the answer's status; 0: it isn't known.
+    pub statuses: Vec<StatusUsage>,
+    /// By how long the upstream took.
+    pub latency: Vec<LatencyUsage>,
+    /// From where; at most 20, most frequent first.
+    pub top_addresses: Vec<AddressUsage>,
+    /// Every day or hour of the range up to now.
+    pub series: Vec<Point>,
+    /// Requests that are nobody's, by why they were refused; to admins alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unattributed: Option<Vec<OutcomeUsage>>,
+}
+
+/// The use of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointUsage {
+    /// `[METHOD ]/pattern`, `(none)` or `(other)`.
+    pub endpoint: String,
+    /// See [`UsageReport::total_requests`].
+    pub requests: u64,
+    /// See [`UsageReport::total_errors`].
+    pub errors: u64,
+    /// See [`UsageReport::total_refused`].
+    pub refused: u64,
+}
+
+/// Requests by what became of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeUsage {
+    /// `passed`, or the code of a reason.
+    pub outcome: String,
+    /// How many.
+    pub requests: u64,
+}
+
+/// Requests by the kind of answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusUsage {
+    /// The first digit of the status.
+    pub class: u8,
+    /// How many.
+    pub requests: u64,
+}
+
+/// Requests by how long they took.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyUsage {
+    /// Milliseconds, inclusive, and more than those of the one before; `null`: longer than all.
+    pub up_to_ms: Option<u32>,
+    /// How many.
+    pub requests: u64,
+}
+
+/// Requests by where they came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressUsage {
+    /// An address, the /64 of an IPv6 address, or `(other)`.
+    pub address: String,
+    /// How many.
+    pub requests: u64,
+}
+
+/// A day or an hour.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Point {
+    /// When it begins.
+    pub start: String,
+    /// See [`UsageReport::total_requests`].
+    pub requests: u64,
+    /// See [`UsageReport::total_errors`].
+    pub errors: u64,
+    /// See [`UsageReport::total_refused`].
+    pub refused: u64,
+    /// See [`UsageReport::rate_limit_hits`].
+    pub rate_limit_hits: u64,
+    /// Both ways.
+    pub bytes: u64,
+    /// Cents.
+    pub cost_cents: u64,
+}
