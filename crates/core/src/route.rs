@@ -63,8 +63,18 @@ impl RouteTable {
         Ok(Self { routes })
     }
 
+    /// The number of the first entry that is for a request, from 0; `None` where no route is for it.
+    pub fn find(&self, method: &str, path: &NormalPath) -> Option<usize> {
+        self.routes.iter().position(|(pattern, _)| pattern.matches(method, path))
+    }
+
+    /// The entry with this number: what it is for, and what it asks for.
+    pub fn entry(&self, number: usize) -> Option<&(EndpointPattern, Requirement)> {
+        self.routes.get(number)
+    }
+
     /// What a request has to have; `None` where no route is for it.
     pub fn requirement(&self, method: &str, path: &NormalPath) -> Option<&Requirement> {
-        self.routes.iter().find(|(pattern, _)| pattern.matches(method, path)).map(|(_, requirement)| requirement)
+        self.entry(self.find(method, path)?).map(|(_, requirement)| requirement)
     }
 }

@@ -37,7 +37,7 @@ export default worker;
 // Exports one of the handlers `fetch`, `queue` and `scheduled`.
 function handler(name) {
   const longWay = (event, env, context) => call(glue[name], undefined, event, env, context);
-  worker[name] = name === "fetch" ? (request, env, context) => shortWay(request) ?? longWay(request, env, context) : longWay;
+  worker[name] = name === "fetch" ? (request, env, context) => shortWay(request, env, context) ?? longWay(request, env, context) : longWay;
 }
 
 // A class for the runtime around one from Rust.

@@ -7,8 +7,9 @@ import * as glue from "./glue.js";
 const REOPEN = 1;
 const PASS = 2;
 const REFUSE = 3;
+const DUE = 128;
 const CODE_BITS = 8;
-const CODE_MASK = (1 << CODE_BITS) - 1;
+const CODE_MASK = 127;
 
 // Names of headers are the client's to invent: so many are remembered.
 const MOST_NAMES = 256;
@@ -92,8 +93,15 @@ function credential(authorization, apiKey) {
   return apiKey === undefined && authorization.startsWith("Bearer ") ? authorization.slice(7) : undefined;
 }
 
+// Counts the upstream's answer, with the length of its body where that is declared.
+function count(ticket, method, response, env, context) {
+  const length = method === "HEAD" ? null : response.headers.get("content-length");
+  if (glue.gateAnswered(opened, ticket, response.status, length === null ? 0 : +length, Date.now())) glue.gateReport(env, context);
+  return response;
+}
+
 /** The response, or a promise of it; undefined where the request has to go the long way. */
-export function shortWay(request) {
+export function shortWay(request, env, context) {
   const { method } = request;
   // A body goes on as it is, its length too, and only a request can hand it on so. These two never have one.
   if (method !== "GET" && method !== "HEAD" && request.body !== null) return undefined;
@@ -108,6 +116,7 @@ export function shortWay(request) {
 
   const answer = glue.gateDecide(opened, written, Date.now());
   const rest = answer >>> CODE_BITS;
+  if (answer & DUE) glue.gateReport(env, context);
   switch (answer & CODE_MASK) {
     case PASS: {
       if (gate.buffer.length === 0) look();
@@ -116,7 +125,11 @@ export function shortWay(request) {
       for (let i = 0; i < gate.identity.length; i++) headers[gate.identity[i]] = lines[i + 1];
       // A redirect is the client's to follow, past the edge's decision on it.
       const answered = fetch(gate.upstream + lines[0], { method, headers, redirect: "manual" });
-      return answered.catch((fault) => glue.gateFailed(String(fault?.message ?? fault)));
+      const ticket = +lines[gate.identity.length + 1];
+      return answered.then(
+        (response) => count(ticket, method, response, env, context),
+        (fault) => glue.gateFailed(ticket, String(fault?.message ?? fault)),
+      );
     }
     case REFUSE:
       return refused(rest);

@@ -2,8 +2,8 @@
 
 use crate::{config::Config, follow::Follower, outage::Ages};
 use keyward_core::{
-    Accelerator, Decision, KeyId, Missing, ParsedKey, Policy, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, ScopeClass,
-    StatusIndex, TenantId, Timestamp, VerifiedKey, Verifier, WarmKeys, bounds::MAX_TOKEN_LEN,
+    Accelerator, Class, Decision, KeyId, Missing, ParsedKey, Policy, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request,
+    ScopeClass, StatusIndex, TenantId, Timestamp, VerifiedKey, Verifier, WarmKeys, bounds::MAX_TOKEN_LEN,
 };
 use std::sync::Arc;
 
@@ -36,8 +36,8 @@ impl<'a> Presented<'a> {
 pub enum Outcome {
     /// The request may pass.
     Pass(Box<Passage>),
-    /// It may not.
-    Refuse(Reason),
+    /// It may not. The key, where the caller has proved to hold it.
+    Refuse(Reason, Option<KeyId>),
     /// It can't be decided without this.
     Fetch(Missing),
 }
@@ -92,7 +92,12 @@ pub fn decide(held: Held<'_>, config: &Config, key: &str, request: &Request<'_>,
     let Some(verifier) = held.verifier(config) else { return Outcome::Fetch(Missing::State) };
     match held.warm.verify(&verifier, key, now) {
         Ok(verified) => held.conclude(config, &verified, now, |policy| policy.decide(&verified, request)),
-        Err(refusal) => refusal.into(),
+        Err(Refusal::Undecided(missing)) => Outcome::Fetch(missing),
+        Err(Refusal::Denied(reason)) => {
+            let held = reason.proved() && reason.class() != Class::Unavailable;
+            let key = held.then(|| ParsedKey::parse(key).ok().map(|key| key.unverified_claims().id)).flatten();
+            Outcome::Refuse(reason, key)
+        }
     }
 }
 
@@ -101,9 +106,14 @@ pub fn decide_token(held: Held<'_>, config: &Config, token: &str, request: &Requ
     let Some(verifier) = held.verifier(config) else { return Outcome::Fetch(Missing::State) };
     let issuer = held.follower.replica().keys().map(|keys| keys.manifest().iss.as_str());
     let audience = config.audience.as_deref().or(issuer).unwrap_or_default();
-    let token = match verifier.verify_token(token, audience, now) {
+    let authentic = match verifier.authenticate_token(token, now) {
         Ok(token) => token,
-        Err(error) => return Refusal::from(error).into(),
+        Err(error) => return Outcome::refused(error, None),
+    };
+    let key = authentic.claims().sub;
+    let token = match verifier.admit_token(authentic, audience, now) {
+        Ok(token) => token,
+        Err(error) => return Outcome::refused(error, Some(key)),
     };
     let mut outcome = held.conclude(config, token.key(), now, |policy| token.decide(policy, request));
     if let Outcome::Pass(passage) = &mut outcome {
@@ -133,14 +143,14 @@ impl<'a> Held<'a> {
         // After the signature, so that it is the signed scope that counts; and after the status, since what was revoked
         // stays revoked at any age.
         if let Err(reason) = config.outage.admits(key.scope(), age_ms, ages, self.proven) {
-            return Outcome::Refuse(reason);
+            return Outcome::Refuse(reason, Some(key.id()));
         }
         let policy = match self.policies.lookup(key.policy()) {
             Ok(policy) => policy,
             Err(missing) => return Outcome::Fetch(missing),
         };
         match decide(&policy) {
-            Decision::Deny(reason) => Outcome::Refuse(reason),
+            Decision::Deny(reason) => Outcome::Refuse(reason, Some(key.id())),
             Decision::Permit(grant) => Outcome::Pass(Box::new(Passage {
                 key: grant.key.id(),
                 tenant: grant.policy.tenant,
@@ -155,10 +165,10 @@ impl<'a> Held<'a> {
     }
 }
 
-impl From<Refusal> for Outcome {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Denied(reason) => Self::Refuse(reason),
+impl Outcome {
+    fn refused(refusal: impl Into<Refusal>, key: Option<KeyId>) -> Self {
+        match refusal.into() {
+            Refusal::Denied(reason) => Self::Refuse(reason, key),
             Refusal::Undecided(missing) => Self::Fetch(missing),
         }
     }

@@ -11,15 +11,17 @@
 use crate::{
     decide::Passage,
     headers,
-    isolate::{Sent, current, decide_at_once, upstream_failed},
+    isolate::{AtOnce, Sent, current, decide_at_once, upstream_failed},
     refuse::{problem, refusal},
+    report,
+    source::{Place, Source},
     target::Target,
 };
 use keyward_api::Code;
 use keyward_core::{Reason, Timestamp};
 use serde::Serialize;
 use std::{cell::RefCell, io::Write};
-use worker::{js_sys, wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen, web_sys};
+use worker::{Context, Env, js_sys, wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen, web_sys};
 
 /// Bytes of the buffer. A request whose facts don't fit goes the long way.
 const CAPACITY: usize = 16 * 1024;
@@ -32,6 +34,8 @@ const REOPEN: u32 = 1;
 const PASS: u32 = 2;
 /// It is refused; above these bits stands for what reason.
 const REFUSE: u32 = 3;
+/// Beside one of them: there is something to report ([`report_usage`]).
+const DUE: u32 = 128;
 /// The bits of these codes.
 const CODE_BITS: u32 = 8;
 
@@ -100,15 +104,15 @@ pub fn decide(number: u32, len: u32, now: f64) -> u32 {
         let Some(facts) = gate.buffer.get(..len as usize).and_then(|facts| std::str::from_utf8(facts).ok()) else { return LONG_WAY };
         match decide_on(facts, Timestamp::from_millis(now as u64)) {
             None => LONG_WAY,
-            Some(Err(reason)) => (reason.number() as u32) << CODE_BITS | REFUSE,
-            Some(Ok((target, passage))) => {
-                write(&mut gate.buffer, &target, &passage).map_or(LONG_WAY, |len| (len as u32) << CODE_BITS | PASS)
+            Some((_, AtOnce::Refuse(reason, due))) => (reason.number() as u32) << CODE_BITS | REFUSE | if due { DUE } else { 0 },
+            Some((target, AtOnce::Pass(passage, ticket))) => {
+                write(&mut gate.buffer, &target, &passage, ticket).map_or(LONG_WAY, |len| (len as u32) << CODE_BITS | PASS)
             }
         }
     })
 }
 
-fn decide_on(facts: &str, now: Timestamp) -> Option<Result<(Target, Passage), Reason>> {
+fn decide_on(facts: &str, now: Timestamp) -> Option<(Target, AtOnce)> {
     let mut lines = facts.split('\n');
     let mut line = || lines.next();
     let (method, url, key) = (line()?, line()?, line()?);
@@ -122,15 +126,18 @@ fn decide_on(facts: &str, now: Timestamp) -> Option<Result<(Target, Passage), Re
     }
     let target = Target::parse(url).ok().filter(|target| !target.is_own())?;
     let sent = Sent { method, target: &target, credential: key, address, origin, tls };
-    Some(decide_at_once(&sent, now)?.map(|passage| (target, passage)))
+    let decision = decide_at_once(&sent, now)?;
+    Some((target, decision))
 }
 
-/// Writes what the upstream is sent: the path and query, then the values of the identity headers, a line each.
-fn write(buffer: &mut [u8], target: &Target, passage: &Passage) -> Option<usize> {
+/// Writes what the upstream is sent: the path and query, then the values of the identity headers; and under which number
+/// its answer is to be told. A line each.
+fn write(buffer: &mut [u8], target: &Target, passage: &Passage, ticket: u32) -> Option<usize> {
     let capacity = buffer.len();
     let mut rest = &mut buffer[..];
     let mut fits = write!(rest, "{}{}", target.path.as_str(), target.query).is_ok();
     headers::identity(passage, |value| fits &= write!(rest, "\n{value}").is_ok());
+    fits &= write!(rest, "\n{ticket}").is_ok();
     fits.then_some(capacity - rest.len())
 }
 
@@ -146,8 +153,30 @@ pub fn strips(name: &str) -> bool {
     headers::is_stripped(name)
 }
 
+/// Counts the upstream's answer: its status and the length of its body. Says whether there is something to report.
+#[wasm_bindgen(js_name = gateAnswered)]
+pub fn answered(number: u32, ticket: u32, status: u32, bytes: f64, now: f64) -> bool {
+    let isolate = GATE.with_borrow(|gate| gate.opened == number).then(current).flatten();
+    let (status, now) = (status.try_into().unwrap_or(0), Timestamp::from_millis(now as u64));
+    isolate.is_some_and(|isolate| {
+        isolate.with(|state| {
+            // What is no number, or none of bytes, is none.
+            state.keeper.usage.answered(ticket, status, bytes as u64, now);
+            state.keeper.usage.is_due(now)
+        })
+    })
+}
+
 /// The answer where the upstream gave none.
 #[wasm_bindgen(js_name = gateFailed)]
-pub fn failed(fault: &str) -> Result<web_sys::Response, worker::wasm_bindgen::JsValue> {
-    current().map_or_else(|| problem(Code::UpstreamUnavailable), |isolate| upstream_failed(&isolate, fault)).into_response()
+pub fn failed(ticket: u32, fault: &str) -> Result<web_sys::Response, worker::wasm_bindgen::JsValue> {
+    current().map_or_else(|| problem(Code::UpstreamUnavailable), |isolate| upstream_failed(&isolate, ticket, fault)).into_response()
+}
+
+/// Reports what was counted, in the background of a request.
+#[wasm_bindgen(js_name = gateReport)]
+pub fn report_usage(env: Env, context: worker::worker_sys::Context) {
+    if let Some(isolate) = current() {
+        report::tend(&isolate, &Source::new(env, Place::Isolate), &Context::new(context));
+    }
 }

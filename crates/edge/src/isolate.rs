@@ -10,8 +10,10 @@ use crate::{
     node::{Background, Keeper, Node, Pace, State},
     own,
     refuse::{Answer, problem, refusal},
+    report,
     source::{Place, Source, now},
     target::{Target, address, origin_host},
+    usage::{Seen, Tally},
 };
 use keyward_api::Code;
 use keyward_core::{
@@ -33,6 +35,7 @@ pub(crate) struct Cache {
     /// Its tables are a key's own, whatever a manifest says of the key: they outlive every change of keys.
     pub(crate) signatures: Accelerator,
     pub(crate) warm: WarmKeys,
+    pub(crate) usage: Tally,
 }
 
 impl Listener for Cache {
@@ -65,6 +68,7 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
                     policies: PolicyCache::new(DEFAULT_POLICY_BUDGET),
                     signatures: Accelerator::default(),
                     warm: WarmKeys::default(),
+                    usage: Tally::default(),
                 };
                 Ok(Rc::new(Node::new(Rc::new(config), Pace::ISOLATE, cache)))
             })
@@ -92,18 +96,47 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
     {
         return Err(own::answer(&isolate, &source, context, target.path.as_str(), &request.headers()).await);
     }
-    let refuse = |reason| {
-        isolate.count(|counters| counters.refused(reason));
-        refusal(reason)
+    let mut seen = Seen::default();
+    let answer = match admit(&isolate, &source, context, &request, target, &mut seen).await {
+        Ok((passage, target)) => {
+            let sent = length(&request.headers());
+            let ticket = isolate.with(|state| {
+                state.counters.passed += 1;
+                state.keeper.usage.passed(seen, sent, now())
+            });
+            let answer = forward::send(&isolate.config, &request, &target, &passage).await;
+            answer.inspect(|answer| answered(&isolate, ticket, &request, answer)).map_err(|fault| upstream_failed(&isolate, ticket, &fault))
+        }
+        Err(reason) => {
+            isolate.with(|state| {
+                state.counters.refused(reason);
+                state.keeper.usage.refused(seen, reason, now());
+            });
+            Err(refusal(reason))
+        }
     };
-    let (passage, target) = admit(&isolate, &source, context, &request, target).await.map_err(refuse)?;
-    isolate.count(|counters| counters.passed += 1);
-    forward::send(&isolate.config, &request, &target, &passage).await.map_err(|fault| upstream_failed(&isolate, &fault))
+    report::tend(&isolate, &source, context);
+    answer
+}
+
+/// Counts what the upstream has answered.
+fn answered(isolate: &Isolate, ticket: u32, request: &web_sys::Request, answer: &web_sys::Response) {
+    // The length of an answer to HEAD is that of what isn't sent.
+    let bytes = if request.method() == "HEAD" { 0 } else { length(&answer.headers()) };
+    isolate.with(|state| state.keeper.usage.answered(ticket, answer.status(), bytes, now()));
+}
+
+/// The length of a body, where it is declared.
+fn length(headers: &web_sys::Headers) -> u64 {
+    headers.get("content-length").ok().flatten().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// What to answer where the upstream gave no answer.
-pub(crate) fn upstream_failed(isolate: &Isolate, fault: &str) -> Answer {
-    isolate.count(|counters| counters.upstream_failures += 1);
+pub(crate) fn upstream_failed(isolate: &Isolate, ticket: u32, fault: &str) -> Answer {
+    isolate.with(|state| {
+        state.counters.upstream_failures += 1;
+        state.keeper.usage.answered(ticket, 0, 0, now());
+    });
     console_error!("the upstream gave no answer: {fault}");
     problem(Code::UpstreamUnavailable)
 }
@@ -123,21 +156,26 @@ pub(crate) struct Sent<'a> {
 }
 
 impl Sent<'_> {
+    /// What of it is counted; the key is known when it is decided on.
+    fn seen(&self, config: &Config) -> Seen {
+        Seen { key: None, route: config.routes.find(self.method, &self.target.path), address: address(self.address) }
+    }
+
     /// Decides on it with what is held.
-    fn decide(&self, isolate: &Isolate, now: Timestamp) -> Outcome {
+    fn decide(&self, isolate: &Isolate, seen: &Seen, now: Timestamp) -> Outcome {
         let config = &isolate.config;
         let domain = origin_host(self.origin);
         let asked = Request {
             method: self.method,
             path: &self.target.path,
-            address: address(self.address),
+            address: seen.address,
             domain: domain.as_deref(),
             tls: match &config.tls {
                 Tls::Scheme => self.target.https,
                 Tls::Assumed => true,
                 Tls::Header(_) => self.tls == Some("https"),
             },
-            requirement: config.routes.requirement(self.method, &self.target.path),
+            requirement: seen.route.and_then(|number| config.routes.entry(number)).map(|(_, requirement)| requirement),
         };
         // No key has a dot.
         let decide = if self.credential.contains('.') { decide_token } else { decide };
@@ -147,39 +185,55 @@ impl Sent<'_> {
 
 /// What an isolate holds to decide by.
 fn held(state: &State<Cache>) -> Held<'_> {
-    let Cache { policies, signatures, warm } = &state.keeper;
+    let Cache { policies, signatures, warm, usage: _ } = &state.keeper;
     Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() }
 }
 
+/// A decision that was made at once.
+pub(crate) enum AtOnce {
+    /// It may pass; its answer is to be told under this number.
+    Pass(Box<Passage>, u32),
+    /// It may not; and whether there is something to report.
+    Refuse(Reason, bool),
+}
+
 /// Decides on a request at once, and counts it; `None` where that takes a wait, of whatever kind. For a request with a
-/// credential and a path that are in order.
-pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<Result<Passage, Reason>> {
+/// credential and a path that are in order, and without a body.
+pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<AtOnce> {
     let isolate = current()?;
     if !isolate.is_steady(now) {
         return None;
     }
-    let decision = match sent.decide(&isolate, now) {
-        Outcome::Pass(passage) => Ok(*passage),
-        Outcome::Refuse(reason) => Err(reason),
-        Outcome::Fetch(_) => return None,
-    };
-    isolate.count(|counters| {
-        counters.at_once += 1;
-        match &decision {
-            Ok(_) => counters.passed += 1,
-            Err(reason) => counters.refused(*reason),
-        }
-    });
-    Some(decision)
+    let seen = sent.seen(&isolate.config);
+    let outcome = sent.decide(&isolate, &seen, now);
+    isolate.with(|state| {
+        let usage = &mut state.keeper.usage;
+        let decision = match outcome {
+            Outcome::Pass(passage) => {
+                state.counters.passed += 1;
+                let ticket = usage.passed(Seen { key: Some(passage.key), ..seen }, 0, now);
+                AtOnce::Pass(passage, ticket)
+            }
+            Outcome::Refuse(reason, key) => {
+                state.counters.refused(reason);
+                usage.refused(Seen { key, ..seen }, reason, now);
+                AtOnce::Refuse(reason, usage.is_due(now))
+            }
+            Outcome::Fetch(_) => return None,
+        };
+        state.counters.at_once += 1;
+        Some(decision)
+    })
 }
 
-/// Decides on a request: what can be refused without any state first, then the state, then the key.
+/// Decides on a request, and says what of it is counted: what can be refused without any state first, then the state, then the key.
 async fn admit(
     isolate: &Rc<Isolate>,
     source: &Source,
     context: &impl Background,
     request: &web_sys::Request,
     target: Result<Target, Reason>,
+    seen: &mut Seen,
 ) -> Result<(Passage, Target), Reason> {
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
@@ -200,11 +254,18 @@ async fn admit(
         origin: origin.as_deref(),
         tls: tls.as_deref(),
     };
+    *seen = sent.seen(&isolate.config);
     for _ in 0..MAX_FETCHES {
         let now = now();
-        let missing = match sent.decide(isolate, now) {
-            Outcome::Pass(passage) => return Ok((*passage, target)),
-            Outcome::Refuse(reason) => return Err(reason),
+        let missing = match sent.decide(isolate, seen, now) {
+            Outcome::Pass(passage) => {
+                seen.key = Some(passage.key);
+                return Ok((*passage, target));
+            }
+            Outcome::Refuse(reason, key) => {
+                seen.key = key;
+                return Err(reason);
+            }
             Outcome::Fetch(missing) => missing,
         };
         // What can't be found in the state can't be fetched for a credential that isn't proved to stand in it.

@@ -22,6 +22,7 @@ pub mod outage;
 pub mod pulse;
 pub mod refuse;
 pub mod target;
+pub mod usage;
 
 #[cfg(target_arch = "wasm32")]
 mod forward;
@@ -31,6 +32,8 @@ mod isolate;
 mod node;
 #[cfg(target_arch = "wasm32")]
 mod own;
+#[cfg(target_arch = "wasm32")]
+mod report;
 #[cfg(target_arch = "wasm32")]
 mod source;
 

@@ -127,6 +127,23 @@ pub fn signatures(out: &mut String, counters: AcceleratorCounters, remembered: u
     sample(out, name, "", counters.disagreements);
 }
 
+/// Writes how many counted requests the hub hasn't taken yet, and how many could not be counted.
+pub fn usage(out: &mut String, unreported: u64, lost: u64) {
+    gauge(out, "keyward_usage_unreported", "Requests that were counted and that the hub hasn't taken yet.", unreported);
+    let name = "keyward_usage_lost_total";
+    family(out, name, "counter", "Requests that could not be counted: too many different ones, or no hub for too long.");
+    sample(out, name, "", lost);
+}
+
+/// Writes what became of a hub's batches of usage.
+pub fn hub_usage(out: &mut String, waiting: u64, sent: u64, dropped: u64) {
+    gauge(out, "keyward_hub_usage_waiting", "Batches of usage that wait for the origin.", waiting);
+    let name = "keyward_hub_usage_batches_total";
+    family(out, name, "counter", "Batches of usage that the origin has, and batches that were given up.");
+    sample(out, name, "fate=\"sent\"", sent);
+    sample(out, name, "fate=\"dropped\"", dropped);
+}
+
 /// Writes a gauge.
 pub fn gauge(out: &mut String, name: &str, help: &str, value: u64) {
     family(out, name, "gauge", help);

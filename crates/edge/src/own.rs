@@ -87,6 +87,7 @@ async fn metrics(isolate: &Rc<Isolate>, source: &Source, headers: &web_sys::Head
     isolate.with(|state| {
         state.counters.write_isolate(&mut body);
         metrics::signatures(&mut body, state.keeper.signatures.counters(), state.keeper.warm.hits());
+        metrics::usage(&mut body, state.keeper.usage.unreported(), state.keeper.usage.lost());
         let replica = state.follower.replica();
         let position = replica.position().unwrap_or_default();
         for (name, help, value) in [

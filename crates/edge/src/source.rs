@@ -8,7 +8,10 @@ use futures_util::{
 };
 use keyward_core::Timestamp;
 use std::{rc::Rc, time::Duration};
-use worker::{Delay, Env, Request, Response, js_sys, wasm_bindgen::JsCast, wasm_bindgen_futures::JsFuture, web_sys};
+use worker::{
+    Delay, Env, Request, Response, js_sys, wasm_bindgen, wasm_bindgen::JsCast, wasm_bindgen::prelude::wasm_bindgen,
+    wasm_bindgen_futures::JsFuture, web_sys,
+};
 
 /// The binding of the hubs' namespace.
 const HUB_BINDING: &str = "HUB";
@@ -18,6 +21,17 @@ const HUB_SHARE: u64 = 75;
 /// The time now. The runtime's clock stands still between two awaits that do I/O.
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(js_sys::Date::now() as u64)
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = randomUUID)]
+    fn random_uuid_text() -> String;
+}
+
+/// A UUIDv4 of the runtime's.
+pub(crate) fn random_uuid() -> uuid::Uuid {
+    random_uuid_text().parse().unwrap_or_default()
 }
 
 /// Who asks decides who is asked.
@@ -64,8 +78,20 @@ impl Source {
         timed(timeout_ms, |signal| self.ask_hub(&node.config, path, limit, signal)).await
     }
 
+    /// Hands something over to the hub, which has taken it when this succeeds.
+    pub(crate) async fn hand_over<K>(&self, node: &Node<K>, path: &str, body: &str, timeout_ms: u64) -> Result<(), Miss> {
+        timed(timeout_ms, |signal| async move {
+            let request = request(&format!("http://hub{path}"), None, Some(body), &signal)?;
+            self.send_to_hub(&node.config, request, 0).await.map(drop)
+        })
+        .await
+    }
+
     async fn ask_hub(&self, config: &Config, path: &str, limit: usize, signal: web_sys::AbortSignal) -> Result<String, Miss> {
-        let request = request(&format!("http://hub{path}"), None, &signal)?;
+        self.send_to_hub(config, request(&format!("http://hub{path}"), None, None, &signal)?, limit).await
+    }
+
+    async fn send_to_hub(&self, config: &Config, request: web_sys::Request, limit: usize) -> Result<String, Miss> {
         let stub =
             self.env.durable_object(HUB_BINDING).and_then(|hubs| hubs.id_from_name(&config.hub)?.get_stub()).map_err(|_| Miss::Failed)?;
         read(stub.fetch_with_request(Request::from(request)).await.map_err(|_| Miss::Failed)?, limit, true).await
@@ -73,18 +99,35 @@ impl Source {
 }
 
 async fn ask_origin(config: Rc<Config>, path: &str, limit: usize, signal: web_sys::AbortSignal) -> Result<String, Miss> {
-    let request = request(&format!("{}{path}", config.origin), Some(config.sync_key.reveal()), &signal)?;
-    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-    let response = JsFuture::from(scope.fetch_with_request(&request)).await.map_err(|_| Miss::Failed)?;
-    let response: web_sys::Response = response.dyn_into().map_err(|_| Miss::Failed)?;
+    let response = send_to_origin(&config, path, None, &signal).await?;
     read(response.into(), limit, false).await
 }
 
-fn request(url: &str, bearer: Option<&str>, signal: &web_sys::AbortSignal) -> Result<web_sys::Request, Miss> {
+/// Posts JSON to the origin, and gives the status that it is answered with.
+pub(crate) async fn post_to_origin(config: Rc<Config>, path: &str, body: String, timeout_ms: u64) -> Result<u16, Miss> {
+    timed(timeout_ms, |signal| async move { Ok(send_to_origin(&config, path, Some(&body), &signal).await?.status()) }).await
+}
+
+async fn send_to_origin(config: &Config, path: &str, body: Option<&str>, signal: &web_sys::AbortSignal) -> Result<web_sys::Response, Miss> {
+    let request = request(&format!("{}{path}", config.origin), Some(config.sync_key.reveal()), body, signal)?;
+    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+    let response = JsFuture::from(scope.fetch_with_request(&request)).await.map_err(|_| Miss::Failed)?;
+    response.dyn_into().map_err(|_| Miss::Failed)
+}
+
+/// With a body of JSON it is a POST.
+fn request(url: &str, bearer: Option<&str>, body: Option<&str>, signal: &web_sys::AbortSignal) -> Result<web_sys::Request, Miss> {
     let init = web_sys::RequestInit::new();
+    if let Some(body) = body {
+        init.set_method("POST");
+        init.set_body(&body.into());
+    }
     init.set_signal(Some(signal));
     init.set_redirect(web_sys::RequestRedirect::Manual);
     let request = web_sys::Request::new_with_str_and_init(url, &init).map_err(|_| Miss::Failed)?;
+    if body.is_some() {
+        request.headers().set("content-type", "application/json").map_err(|_| Miss::Failed)?;
+    }
     if let Some(bearer) = bearer {
         request.headers().set("authorization", &format!("Bearer {bearer}")).map_err(|_| Miss::Failed)?;
     }
@@ -112,10 +155,10 @@ async fn read(mut response: Response, limit: usize, hub: bool) -> Result<String,
 }
 
 /// Runs an exchange, and aborts it when its time is over or what came of it isn't wanted.
-async fn timed<F: Future<Output = Result<String, Miss>>>(
+async fn timed<T, F: Future<Output = Result<T, Miss>>>(
     timeout_ms: u64,
     exchange: impl FnOnce(web_sys::AbortSignal) -> F,
-) -> Result<String, Miss> {
+) -> Result<T, Miss> {
     let controller = web_sys::AbortController::new().map_err(|_| Miss::Failed)?;
     let exchange = exchange(controller.signal());
     let timeout = Delay::from(Duration::from_millis(timeout_ms));

@@ -13,4 +13,5 @@ mod recovery;
 mod refusals;
 mod tamper;
 mod tokens;
+mod usage;
 mod ways;

@@ -1,15 +1,17 @@
 //! The Durable Object and its routes.
 #![allow(missing_docs, reason = "the macro that exports the object writes methods without any")]
 
-use super::{desk::Desk, store::Store};
+use super::{desk::Desk, outbox::Outbox, store::Store};
 use crate::{
     flight::{FETCH_MS, Miss, What},
     follow::{Ask, Object},
     isolate::read_config,
+    metrics,
     node::{Background, Node, Pace},
     source::{Place, Source, now},
 };
 use futures_util::future::select;
+use keyward_api::usage::MAX_BATCH_LEN;
 use keyward_core::{
     Delta, Digest, Policy, PolicyNumber, Position, Timestamp,
     bounds::{MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
@@ -22,7 +24,7 @@ use std::{
     task::Poll,
     time::Duration,
 };
-use worker::{Delay, DurableObject, Env, Request, Response, ResponseBuilder, Result, State, console_error, durable_object};
+use worker::{Delay, DurableObject, Env, Method, Request, Response, ResponseBuilder, Result, State, console_error, durable_object};
 
 /// The longest that a question is kept.
 const MAX_WAIT_MS: u64 = 5_000;
@@ -34,7 +36,7 @@ const SAVE_AFTER_MS: u64 = 50;
 const MAX_PREFETCH: usize = 64;
 
 /// A region's hub.
-#[durable_object(fetch)]
+#[durable_object(alarm)]
 pub struct Hub {
     state: State,
     env: Env,
@@ -47,6 +49,7 @@ struct Region {
     node: Rc<Node<Desk>>,
     source: Source,
     store: Store,
+    outbox: Outbox,
     saved: Rc<Cell<(Timestamp, (Position, u64))>>,
 }
 
@@ -61,11 +64,22 @@ impl DurableObject for Hub {
         Self { state, env, region: OnceCell::new() }
     }
 
-    async fn fetch(&self, request: Request) -> Result<Response> {
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
         let Some(region) = self.region.get_or_init(|| Region::open(&self.state, &self.env)) else {
             return status(503);
         };
+        if request.method() == Method::Post {
+            return region.take(&self.state, &mut request).await;
+        }
         region.answer(&self.state, &request.inner().url()).await
+    }
+
+    /// Set where usage could not be sent.
+    async fn alarm(&self) -> Result<Response> {
+        if let Some(region) = self.region.get_or_init(|| Region::open(&self.state, &self.env)) {
+            region.outbox.clone().send(region.node.config.clone()).await;
+        }
+        status(200)
     }
 }
 
@@ -73,14 +87,14 @@ impl Region {
     /// `None`, with a line in the log, where the configuration or the storage can't be read.
     fn open(state: &State, env: &Env) -> Option<Self> {
         let config = read_config(env).inspect_err(|error| console_error!("the hub is out of service: {error}")).ok()?;
-        let opened = Store::open(state).and_then(|store| Ok((store.floor()?, store)));
-        let (floor, store) = opened.inspect_err(|error| console_error!("the hub can't read its storage: {error}")).ok()?;
+        let opened = Store::open(state).and_then(|store| Ok((store.floor()?, store, Outbox::open(state)?)));
+        let (floor, store, outbox) = opened.inspect_err(|error| console_error!("the hub can't read its storage: {error}")).ok()?;
         let node = Node::new(Rc::new(config), Pace::HUB, Desk::default());
         if let Some((position, manifest)) = floor {
             node.with(|state| state.follower.raise_floor(position, manifest));
         }
         let saved = Rc::new(Cell::new((Timestamp::default(), floor.unwrap_or_default())));
-        Some(Self { node: Rc::new(node), source: Source::new(env.clone(), Place::Hub), store, saved })
+        Some(Self { node: Rc::new(node), source: Source::new(env.clone(), Place::Hub), store, outbox, saved })
     }
 
     async fn answer(&self, background: &State, url: &str) -> Result<Response> {
@@ -89,6 +103,8 @@ impl Region {
         if path == "/metrics" {
             let mut text = String::new();
             self.node.with(|state| state.counters.write_hub(&mut text));
+            let (waiting, sent, dropped) = self.outbox.counts()?;
+            metrics::hub_usage(&mut text, waiting, sent, dropped);
             return body(text, "text/plain");
         }
         self.node.freshen(&self.source, background).await;
@@ -109,7 +125,28 @@ impl Region {
             },
         };
         self.save_floor(background);
+        self.send_usage(background);
         answer
+    }
+
+    /// Takes a batch of usage from an isolate: when it is answered, it is in the storage.
+    async fn take(&self, background: &State, request: &mut Request) -> Result<Response> {
+        let url = request.inner().url();
+        let Some(id) = url.split_once("/edge/v1/usage?id=").and_then(|(_, id)| uuid::Uuid::try_parse(id).ok()) else { return status(404) };
+        let body = request.text().await?;
+        if body.len() > MAX_BATCH_LEN {
+            return status(413);
+        }
+        self.outbox.take(&id.to_string(), &body)?;
+        self.send_usage(background);
+        status(200)
+    }
+
+    /// Sees to it that what waits for the origin is sent.
+    fn send_usage(&self, background: &State) {
+        if self.outbox.is_due() {
+            background.run(self.outbox.clone().send(self.node.config.clone()));
+        }
     }
 
     async fn feed(&self, background: &State, query: &str) -> Result<Response> {

@@ -1,0 +1,316 @@
+//! What an isolate counts of the requests that it decides on, until its hub has taken it. Plain data and no I/O.
+//!
+//! A refused request is counted at once. A permitted one is *pending* until the upstream has answered, so that its status,
+//! length and time count with it; one whose answer never came (its client has left) counts without. Counts are *sealed*
+//! into batches, and a batch stays the same, under the same id, until the hub has it: so it is added once.
+
+use keyward_api::usage::{LATENCIES, PASSED, UPSTREAM_UNAVAILABLE, UsageBatch, UsageCaller, UsageEntry, latency_bucket};
+use keyward_core::{Class, KeyId, Reason, RouteTable, Timestamp};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+    rc::Rc,
+};
+
+/// Lines, and likewise callers, between two seals. What is beyond is lost, and counted as such.
+const MOST_LINES: usize = 20_000;
+/// Requests that wait for the upstream at a time.
+const MOST_PENDING: usize = 20_000;
+/// How long a request is believed to wait for it.
+const PENDING_MS: u64 = 120_000;
+/// Batches that the hub hasn't taken yet.
+const MOST_SEALED: usize = 128;
+/// Entries and callers of one batch: some 100 KB.
+const BATCH: usize = 500;
+/// The longest body that is counted whole, bytes.
+const MAX_BYTES: u64 = 1 << 40;
+
+/// Between the end of one report and the next, milliseconds: what is lost with an isolate.
+pub const REPORT_MS: u64 = 500;
+
+/// What of a request is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The key, where the caller has proved to hold it.
+    pub key: Option<KeyId>,
+    /// The number of its route.
+    pub route: Option<usize>,
+    /// The caller's address.
+    pub address: Option<IpAddr>,
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    Passed,
+    Unanswered,
+    Refused(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Line {
+    key: Option<KeyId>,
+    hour: u32,
+    route: Option<usize>,
+    fate: Fate,
+    status: u8,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    requests: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    latency: [u64; LATENCIES],
+    last_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    seen: Seen,
+    bytes_in: u64,
+    began: Timestamp,
+}
+
+/// A batch that doesn't change any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    /// Its id as text.
+    pub id: String,
+    /// As it is sent.
+    pub body: Rc<str>,
+    requests: u64,
+}
+
+/// What was counted.
+#[derive(Debug, Default)]
+pub struct Tally {
+    lines: BTreeMap<Line, Sums>,
+    callers: BTreeMap<(KeyId, u32, IpAddr), u64>,
+    pending: BTreeMap<u32, Pending>,
+    tickets: u32,
+    sealed: VecDeque<Sealed>,
+    /// Until when somebody is believed to report.
+    lease: Timestamp,
+    lost: u64,
+}
+
+impl Tally {
+    /// Counts a request that was refused.
+    pub fn refused(&mut self, seen: Seen, reason: Reason, now: Timestamp) {
+        let status = if reason.class() == Class::Unavailable { 5 } else { 4 };
+        self.add(seen, Fate::Refused(reason.number()), status, Sums { requests: 1, last_ms: now.millis(), ..Sums::default() });
+    }
+
+    /// Notes a request that goes on to the upstream; [`Self::answered`] takes the number.
+    pub fn passed(&mut self, seen: Seen, bytes_in: u64, now: Timestamp) -> u32 {
+        self.tickets = self.tickets.wrapping_add(1);
+        let pending = Pending { seen, bytes_in: bytes_in.min(MAX_BYTES), began: now };
+        if self.pending.len() < MOST_PENDING {
+            self.pending.insert(self.tickets, pending);
+        } else {
+            self.conclude(pending, Fate::Passed, 0, 0, None);
+        }
+        self.tickets
+    }
+
+    /// Counts a request that the upstream has answered, with this status (0: it gave no answer) and a body of so many bytes.
+    pub fn answered(&mut self, ticket: u32, status: u16, bytes_out: u64, now: Timestamp) {
+        let Some(pending) = self.pending.remove(&ticket) else { return };
+        let (fate, class) = match status / 100 {
+            0 => (Fate::Unanswered, 5),
+            class => (Fate::Passed, u8::try_from(class).unwrap_or(0)),
+        };
+        self.conclude(pending, fate, if class <= 5 { class } else { 0 }, bytes_out, Some(now.since(pending.began)));
+    }
+
+    fn conclude(&mut self, pending: Pending, fate: Fate, status: u8, bytes_out: u64, latency: Option<u64>) {
+        let Pending { seen, bytes_in, began } = pending;
+        let mut sums = Sums { requests: 1, bytes_in, bytes_out: bytes_out.min(MAX_BYTES), last_ms: began.millis(), ..Sums::default() };
+        if let Some(latency) = latency {
+            sums.latency[latency_bucket(latency)] = 1;
+        }
+        self.add(seen, fate, status, sums);
+    }
+
+    fn add(&mut self, seen: Seen, fate: Fate, status: u8, more: Sums) {
+        let hour = u32::try_from(more.last_ms / 3_600_000).unwrap_or(u32::MAX);
+        let Seen { key, route, address } = seen;
+        let line = Line { key, hour, route, fate, status };
+        if self.lines.len() >= MOST_LINES && !self.lines.contains_key(&line) {
+            self.lost += more.requests;
+            return;
+        }
+        let sums = self.lines.entry(line).or_default();
+        sums.requests += more.requests;
+        sums.bytes_in += more.bytes_in;
+        sums.bytes_out += more.bytes_out;
+        sums.latency.iter_mut().zip(more.latency).for_each(|(sum, count)| *sum += count);
+        sums.last_ms = sums.last_ms.max(more.last_ms);
+        if let (Some(key), Some(address)) = (key, address) {
+            let caller = (key, hour / 24, address);
+            // Of more addresses than these nobody is told apart.
+            if self.callers.len() < MOST_LINES || self.callers.contains_key(&caller) {
+                *self.callers.entry(caller).or_default() += more.requests;
+            }
+        }
+    }
+
+    /// Whether there is something to report, and nobody does.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.lease && !self.is_reported()
+    }
+
+    /// Whether there is nothing to report, apart from what waits for the upstream.
+    pub fn is_reported(&self) -> bool {
+        self.lines.is_empty() && self.sealed.is_empty()
+    }
+
+    /// Somebody reports, and will have ended or said so again by then.
+    pub fn reports(&mut self, until: Timestamp) {
+        self.lease = until;
+    }
+
+    /// Makes batches of all that was counted. `id` gives a UUIDv7 of now that was never used.
+    pub fn seal(&mut self, routes: &RouteTable, now: Timestamp, mut id: impl FnMut() -> uuid::Uuid) {
+        let (forgotten, waiting) =
+            std::mem::take(&mut self.pending).into_iter().partition(|(_, pending)| now.since(pending.began) > PENDING_MS);
+        self.pending = waiting;
+        let forgotten: BTreeMap<u32, Pending> = forgotten;
+        for pending in forgotten.into_values() {
+            self.conclude(pending, Fate::Passed, 0, 0, None);
+        }
+        let mut entries = std::mem::take(&mut self.lines).into_iter().map(|(line, sums)| entry(line, sums, routes));
+        let callers = std::mem::take(&mut self.callers).into_iter();
+        let mut callers = callers.map(|((key, day, address), requests)| UsageCaller { key, day, address, requests });
+        loop {
+            let id = id();
+            let batch = UsageBatch { id, entries: entries.by_ref().take(BATCH).collect(), callers: callers.by_ref().take(BATCH).collect() };
+            if batch.entries.is_empty() && batch.callers.is_empty() {
+                break;
+            }
+            let requests = batch.entries.iter().map(|entry| entry.requests).sum();
+            match serde_json::to_string(&batch) {
+                Ok(body) if self.sealed.len() < MOST_SEALED => {
+                    self.sealed.push_back(Sealed { id: id.to_string(), body: body.into(), requests });
+                }
+                _ => self.lost += requests,
+            }
+        }
+    }
+
+    /// The batch that the hub hasn't taken for longest.
+    pub fn unsent(&self) -> Option<&Sealed> {
+        self.sealed.front()
+    }
+
+    /// The hub has taken it.
+    pub fn sent(&mut self, id: &str) {
+        self.sealed.retain(|batch| batch.id != id);
+    }
+
+    /// Requests that were counted and that the hub hasn't taken.
+    pub fn unreported(&self) -> u64 {
+        let sealed: u64 = self.sealed.iter().map(|batch| batch.requests).sum();
+        sealed + self.lines.values().map(|sums| sums.requests).sum::<u64>()
+    }
+
+    /// Requests that could not be counted.
+    pub const fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+fn entry(line: Line, sums: Sums, routes: &RouteTable) -> UsageEntry {
+    let Line { key, hour, route, fate, status } = line;
+    let Sums { requests, bytes_in, bytes_out, latency, last_ms } = sums;
+    let outcome = match fate {
+        Fate::Passed => PASSED,
+        Fate::Unanswered => UPSTREAM_UNAVAILABLE,
+        Fate::Refused(number) => Reason::ALL.get(number).map_or("", |reason| reason.code()),
+    };
+    let endpoint = route.and_then(|number| routes.entry(number)).map(|(pattern, _)| pattern.to_string()).unwrap_or_default();
+    UsageEntry { key, hour, endpoint, outcome: outcome.to_owned(), status, requests, bytes_in, bytes_out, cost: 0, latency, last_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    const HOUR: u64 = 3_600_000;
+
+    fn sealed(tally: &mut Tally, now: Timestamp) -> Vec<UsageBatch> {
+        seal(tally, now);
+        tally.sealed.iter().map(|batch| serde_json::from_str(&batch.body).unwrap()).collect()
+    }
+
+    fn seal(tally: &mut Tally, now: Timestamp) {
+        let routes = RouteTable::parse("POST /v1/chat/** -> llm:chat\n/v1/me -> authenticated").unwrap();
+        let mut ids = 0;
+        tally.seal(&routes, now, || {
+            ids += 1;
+            Uuid::from_u128(ids)
+        });
+    }
+
+    #[test]
+    fn requests_are_counted_by_what_became_of_them_and_when_they_came() {
+        let at = |millis| Timestamp::from_millis(7 * HOUR + millis);
+        let mut tally = Tally::default();
+        let key = KeyId(Uuid::from_u128(1));
+        let seen = Seen { key: Some(key), route: Some(0), address: Some(IpAddr::from([192, 0, 2, 1])) };
+        let tickets = [0, 1, 2].map(|n| tally.passed(seen, 10, at(n)));
+        assert!(tally.is_reported() && !tally.is_due(at(3)), "nothing has come of them yet");
+        tally.answered(tickets[0], 200, 1000, at(5));
+        tally.answered(tickets[0], 200, 1000, at(6));
+        tally.answered(tickets[1], 0, 0, at(3000));
+        tally.refused(seen, Reason::Revoked, at(HOUR));
+        tally.refused(Seen::default(), Reason::Malformed, at(9));
+        assert!(tally.is_due(at(9)));
+
+        let [batch] = &sealed(&mut tally, at(9))[..] else { panic!() };
+        let told = |entry: &UsageEntry| (entry.outcome.clone(), entry.endpoint.clone(), entry.hour, entry.status, entry.requests);
+        let (chat, none) = ("POST /v1/chat/**".to_owned(), String::new());
+        assert_eq!(
+            batch.entries.iter().map(told).collect::<Vec<_>>(),
+            [
+                ("malformed".into(), none, 7, 4, 1),
+                ("passed".into(), chat.clone(), 7, 2, 1),
+                ("upstream_unavailable".into(), chat.clone(), 7, 5, 1),
+                ("key_revoked".into(), chat.clone(), 8, 4, 1),
+            ]
+        );
+        let passed = &batch.entries[1];
+        assert_eq!((passed.bytes_in, passed.bytes_out, passed.latency[latency_bucket(5)], passed.key), (10, 1000, 1, Some(key)));
+        assert_eq!(batch.callers.iter().map(|caller| caller.requests).sum::<u64>(), 3);
+
+        // The one whose client has left counts in the end, and its answer, should it come, doesn't count again.
+        tally.sent(&Uuid::from_u128(1).to_string());
+        let [batch] = &sealed(&mut tally, at(200_000))[..] else { panic!() };
+        assert_eq!(batch.entries.iter().map(told).collect::<Vec<_>>(), [("passed".into(), chat, 7, 0, 1)]);
+        tally.answered(tickets[2], 200, 0, at(200_001));
+        tally.sent(&Uuid::from_u128(1).to_string());
+        assert!(tally.is_reported());
+    }
+
+    #[test]
+    fn a_sealed_batch_stays_as_it_is_and_what_does_not_fit_is_counted_as_lost() {
+        let now = Timestamp::from_millis(HOUR);
+        let mut tally = Tally::default();
+        for n in 0..MOST_LINES as u128 + 7 {
+            tally.refused(Seen { key: Some(KeyId(Uuid::from_u128(n))), ..Seen::default() }, Reason::Revoked, now);
+        }
+        assert_eq!(tally.lost(), 7);
+        let first = sealed(&mut tally, now);
+        assert_eq!(first.len(), MOST_LINES / BATCH);
+        assert_eq!(sealed(&mut tally, now), first);
+        for round in 0..200 {
+            tally.refused(Seen::default(), Reason::Revoked, Timestamp::from_millis(round * HOUR));
+            seal(&mut tally, now);
+        }
+        assert_eq!((tally.sealed.len(), tally.lost()), (MOST_SEALED, 7 + 200 - (MOST_SEALED - first.len()) as u64));
+        tally.reports(Timestamp::from_millis(HOUR + 5));
+        assert!(!tally.is_due(Timestamp::from_millis(HOUR + 4)) && tally.is_due(Timestamp::from_millis(HOUR + 5)));
+    }
+}
