@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     db::Db,
     error::{Error, Result},
+    failures::Failures,
     feed::Feed,
     journal::{Entry, Journal, Memory},
     keys::issue::NewKey,
@@ -59,6 +60,8 @@ pub struct App {
     pub audit: Audit,
     /// What keys are used for.
     pub usage: Usage,
+    /// Who may go on failing to prove who they are.
+    pub failures: Failures,
     /// What happened, in numbers.
     pub metrics: Metrics,
     /// What the database may not forget.
