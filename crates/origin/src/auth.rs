@@ -205,6 +205,11 @@ impl<'a> Asked<'a> {
         Some(name.iter().filter(|byte| (0x20..0x7f).contains(*byte)).take(MAX_USER_AGENT).map(|byte| char::from(*byte)).collect())
     }
 
+    /// Who made it, where that has been proved by now.
+    pub fn made_by(&self) -> Option<&'a Arc<Actor>> {
+        self.visit.and_then(Visit::actor)
+    }
+
     /// Who makes it, known by a genuine key.
     fn actor(&self, app: &App, row: &Row) -> Arc<Actor> {
         let actor = Arc::new(Actor {

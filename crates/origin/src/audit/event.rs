@@ -47,6 +47,8 @@ actions! {
     ApiKeyRotationFinished = "api_key_rotation_finished";
     /// A rotation was undone.
     ApiKeyRotationCancelled = "api_key_rotation_cancelled";
+    /// Tokens were made.
+    TokenIssued = "token_issued";
     /// A token was taken back before its time.
     TokenRevoked = "token_revoked";
     /// A policy took the place of another.

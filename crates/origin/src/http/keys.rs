@@ -155,7 +155,7 @@ pub async fn post_validate(
     body: Body<ValidateKey>,
 ) -> Result<Json<KeyValidated>> {
     let tenant = acting_in(&caller, query.tenant)?;
-    Ok(Json(validate(&app, tenant, body.value).await?))
+    Ok(Json(validate(&app, caller.actor(), tenant, body.value).await?))
 }
 
 /// `GET /api/v1/api-keys/catalog/capabilities`

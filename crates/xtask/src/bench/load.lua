@@ -1,4 +1,5 @@
--- For wrk: sends the keys of a file, one a request, each thread every so-manieth of them.
+-- For wrk: sends the requests of a file, a line each (method, path, credential and body, between tabs), each thread every
+-- so-manieth of them.
 -- wrk ... -- FILE FIRST THREADS
 local threads = {}
 
@@ -11,9 +12,12 @@ function init(arguments)
   local file, first, step = arguments[1], tonumber(arguments[2]), tonumber(arguments[3])
   requests = {}
   local line = 0
-  for key in io.lines(file) do
+  for text in io.lines(file) do
     if line % step == number then
-      requests[#requests + 1] = wrk.format("GET", "/echo", { Authorization = "Bearer " .. key })
+      local method, path, credential, body = text:match("([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)")
+      local headers = { Authorization = "Bearer " .. credential }
+      if body ~= "" then headers["Content-Type"] = "application/json" else body = nil end
+      requests[#requests + 1] = wrk.format(method, path, headers, body)
     end
     line = line + 1
   end
@@ -27,7 +31,7 @@ function request()
   return request
 end
 
-function done(summary)
+function done(summary, latency)
   local errors = summary.errors
   local broken = errors.connect + errors.read + errors.write + errors.timeout
   -- More than was answered, and one thread more than another.
@@ -35,6 +39,7 @@ function done(summary)
   for _, thread in ipairs(threads) do
     most = math.max(most, thread:get("shown"))
   end
-  local result = '\nresult {"answers":%d,"refused":%d,"broken":%d,"shown":%d}\n'
-  io.write(string.format(result, summary.requests, errors.status, broken, most * #threads))
+  local result = '\nresult {"answers":%d,"refused":%d,"broken":%d,"shown":%d,"micros":%d,"p99":%d}\n'
+  local micros, p99 = summary.duration, latency:percentile(99)
+  io.write(string.format(result, summary.requests, errors.status, broken, most * #threads, micros, p99))
 end
