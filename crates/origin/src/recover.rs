@@ -9,6 +9,7 @@
 
 use anyhow::{Context, ensure};
 use keyward_core::{TenantId, Timestamp, bounds::SHARD_BITS};
+use keyward_issuer::SigningKey;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
@@ -40,11 +41,19 @@ pub struct Recovered {
     pub revoked: u64,
 }
 
-/// Recovers the database, in one transaction. Servers on it take notice by themselves.
+/// Recovers the database, in one transaction. Servers on it take notice by themselves. With `root`, where that is kept
+/// elsewhere.
 ///
 /// # Errors
 /// Where the root isn't here, or 32 bits don't suffice for the gap.
-pub async fn recover(db: &Db, foundation: &Foundation, journal: &Memory, gap: u32, now: Timestamp) -> anyhow::Result<Recovered> {
+pub async fn recover(
+    db: &Db,
+    foundation: &Foundation,
+    journal: &Memory,
+    gap: u32,
+    root: Option<&SigningKey>,
+    now: Timestamp,
+) -> anyhow::Result<Recovered> {
     ensure!(
         journal.deployment.is_none_or(|deployment| deployment == foundation.deployment),
         "the data directory belongs to another deployment than the database"
@@ -61,7 +70,7 @@ pub async fn recover(db: &Db, foundation: &Foundation, journal: &Memory, gap: u3
     let revoked = revoke_again(&mut tx, journal, now).await?;
     let edition =
         Edition { issuer: old.iss.clone(), version: old.version.max(journal.manifest) + MANIFEST_GAP, epoch, first_policy, first_index };
-    publish(&mut tx, &foundation.data_key, edition, now).await?;
+    publish(&mut tx, &foundation.data_key, edition, root, now).await?;
     // What was signed in the old epoch is of no use to anybody.
     sqlx::query!("DELETE FROM snapshots").execute(&mut *tx).await?;
     sqlx::query!("DELETE FROM feed_log").execute(&mut *tx).await?;

@@ -38,6 +38,10 @@ impl Statuses for AllValid {
         Ok(Standing::Valid)
     }
 
+    fn issued(&self, _: StatusIndex, _: &Digest) -> Result<bool, keyward_core::Missing> {
+        Ok(false)
+    }
+
     fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {
         policy
     }

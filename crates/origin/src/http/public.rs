@@ -1,6 +1,6 @@
 //! What anyone may ask for: public keys, status lists, health, and the static pages.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use axum::{
     Json,
@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use keyward_core::{Role, codec::base64url};
+use keyward_core::{KeyState, Role, codec::base64url};
 use serde_json::{Value, json};
 
 use super::extract::number_in_path;
@@ -27,10 +27,16 @@ pub const PAGE_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-/// `GET /.well-known/jwks.json` (RFC 7517): the keys of what others verify, tokens and status lists.
+/// `GET /.well-known/jwks.json` (RFC 7517): the keys of what others verify, tokens and status lists; also the next ones,
+/// so that they are known when they begin to sign.
 pub async fn get_jwks(State(app): State<Arc<App>>) -> Response {
     let keyring = app.keyrings.current();
-    let published = keyring.keys.manifest().keys.iter().filter(|key| key.state.verifies() && matches!(key.role, Role::Token | Role::Feed));
+    let published = keyring
+        .keys
+        .manifest()
+        .keys
+        .iter()
+        .filter(|key| (key.state.verifies() || key.state == KeyState::PrePublished) && matches!(key.role, Role::Token | Role::Feed));
     let keys: Vec<Value> = published
         .map(|key| {
             // RFC 8037 section 2.
@@ -83,6 +89,9 @@ pub async fn get_readyz(State(app): State<Arc<App>>) -> Result<&'static str> {
 /// `GET /metrics`
 pub async fn get_metrics(State(app): State<Arc<App>>) -> Response {
     let position = app.feed.position();
-    let text = app.metrics.render(position.epoch, position.seq, app.feed.waiting());
+    let mut text = app.metrics.render(position.epoch, position.seq, app.feed.waiting());
+    // Where the root is kept elsewhere, somebody has to act on it.
+    let left = app.keyrings.current().keys.manifest().exp.saturating_sub(app.clock.now().secs());
+    let _ = writeln!(text, "# TYPE keyward_manifest_expires_seconds gauge\nkeyward_manifest_expires_seconds {left}");
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

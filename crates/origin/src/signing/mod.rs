@@ -1,0 +1,15 @@
+//! The signing keys, and the manifest that tells the world of them.
+//!
+//! The database holds the keys with their states ([`store`]); the newest manifest in it, signed by the root, says which
+//! of them count ([`manifest`]). A server works with the manifest's word ([`keyring`]): where the root is kept elsewhere,
+//! a change of a state is a proposal until somebody has brought a manifest that says so.
+
+mod keyring;
+mod manifest;
+mod rotation;
+mod store;
+
+pub use keyring::{Keyring, Keyrings, load};
+pub use manifest::{Edition, MAX_MANIFEST_SECONDS, NotAccepted, accept, hold, propose, publish};
+pub use rotation::{activate, adopt_root, create, freeze, list, proposal, publish_manifest, retire};
+pub use store::generate;
