@@ -11,7 +11,7 @@ use chacha20poly1305::{
 use keyward_core::{ParsedKey, codec::decode_base64url_exact};
 use keyward_issuer::{SigningKey, mint_api_key};
 use keyward_tests::{
-    Origin, Verdict, eventually,
+    Edge, Origin, Verdict, eventually,
     http::{Request, Response},
 };
 use serde_json::{Value, json};
@@ -74,7 +74,7 @@ fn forge(stolen: &SigningKey, raw: &str, entropy: u8) -> Result<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn customers_go_on_through_a_freeze_and_a_reissue_and_a_thief_gets_nothing_through() -> Result<()> {
     let _turn = together().await;
-    let stack = Stack::with_edges(2, |config| config).await?;
+    let mut stack = Stack::with_edges(2, |config| config).await?;
     let origin = &stack.origin;
     let mut customers = Vec::new();
     for _ in 0..3 {
@@ -132,11 +132,25 @@ async fn customers_go_on_through_a_freeze_and_a_reissue_and_a_thief_gets_nothing
         let refused = answers.iter().filter(|answer| answer.status() != 200).count();
         ensure!(refused == 0 && answers.len() > 20, "of {} requests of a customer {refused} were refused", answers.len());
     }
-    // The customers have moved; the old raw keys end, and with them the stolen key.
+    // The customers have moved, and their old raw keys end. The operator's own go last, the edges' among them.
     for key in &customers {
         origin.api("POST", &format!("/{}/rotate/finish", key.id), None).await?.expect(200)?;
     }
-    signing(origin, "POST", &format!("/{stolen_kid}/retire"), Some(&json!({"force": true}))).await?;
+    let forced = Request::new("POST", format!("{SIGNING}/{stolen_kid}/retire")).bearer(&origin.admin_key()?).json(&json!({"force": true}));
+    ensure!(origin.send(&forced).await?.status == 409, "whoever retires a key doesn't cut off himself");
+    for name in ["edge.key", "admin.key"] {
+        let path = origin.data().join(name);
+        let id = ParsedKey::parse(fs::read_to_string(&path)?.trim()).map_err(|reason| anyhow::anyhow!("{reason}"))?.unverified_claims().id;
+        let rotated = origin.rotate(&id.to_string(), Some(&json!({"overlap_seconds": 0}))).await?;
+        fs::write(&path, rotated.raw_key)?;
+    }
+    signing(origin, "POST", &format!("/{stolen_kid}/retire"), None).await.context("reissue is complete")?;
+    for at in 0..2 {
+        let config = stack.edge_config()?;
+        stack.edges[at] = Edge::start(config).await?;
+        stack.warm(at).await?;
+    }
+    let origin = &stack.origin;
     for text in forged.iter().chain(customers.iter().map(|key| &key.raw_key)) {
         stack.all_answer("/v1/me", text, 401).await?;
     }

@@ -143,6 +143,16 @@ impl<'a> Turn<'a> {
         rows!("WHERE kid = $1", kid.to_string()).fetch_optional(&mut *self.tx).await?.ok_or(Code::NotFound.into())
     }
 
+    /// Refuses to end the caller's own key, forced or not: nobody would be left to undo it.
+    async fn spare_caller(&mut self, kid: Kid) -> Result<()> {
+        let index = i64::from(self.caller.key().index().0);
+        let signer = sqlx::query_scalar!("SELECT signing_key FROM credentials WHERE index = $1", index).fetch_one(&mut *self.tx).await?;
+        if signer[..] == kid.short()[..] {
+            return Err(Error::from(Code::SigningKeyInUse).detail("It has signed the key that you call with: rotate that first."));
+        }
+        Ok(())
+    }
+
     async fn set(&mut self, kid: &str, state: KeyState) -> Result<()> {
         sqlx::query!(
             "UPDATE signing_keys
@@ -328,6 +338,7 @@ pub async fn retire(app: &App, caller: &Caller, kid: Kid, request: TurnSigningKe
         // It never signed.
         KeyState::PrePublished => {}
         KeyState::VerifyOnly | KeyState::Frozen => {
+            turn.spare_caller(kid).await?;
             if !request.force
                 && let Some(words) = in_use(&mut turn, &key).await?
             {
