@@ -165,7 +165,7 @@ impl<'a> Asked<'a> {
 
     /// The client's address: the peer's, or where that is a proxy that is believed, the last one in X-Forwarded-For
     /// that isn't one too.
-    fn address(&self, app: &App) -> Option<IpAddr> {
+    pub fn address(&self, app: &App) -> Option<IpAddr> {
         if !self.proxied(app) {
             return self.peer;
         }
@@ -178,6 +178,12 @@ impl<'a> Asked<'a> {
             }
         }
         self.peer
+    }
+
+    /// Passes where credentials from this address may still turn out to be no good.
+    fn guard(&self, app: &App) -> Result<()> {
+        let Some(address) = self.address(app) else { return Ok(()) };
+        app.failures.guard(address, app.clock.now())
     }
 
     /// Whether nobody on the way can read it: TLS up to a proxy that is believed, or never off this machine.
@@ -273,8 +279,10 @@ pub enum Freshness {
 /// # Errors
 /// The reason why not; `database_unavailable` where it can't be known.
 pub async fn authenticate(app: &App, asked: &Asked<'_>, capability: &Capability, freshness: Freshness) -> Result<Caller> {
+    let credential = asked.credential()?;
+    let key = ParsedKey::parse(credential).map_err(|reason| asked.guard(app).err().unwrap_or_else(|| reason.into()))?;
     // Management is production, whichever environment the keys are for that are managed.
-    let caller = identify(app, asked, &ParsedKey::parse(asked.credential()?)?, Environment::Live, freshness).await?;
+    let caller = identify(app, asked, &key, Environment::Live, freshness).await?;
     let path = NormalPath::parse(asked.uri.path()).map_err(|_| Reason::PathRefused)?;
     let domain = asked.domain();
     let requirement = Requirement::Capability(capability.clone());
@@ -327,6 +335,11 @@ pub async fn authentic(app: &App, key: &ParsedKey<'_>) -> Result<AuthenticKey> {
 /// # Errors
 /// As [`authenticate`].
 pub async fn identify(app: &App, asked: &Asked<'_>, key: &ParsedKey<'_>, environment: Environment, freshness: Freshness) -> Result<Caller> {
+    if let Err(error) = asked.guard(app)
+        && !app.keyrings.current().knows(key)
+    {
+        return Err(error);
+    }
     let authentic = authentic(app, key).await?;
     // A genuine key without a row was made in a past that was undone. That is final, as a revocation is.
     let row = row(app, &authentic, freshness).await?.ok_or(Reason::Revoked)?;

@@ -26,7 +26,7 @@ use zeroize::Zeroizing;
 use crate::{
     bootstrap::{self, Foundation},
     clock::Clock,
-    config::{Config, DEFAULT_TOKEN_REUSE},
+    config::{Config, DEFAULT_FAILURES, DEFAULT_TOKEN_REUSE},
     db::Db,
     journal::Memory,
     recover::{DEFAULT_GAP, recover},
@@ -53,6 +53,11 @@ enum Command {
     /// Run the origin until interrupted; standard output says `keyward ready URL` when it listens.
     #[command(after_help = MASTER_KEY_HELP)]
     Serve(Serve),
+    /// Bring a database up to this version, as its owner; `keyward serve` can then do with a login that owns nothing.
+    ///
+    /// `keyward serve` does this by itself where its login owns the database. In production it shouldn't: see
+    /// docs/operating.md.
+    Migrate(Migrate),
     /// Put a database that went back in time (a restored backup, a failover that lost commits) into use again.
     ///
     /// The server stands still (503 `recovery_required`) when it notices. This raises the epoch, never gives a number of
@@ -112,11 +117,25 @@ struct Serve {
     /// Addresses or CIDR blocks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
     #[arg(long, env = "KEYWARD_TRUSTED_PROXIES", value_delimiter = ',', value_parser = parse_network)]
     trusted_proxies: Vec<Network>,
+    /// How many credentials from one address may be no good in a minute, before only those that were recognised earlier
+    /// are looked at; 0: any number.
+    #[arg(long, env = "KEYWARD_FAILURES_PER_MINUTE", default_value_t = DEFAULT_FAILURES)]
+    failures_per_minute: u32,
     /// For how long `validate` gives the same token again for the same key, 0 to 240; 0: a new one each time.
     #[arg(long, env = "KEYWARD_TOKEN_REUSE_SECONDS", default_value_t = DEFAULT_TOKEN_REUSE)]
     token_reuse_seconds: u64,
     #[command(flatten)]
     database: Database,
+}
+
+#[derive(Args)]
+struct Migrate {
+    /// The database, as its owner.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: String,
+    /// A login for `keyward serve`, which becomes a member of the roles that it needs.
+    #[arg(long)]
+    server_login: Option<String>,
 }
 
 #[derive(Args)]
@@ -143,6 +162,7 @@ impl Cli {
             Command::MasterKey(command) => command.run(),
             Command::Inspect { key } => inspect(&key),
             Command::Serve(arguments) => runtime()?.block_on(serve(arguments)),
+            Command::Migrate(arguments) => runtime()?.block_on(migrate(arguments)),
             Command::Recover(arguments) => runtime()?.block_on(run_recover(arguments)),
         }
     }
@@ -151,7 +171,7 @@ impl Cli {
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let filter = EnvFilter::try_from_env("KEYWARD_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
     // Standard output is for what the command was asked for.
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().json().flatten_event(true).with_span_list(false).with_env_filter(filter).with_writer(std::io::stderr).init();
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
@@ -172,6 +192,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
         durable: !database.no_fsync,
         www: arguments.www,
         trusted_proxies: arguments.trusted_proxies,
+        failures_per_minute: arguments.failures_per_minute,
         token_reuse_seconds: arguments.token_reuse_seconds,
     };
     config.check()?;
@@ -189,6 +210,16 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
     server.serve(listener, stop).await?;
     // Its end blocks.
     Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
+}
+
+async fn migrate(arguments: Migrate) -> anyhow::Result<()> {
+    let db = Db::open(&arguments.database_url)?;
+    db.migrate().await?;
+    if let Some(login) = &arguments.server_login {
+        db.admit_login(login).await?;
+    }
+    db.close().await;
+    Ok(())
 }
 
 async fn run_recover(arguments: Recover) -> anyhow::Result<()> {

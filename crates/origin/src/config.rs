@@ -23,10 +23,14 @@ pub struct Config {
     pub www: Option<PathBuf>,
     /// Proxies whose word on the client's address and scheme is taken.
     pub trusted_proxies: Vec<Network>,
+    /// How many credentials from one address may be no good in a minute; 0: any number.
+    pub failures_per_minute: u32,
     /// For how long `validate` gives the same token again for the same key, seconds; 0: a new one each time.
     pub token_reuse_seconds: u64,
 }
 
+/// See [`Config::failures_per_minute`]: more than a misconfigured client makes that tries again every second.
+pub const DEFAULT_FAILURES: u32 = 120;
 /// See [`Config::token_reuse_seconds`]: a token has four of its five minutes left when it is handed out.
 pub const DEFAULT_TOKEN_REUSE: u64 = 60;
 /// The longest reuse: a token that is handed out has to be of some use.

@@ -9,6 +9,7 @@ use anyhow::Context;
 use keyward_core::{Position, TenantId};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
+    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -54,6 +55,8 @@ const SYSTEM_CONNECTIONS: u32 = 12;
 const ROW_BY_ROW: [(&str, &str); 4] =
     [("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("random_page_cost", "1.1"), ("jit", "off")];
 
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
 /// The database.
 #[derive(Clone)]
 pub struct Db {
@@ -95,13 +98,32 @@ impl Db {
         Ok(Db { app: pool("keyward_app", APP_CONNECTIONS, &ROW_BY_ROW), system: pool("keyward_system", SYSTEM_CONNECTIONS, &[]), options })
     }
 
-    /// Applies the migrations, as the database's owner. Replicas that start together queue for a lock.
+    /// Applies the migrations, as the database's owner. Replicas that start together queue for a lock. Where all of them
+    /// have been applied, a login that owns nothing will do: what a server in production has.
     ///
     /// # Errors
-    /// Where the database can't be reached or is newer than this program.
+    /// Where the database can't be reached, is newer than this program, or isn't the login's to migrate.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let mut owner = self.owner_when_up().await?;
-        sqlx::migrate!().run(&mut owner).await.context("can't migrate the database")?;
+        if !is_migrated(&mut owner).await? {
+            MIGRATIONS.run(&mut owner).await.context("can't migrate the database: `keyward migrate` does it, as its owner")?;
+        }
+        Ok(owner.close().await?)
+    }
+
+    /// Makes another login one that `keyward serve` can have: a member of the two roles that it takes on, and of nothing
+    /// else that is here.
+    ///
+    /// # Errors
+    /// Where there is no such login, or these roles aren't this login's to give.
+    pub async fn admit_login(&self, login: &str) -> anyhow::Result<()> {
+        let mut owner = self.owner_when_up().await?;
+        // The server quotes the name, since no parameter can stand in its place.
+        let grant: String = sqlx::query_scalar("SELECT format('GRANT keyward_app, keyward_system TO %I', $1::text)")
+            .bind(login)
+            .fetch_one(&mut owner)
+            .await?;
+        sqlx::raw_sql(AssertSqlSafe(grant)).execute(&mut owner).await.with_context(|| format!("can't admit {login}"))?;
         Ok(owner.close().await?)
     }
 
@@ -123,6 +145,11 @@ impl Db {
         &self.system
     }
 
+    /// How many connections each pool has, and how many of them are idle.
+    pub fn connections(&self) -> [(&'static str, u32, usize); 2] {
+        [("app", &self.app), ("system", &self.system)].map(|(name, pool)| (name, pool.size(), pool.num_idle()))
+    }
+
     /// A transaction in a tenant's name. The only way to its tables.
     ///
     /// # Errors
@@ -139,6 +166,26 @@ impl Db {
         self.app.close().await;
         self.system.close().await;
     }
+}
+
+/// Whether all migrations of this program, and no others, have been applied.
+async fn is_migrated(connection: &mut PgConnection) -> anyhow::Result<bool> {
+    const AS_SYSTEM: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'keyward_system' AND pg_has_role(oid, 'MEMBER'))
+                             AND to_regclass('_sqlx_migrations') IS NOT NULL";
+    let begun: bool = sqlx::query_scalar(AS_SYSTEM).fetch_one(&mut *connection).await?;
+    if !begun {
+        return Ok(false);
+    }
+    let mut tx = connection.begin().await?;
+    sqlx::raw_sql("SET LOCAL ROLE keyward_system").execute(&mut *tx).await?;
+    let applied: Result<Vec<(i64, Vec<u8>)>, _> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version").fetch_all(&mut *tx).await;
+    let applied = match applied {
+        // A database that is older than the migration which lets a server look.
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => return Ok(false),
+        applied => applied?,
+    };
+    Ok(MIGRATIONS.iter().map(|migration| (migration.version, migration.checksum.to_vec())).eq(applied))
 }
 
 /// As many dead connections as a pool can hold.

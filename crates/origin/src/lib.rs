@@ -19,6 +19,7 @@ mod auth;
 mod batch;
 mod db;
 mod error;
+mod failures;
 mod feed;
 mod http;
 mod journal;

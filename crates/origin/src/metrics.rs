@@ -1,61 +1,150 @@
-//! What happened, in numbers, for tests and operators (Prometheus' text format 0.0.4).
+//! What has happened, in numbers, for tests and operators: OpenMetrics text, as Prometheus reads it.
+//!
+//! Nothing is labelled by what clients bring: neither by a key, nor by a tenant, nor by a path as it was sent.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::{sync::atomic::AtomicI64, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
 };
 
-/// Counters since the server's start.
-#[derive(Default)]
+/// Upper bounds of the buckets of durations, seconds: from a recognised caller to a database in trouble.
+const DURATIONS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 20.0];
+
+/// Counters since the server's start, and gauges as of their last reading.
 pub struct Metrics {
-    /// Requests by method, route (a pattern, so that no path with an id is kept) and status.
-    requests: Mutex<BTreeMap<(String, String, u16), u64>>,
+    registry: Registry,
+    requests: Family<Answered, Counter>,
+    durations: Family<Route, Histogram, fn() -> Histogram>,
     /// Objects signed for the feed.
     pub signed: Signed,
     /// Requests refused to callers who proved nothing.
-    pub unproved: AtomicU64,
+    pub unproved: Counter,
+    /// Requests that were turned away, unread, for what failed before from their address.
+    pub turned_away: Counter,
+    feed_epoch: Gauge,
+    feed_seq: Gauge,
+    feed_waiting: Gauge,
+    manifest_expires: Gauge,
+    connections: Family<Connections, Gauge<i64, AtomicI64>>,
+}
+
+/// A gauge's reading.
+pub struct Readings {
+    /// The feed's epoch.
+    pub epoch: u32,
+    /// The feed's last sequence number.
+    pub seq: u64,
+    /// Long polls under way.
+    pub waiting: u64,
+    /// Unix seconds from which edges trust nothing any more, unless a new manifest is signed.
+    pub manifest_expires: u64,
+    /// Connections to the database: the pool's name, how many there are, how many of them are idle.
+    pub connections: [(&'static str, u32, usize); 2],
 }
 
 /// Objects signed for the feed: shows that many edges cost one signature.
-#[derive(Default)]
-pub struct Signed {
-    /// Deltas.
-    pub deltas: AtomicU64,
-    /// Heartbeats.
-    pub heartbeats: AtomicU64,
-    /// Snapshots.
-    pub snapshots: AtomicU64,
+#[derive(Clone, Default)]
+pub struct Signed(Family<Kind, Counter>);
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Answered {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Route {
+    route: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Connections {
+    pool: &'static str,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let durations: fn() -> Histogram = || Histogram::new(DURATIONS);
+        let mut metrics = Self {
+            registry: Registry::with_prefix("keyward"),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(durations),
+            signed: Signed::default(),
+            unproved: Counter::default(),
+            turned_away: Counter::default(),
+            feed_epoch: Gauge::default(),
+            feed_seq: Gauge::default(),
+            feed_waiting: Gauge::default(),
+            manifest_expires: Gauge::default(),
+            connections: Family::default(),
+        };
+        let build = Family::<Build, Gauge>::default();
+        build.get_or_create(&Build { version: env!("CARGO_PKG_VERSION") }).set(1);
+        let registry = &mut metrics.registry;
+        registry.register("build_info", "What this server was built from", build);
+        registry.register("requests", "Requests answered, by route (a pattern)", metrics.requests.clone());
+        registry.register_with_unit("request_duration", "How long answers took", Unit::Seconds, metrics.durations.clone());
+        registry.register("signed", "Objects signed for the feed", metrics.signed.0.clone());
+        registry.register("unproved_refusals", "Requests refused to callers who proved nothing", metrics.unproved.clone());
+        registry.register("turned_away", "Requests not looked at, after many failures from their address", metrics.turned_away.clone());
+        registry.register("feed_epoch", "The feed's epoch", metrics.feed_epoch.clone());
+        registry.register("feed_seq", "The feed's last sequence number", metrics.feed_seq.clone());
+        registry.register("feed_waiting", "Long polls under way", metrics.feed_waiting.clone());
+        registry.register_with_unit(
+            "manifest_expires",
+            "Unix time from which edges trust nothing any more, unless a new manifest is signed before",
+            Unit::Seconds,
+            metrics.manifest_expires.clone(),
+        );
+        registry.register("database_connections", "Connections to the database, by pool and state", metrics.connections.clone());
+        metrics
+    }
+}
+
+impl Signed {
+    /// Counts an object of a kind.
+    pub fn count(&self, kind: &'static str) {
+        self.0.get_or_create(&Kind { kind }).inc();
+    }
 }
 
 impl Metrics {
     /// Counts a request.
-    pub fn count(&self, method: &str, route: &str, status: u16) {
-        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        *requests.entry((method.to_owned(), route.to_owned(), status)).or_default() += 1;
+    pub fn count(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        self.requests.get_or_create(&Answered { method, route: route.to_owned(), status }).inc();
+        self.durations.get_or_create(&Route { route: route.to_owned() }).observe(took.as_secs_f64());
     }
 
     /// All of them as text.
-    pub fn render(&self, epoch: u32, seq: u64, waiting: u64) -> String {
-        let mut text = String::from("# TYPE keyward_requests_total counter\n");
-        for ((method, route, status), count) in &*self.requests.lock().unwrap_or_else(PoisonError::into_inner) {
-            // Writing to a string can't fail.
-            let _ = writeln!(text, "keyward_requests_total{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}} {count}");
+    pub fn render(&self, readings: &Readings) -> String {
+        self.feed_epoch.set(readings.epoch.into());
+        self.feed_seq.set(readings.seq.try_into().unwrap_or(i64::MAX));
+        self.feed_waiting.set(readings.waiting.try_into().unwrap_or(i64::MAX));
+        self.manifest_expires.set(readings.manifest_expires.try_into().unwrap_or(i64::MAX));
+        for (pool, all, idle) in readings.connections {
+            let idle = i64::try_from(idle).unwrap_or(i64::MAX);
+            let gauge = |state| self.connections.get_or_create_owned(&Connections { pool, state });
+            gauge("idle").set(idle);
+            gauge("busy").set(i64::from(all) - idle);
         }
-        text.push_str("# TYPE keyward_signed_total counter\n");
-        for (kind, count) in [("delta", &self.signed.deltas), ("heartbeat", &self.signed.heartbeats), ("snapshot", &self.signed.snapshots)]
-        {
-            let _ = writeln!(text, "keyward_signed_total{{kind=\"{kind}\"}} {}", count.load(Ordering::Relaxed));
-        }
-        let unproved = self.unproved.load(Ordering::Relaxed);
-        let _ = writeln!(text, "# TYPE keyward_unproved_refusals_total counter\nkeyward_unproved_refusals_total {unproved}");
-        let _ = write!(
-            text,
-            "# TYPE keyward_feed_epoch gauge\nkeyward_feed_epoch {epoch}\n# TYPE keyward_feed_seq gauge\nkeyward_feed_seq {seq}\n# TYPE keyward_feed_waiting gauge\nkeyward_feed_waiting {waiting}\n"
-        );
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = encode(&mut text, &self.registry);
         text
     }
 }

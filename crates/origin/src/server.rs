@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
+use axum_server::{Handle, accept::NoDelayAcceptor};
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::Db,
+    failures::Failures,
     feed::{self, Feed},
     http::router,
     journal::Journal,
@@ -38,6 +39,8 @@ use crate::{
 const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
 /// How often the sweeper looks whether a key's time has come: a read of one index entry where none has.
 const SWEEPING: Duration = Duration::from_secs(1);
+/// How long a client may take to send the head of a request: one that drips it in holds a connection for no longer.
+const HEADERS: Duration = Duration::from_secs(10);
 /// How long requests under way may take to end.
 const DRAIN: Duration = Duration::from_secs(8);
 
@@ -81,6 +84,7 @@ impl Server {
             feed: Feed::load(&db).await?,
             recovery: Recovery::default(),
             audit: Audit::default(),
+            failures: Failures::new(config.failures_per_minute),
             metrics: Metrics::default(),
             journal: Arc::new(Mutex::new(journal)),
             config,
@@ -110,27 +114,22 @@ impl Server {
     /// # Errors
     /// Where serving fails.
     pub async fn serve(mut self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        // An answer of a long poll must not wait for a full packet.
-        let listener = listener.tap_io(|stream| {
-            let _ = stream.set_nodelay(true);
-        });
         let app = Arc::clone(&self.app);
-        let (ending, mut ended) = tokio::sync::watch::channel(false);
-        let service = router(Arc::clone(&self.app)).into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        let handle = Handle::<SocketAddr>::new();
+        let ending = handle.clone();
+        self.tasks.spawn(async move {
             stop.await;
             tracing::info!("ending");
             // Those who wait for news are told that there is none.
             app.feed.close();
-            ending.send_replace(true);
+            ending.graceful_shutdown(Some(DRAIN));
         });
-        let drained = async {
-            let _ = ended.wait_for(|ended| *ended).await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::select! {
-            served = serving => served?,
-            () = drained => tracing::warn!("some requests were cut off"),
+        // An answer of a long poll must not wait for a full packet.
+        let mut server = axum_server::Server::from_listener(listener).acceptor(NoDelayAcceptor::new()).handle(handle.clone()).http1_only();
+        server.http_builder().http1().header_read_timeout(HEADERS);
+        server.serve(router(Arc::clone(&self.app)).into_make_service_with_connect_info::<SocketAddr>()).await?;
+        if handle.connection_count() > 0 {
+            tracing::warn!("some requests were cut off");
         }
         // Nothing is added any more: what is signed now is the end of every trail.
         audit::close(&self.app).await;

@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     db::Db,
     error::{Error, Result},
+    failures::Failures,
     feed::Feed,
     journal::{Entry, Journal, Memory},
     keys::issue::NewKey,
@@ -56,6 +57,8 @@ pub struct App {
     pub recovery: Recovery,
     /// Who did what.
     pub audit: Audit,
+    /// Who may go on failing to prove who they are.
+    pub failures: Failures,
     /// What happened, in numbers.
     pub metrics: Metrics,
     /// What the database may not forget.

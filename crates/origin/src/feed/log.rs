@@ -1,9 +1,6 @@
 //! The end of the log in memory, and what is signed of it.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use keyward_core::{Heartbeat, Position, Role, Timestamp};
 
@@ -117,7 +114,7 @@ impl Log {
                 }
                 let delta = std::mem::take(&mut sum).into_delta(self.position.epoch, begin, *seq, observed.millis());
                 deltas.push((*seq, signer.sign(&delta).map_err(Error::internal)?.into()));
-                metrics.signed.deltas.fetch_add(1, Ordering::Relaxed);
+                metrics.signed.count("delta");
                 begin = *seq;
             }
         }
@@ -138,7 +135,7 @@ impl Log {
         let Position { epoch, seq } = self.position;
         let payload = Heartbeat { epoch, seq, iat_ms: observed.millis(), manifest: version, digest: *keyring.keys.digest() };
         let jws: Arc<str> = keyring.signer(Role::Feed)?.sign(&payload).map_err(Error::internal)?.into();
-        metrics.signed.heartbeats.fetch_add(1, Ordering::Relaxed);
+        metrics.signed.count("heartbeat");
         self.heartbeat = Some((observed, version, Arc::clone(&jws)));
         Ok(jws)
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -154,7 +154,7 @@ async fn build(app: &App) -> Result<Newest> {
     let parts = Parts { shards: shards.clone(), amendments: amendments.clone() };
     let snapshot = Snapshot { epoch: now.epoch, seq: now.seq, iat_ms, shards, amendments, supersessions };
     let jws = signer.sign(&snapshot).map_err(Error::internal)?;
-    app.metrics.signed.snapshots.fetch_add(1, Ordering::Relaxed);
+    app.metrics.signed.count("snapshot");
     let newest = Newest { position: now, kid: signer.kid().to_string(), jws: jws.into() };
     store(app, &mut connection, &newest, &parts, bodies).await?;
     *app.feed.snapshots.newest() = Some(newest.clone());

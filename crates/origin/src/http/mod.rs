@@ -7,19 +7,18 @@ mod extract;
 mod keys;
 mod lifecycle;
 mod oauth;
+mod observe;
 mod public;
 mod signing;
 mod tenants;
+mod trace;
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue},
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, header},
     middleware::{Next, from_fn_with_state},
     response::Response,
     routing::{delete, get, post},
@@ -31,17 +30,20 @@ use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
 pub use extract::read as read_body;
 
 use crate::{
-    audit::Denial,
-    auth::Visit,
     error::{Error, Result},
-    keys::issue::new_id,
     state::App,
 };
 
-/// Names a request, in its answer as in the audit trail.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long any request may take; the longest poll takes five seconds.
 const LONGEST: Duration = Duration::from_secs(20);
+
+/// Of every answer: no type is guessed, nothing is framed, loaded or referred from.
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
 
 /// Everything that the server answers to.
 pub fn router(app: Arc<App>) -> Router {
@@ -92,15 +94,28 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/.well-known/keyward-root", get(public::get_root))
         .route("/status-lists/{shard}", get(public::get_status_list))
         // What the database says can't be trusted after it went back in time: nothing above answers then.
-        .route_layer(from_fn_with_state(Arc::clone(&app), stand_still));
+        .route_layer(from_fn_with_state(Arc::clone(&app), stand_still))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
     let routes = api
         .route("/healthz", get(public::get_healthz))
         .route("/readyz", get(public::get_readyz))
         .route("/metrics", get(public::get_metrics))
         .method_not_allowed_fallback(|| async { Error::from(Code::MethodNotAllowed) })
         .merge(pages(&app))
-        .layer(from_fn_with_state(Arc::clone(&app), observe));
-    routes.with_state(app)
+        .layer(from_fn_with_state(Arc::clone(&app), observe::observe));
+    secured(routes, &app).with_state(app)
+}
+
+/// With the headers that keep a browser from making more of an answer than it is; a page says itself what it may do.
+fn secured(mut routes: Router<Arc<App>>, app: &App) -> Router<Arc<App>> {
+    for (name, value) in SECURITY_HEADERS {
+        routes = routes.layer(SetResponseHeaderLayer::if_not_present(name, value));
+    }
+    if app.config.issuer.starts_with("https://") {
+        let year = HeaderValue::from_static("max-age=31536000");
+        routes = routes.layer(SetResponseHeaderLayer::if_not_present(header::STRICT_TRANSPORT_SECURITY, year));
+    }
+    routes
 }
 
 /// The static pages, if there are any; else nothing is found.
@@ -120,38 +135,4 @@ async fn stand_still(State(app): State<Arc<App>>, request: Request, next: Next) 
     app.recovery.guard()?;
     // Nothing takes this long but a database that has fallen silent.
     timeout(LONGEST, next.run(request)).await.map_err(|_| Code::DatabaseUnavailable.into())
-}
-
-/// Names the request, counts it, and notes who was refused what.
-async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Result<Response> {
-    let visit = Arc::new(Visit::new(new_id(app.clock.now())?.0));
-    request.extensions_mut().insert(Arc::clone(&visit));
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("(other)", MatchedPath::as_str).to_owned();
-    let mut response = next.run(request).await;
-    // Methods are the client's to invent; those that we serve are few.
-    let method = match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "PUT" => "PUT",
-        "OPTIONS" => "OPTIONS",
-        _ => "(other)",
-    };
-    app.metrics.count(method, &route, response.status().as_u16());
-    if let Ok(id) = HeaderValue::from_str(&visit.id.to_string()) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
-    if matches!(response.status().as_u16(), 401 | 403 | 429)
-        && let Some(code) = response.extensions().get::<Code>()
-    {
-        match visit.actor() {
-            Some(actor) => app.audit.tally.deny(actor, Denial { code: code.as_str(), method, route }, app.clock.now()),
-            // Who that was is anybody's claim.
-            None => drop(app.metrics.unproved.fetch_add(1, Ordering::Relaxed)),
-        }
-    }
-    Ok(response)
 }

@@ -1,6 +1,6 @@
 //! What anyone may ask for: public keys, status lists, health, and the static pages.
 
-use std::{fmt::Write, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -12,18 +12,15 @@ use keyward_core::{KeyState, Role, codec::base64url};
 use serde_json::{Value, json};
 
 use super::extract::number_in_path;
-use crate::{error::Result, state::App};
+use crate::{error::Result, metrics::Readings, state::App};
 
 /// What pages may do: nothing from elsewhere, and WebAssembly.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
      font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Headers of all static pages.
-pub const PAGE_HEADERS: [(HeaderName, HeaderValue); 5] = [
+/// Headers of all static pages, beside those of every answer.
+pub const PAGE_HEADERS: [(HeaderName, HeaderValue); 2] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
@@ -86,12 +83,15 @@ pub async fn get_readyz(State(app): State<Arc<App>>) -> Result<&'static str> {
     Ok("ready\n")
 }
 
-/// `GET /metrics`
+/// `GET /metrics` (OpenMetrics 1.0)
 pub async fn get_metrics(State(app): State<Arc<App>>) -> Response {
     let position = app.feed.position();
-    let mut text = app.metrics.render(position.epoch, position.seq, app.feed.waiting());
-    // Where the root is kept elsewhere, somebody has to act on it.
-    let left = app.keyrings.current().keys.manifest().exp.saturating_sub(app.clock.now().secs());
-    let _ = writeln!(text, "# TYPE keyward_manifest_expires_seconds gauge\nkeyward_manifest_expires_seconds {left}");
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+    let text = app.metrics.render(&Readings {
+        epoch: position.epoch,
+        seq: position.seq,
+        waiting: app.feed.waiting(),
+        manifest_expires: app.keyrings.current().keys.manifest().exp,
+        connections: app.db.connections(),
+    });
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

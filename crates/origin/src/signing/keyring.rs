@@ -67,6 +67,11 @@ impl Keyring {
         Ok(authentic)
     }
 
+    /// Whether the key was found genuine before.
+    pub fn knows(&self, key: &ParsedKey<'_>) -> bool {
+        self.authentic.lock().unwrap_or_else(PoisonError::into_inner).recall(&key.digest()).is_some()
+    }
+
     /// The token, if its signature holds.
     ///
     /// # Errors

@@ -328,7 +328,7 @@ pub async fn activate(app: &App, caller: &Caller, kid: Kid, request: TurnSigning
 ///
 /// # Errors
 /// `not_found`; `signing_key_state` where it signs now; `signing_key_in_use`, with the number, where what it signed is in
-/// use and it isn't forced.
+/// use and it isn't forced, and where it has signed the caller's own key.
 pub async fn retire(app: &App, caller: &Caller, kid: Kid, request: TurnSigningKey) -> Result<SigningKeyTurned> {
     let mut turn = Turn::begin(app, caller).await?;
     let key = turn.key(kid).await?;
@@ -338,12 +338,12 @@ pub async fn retire(app: &App, caller: &Caller, kid: Kid, request: TurnSigningKe
         // It never signed.
         KeyState::PrePublished => {}
         KeyState::VerifyOnly | KeyState::Frozen => {
-            turn.spare_caller(kid).await?;
             if !request.force
                 && let Some(words) = in_use(&mut turn, &key).await?
             {
                 return Err(Error::from(Code::SigningKeyInUse).detail(words));
             }
+            turn.spare_caller(kid).await?;
         }
     }
     turn.set(&key.kid, KeyState::Retired).await?;

@@ -97,6 +97,8 @@ pub struct Origin {
     pub database: Database,
     pub data: TempDir,
     pub address: SocketAddr,
+    /// What the next start is told. Without a bound unless a test is about it: tests are full of junk.
+    pub failures_per_minute: u32,
     /// Milliseconds that the server's clock is ahead of the system's.
     ahead: Arc<AtomicU64>,
     running: Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>,
@@ -108,6 +110,7 @@ impl Origin {
             database: Database::create().await,
             data: tempfile::tempdir().expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            failures_per_minute: 0,
             ahead: Arc::default(),
             running: None,
         };
@@ -121,6 +124,7 @@ impl Origin {
             database: self.database.clone(),
             data: tempfile::tempdir().expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            failures_per_minute: 0,
             ahead: Arc::clone(&self.ahead),
             running: None,
         };
@@ -146,6 +150,7 @@ impl Origin {
             durable: false,
             www: None,
             trusted_proxies: vec![],
+            failures_per_minute: self.failures_per_minute,
             token_reuse_seconds: keyward_origin::config::DEFAULT_TOKEN_REUSE,
         };
         let ahead = Arc::clone(&self.ahead);

@@ -21,6 +21,7 @@ mod lifecycle;
 mod lists;
 mod matrix;
 mod oauth;
+mod operating;
 mod owners;
 mod process;
 mod recovery;

@@ -82,6 +82,20 @@ async fn a_server_that_is_killed_starts_again_with_all_that_it_answered_and_writ
     assert_eq!(std::fs::read_to_string(data.join("admin.key")).unwrap().trim(), admin);
     assert_eq!(create(&server).await.1["raw_key"], raw);
     let id = first["api_key"]["id"].as_str().unwrap();
+
+    // All that the log says of a request names the trace that it came with.
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traced = http
+        .post(format!("{}{KEYS}/{id}/suspend", server.url))
+        .bearer_auth(&admin)
+        .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
+    let named = traced.send().await.unwrap().headers()["x-request-id"].to_str().unwrap().to_owned();
+    let log = std::fs::read_to_string(data.with_extension("log")).unwrap();
+    let lines: Vec<Value> = log.lines().filter(|line| line.contains(trace)).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(|line| line["span"]["id"] == json!(named) && line["span"]["trace"] == json!(trace)), "{lines:?}");
+    let line = lines.iter().find(|line| line["message"] == "answered").unwrap_or_else(|| panic!("{log}"));
+    assert_eq!((&line["method"], &line["route"], &line["status"]), (&json!("POST"), &json!("/api/v1/api-keys/{id}/suspend"), &json!(200)));
+
     assert_eq!(server.send("DELETE", &format!("{KEYS}/{id}/revoke"), &admin, None).await.0, 200);
 
     assert!(Command::new("kill").arg("-TERM").arg(server.child.id().to_string()).status().unwrap().success());

@@ -82,7 +82,15 @@ fn round(value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 0.5)
+}
+
+fn lower_quartile(values: Vec<f64>) -> f64 {
+    quantile(values, 0.25)
+}
+
+fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    values.get((values.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN)
 }

@@ -7,22 +7,24 @@
 //! share that is verified twice. What the others need beforehand (imported keys, parsed policies) they have.
 //!
 //! A slot's cost is the CPU time of its process, less that of an empty slot; in what costs less than a microsecond, less
-//! that of the same loop over the same fresh texts. Slots of all contenders take turns, and medians are compared.
+//! that of the same loop over the same fresh texts. Slots of all contenders take turns. Lower quartiles are compared: what
+//! else a machine does only ever adds to the cost of such a slot, and it does that to most of them when it is busy.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
 use super::{figures::Figures, hosts::Host, slots};
-use crate::bench::median;
+use crate::bench::lower_quartile;
 
-const ROUNDS: usize = 31;
+const ROUNDS: usize = 21;
 /// Rounds before, in which engines compile what is used much.
 const WARM_UP: usize = 4;
-/// Microseconds of CPU that a slot takes, about.
-const SLOT: f64 = 12_000.0;
+/// Microseconds of CPU that a slot takes, about: long against the time in which a contender's tables come back into the
+/// processor's caches, which those of the slot before have taken.
+const SLOT: f64 = 40_000.0;
 /// Calls of a slot at most.
-const MOST: f64 = 300_000.0;
+const MOST: f64 = 1_000_000.0;
 /// Calls of a slot while it isn't known what they cost.
 const FIRST: u64 = 32;
 
@@ -93,9 +95,9 @@ impl Measured {
     }
 
     fn report(&self, figures: &mut Figures) -> Result<()> {
-        let empty = median(self.empty.clone());
+        let empty = lower_quartile(self.empty.clone());
         let mut costs: BTreeMap<&str, f64> =
-            self.times.iter().map(|(name, calls, times)| (*name, median(times.clone()) - empty / *calls as f64)).collect();
+            self.times.iter().map(|(name, calls, times)| (*name, lower_quartile(times.clone()) - empty / *calls as f64)).collect();
         let text = costs.remove(TEXT).unwrap_or_default();
         for name in OF_TEXTS {
             costs.entry(name).and_modify(|cost| *cost = (*cost - text).max(LEAST));

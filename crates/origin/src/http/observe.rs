@@ -1,0 +1,100 @@
+//! What is noted of every request: its name, its trace, how it ended, and who was refused what.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method},
+    middleware::Next,
+    response::Response,
+};
+use keyward_api::Code;
+use tracing::{Instrument, Level, info_span};
+
+use super::trace::{self, Trace};
+use crate::{
+    audit::Denial,
+    auth::{Asked, Visit},
+    error::Result,
+    keys::issue::new_id,
+    state::App,
+};
+
+/// Names a request, in its answer as in the log and the audit trail.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Routes that are called all the time: they are logged where one asks for it.
+const FREQUENT: [&str; 3] = ["/api/v1/api-keys/validate", "/oauth/introspect", "/oauth/token"];
+
+/// Names the request, counts and logs it, and notes who was refused what.
+pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Result<Response> {
+    let began = Instant::now();
+    let visit = Arc::new(Visit::new(new_id(app.clock.now())?.0));
+    request.extensions_mut().insert(Arc::clone(&visit));
+    let method = known(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or("(other)", MatchedPath::as_str).to_owned();
+    let (parts, body) = request.into_parts();
+    let address = Asked::new(&parts).address(&app);
+    let traced = Trace::of(&parts.headers);
+    let begun = traced.id.is_none().then(|| trace::new_id(visit.id));
+    let span = info_span!("request", id = %visit.id, trace = begun.as_deref().or(traced.id), parent = traced.parent);
+
+    let mut response = next.run(Request::from_parts(parts, body)).instrument(span.clone()).await;
+
+    let status = response.status().as_u16();
+    let took = began.elapsed();
+    app.metrics.count(method, &route, status, took);
+    if let Ok(id) = HeaderValue::from_str(&visit.id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let code = response.extensions().get::<Code>().copied();
+    let _entered = span.enter();
+    let who = visit.actor();
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let key = who.map(|actor| tracing::field::display(actor.who.key));
+    let tenant = who.map(|actor| tracing::field::display(actor.who.tenant));
+    let from = address.map(tracing::field::display);
+    macro_rules! log {
+        ($level:expr) => {
+            tracing::event!($level, method, route, status, micros, code = code.map(Code::as_str), tenant, key, from, "answered")
+        };
+    }
+    if status >= 500 {
+        log!(Level::WARN);
+    } else if matches!(method, "GET" | "HEAD") || FREQUENT.contains(&route.as_str()) {
+        log!(Level::DEBUG);
+    } else {
+        log!(Level::INFO);
+    }
+    if matches!(status, 401 | 403 | 429)
+        && let Some(code) = code
+    {
+        match who {
+            Some(actor) => app.audit.tally.deny(actor, Denial { code: code.as_str(), method, route }, app.clock.now()),
+            // Who that was is anybody's claim.
+            None if status == 429 => drop(app.metrics.turned_away.inc()),
+            None => {
+                app.metrics.unproved.inc();
+                if status == 401
+                    && let Some(address) = address
+                {
+                    app.failures.note(address, app.clock.now());
+                }
+            }
+        }
+    }
+    Ok(response)
+}
+
+/// Methods are the client's to invent; those that we serve are few.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "PUT" => "PUT",
+        "OPTIONS" => "OPTIONS",
+        _ => "(other)",
+    }
+}
