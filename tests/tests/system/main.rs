@@ -7,11 +7,11 @@
 mod support;
 
 mod durability;
-mod freeze;
 mod outage;
 mod propagation;
 mod recovery;
 mod refusals;
+mod signing;
 mod tamper;
 mod tokens;
 mod ways;

@@ -85,6 +85,7 @@ async fn a_key_is_announced_before_it_signs_and_keys_made_meanwhile_work_at_the_
     let (admin, mut edge) = (origin.admin(), Edge::start(&origin).await);
     let first = kid(&admin, "api-key", "active").await;
     let before = admin.create(json!({})).await;
+    let short_lived = admin.create(json!({"expires_in_days": 1})).await;
     let made = admin.post(SIGNING, json!({"role": "api-key"})).await.ok();
     let second = made["signing_key"]["kid"].as_str().unwrap().to_owned();
     assert_eq!((&made["signing_key"]["state"], &made["manifest"]["outdated"]), (&json!("pre-published"), &json!(false)));
@@ -108,16 +109,23 @@ async fn a_key_is_announced_before_it_signs_and_keys_made_meanwhile_work_at_the_
 
     // What it signed is in use: the first admin's key, the edges', and the two from before.
     let listed = find(&admin, "api-key", "verify-only").await.unwrap();
-    assert_eq!((&listed["live_keys"], &listed["live_keys_without_digest"]), (&json!(4), &json!(0)));
+    assert_eq!((&listed["live_keys"], &listed["live_keys_without_digest"]), (&json!(5), &json!(0)));
+    origin.advance(Duration::from_secs(24 * 3600));
     let refused = turn(&admin, &first, "retire").await;
-    assert!(refused.text.contains("4 raw keys"), "{refused:?}");
+    assert!(refused.text.contains("4 raw keys"), "one has expired: {refused:?}");
     refused.refused(409, "signing_key_in_use");
     turn(&admin, &second, "retire").await.refused(409, "signing_key_state");
     let admin = rotate_first_keys(&origin).await;
     for key in admin.get(&format!("{KEYS}?signing_key={first}")).await.ok().as_array().unwrap() {
-        admin.act(key["id"].as_str().unwrap(), "rotate", Some(json!({"overlap_seconds": 0}))).await.ok();
+        if key["id"] != short_lived.id {
+            admin.act(key["id"].as_str().unwrap(), "rotate", Some(json!({"overlap_seconds": 0}))).await.ok();
+        }
     }
     turn(&admin, &first, "retire").await.ok();
+    // No new expiry revives what a retired key has signed; a new raw key does.
+    admin.act(&short_lived.id, "renew", Some(json!({"expires_in_days": 9}))).await.refused(409, "key_expired");
+    admin.act(&short_lived.id, "rotate", Some(json!({"expires_in_days": 9}))).await.ok();
+    admin.act(&short_lived.id, "renew", Some(json!({"expires_in_days": 10}))).await.ok();
     let mut edge = Edge::start(&origin).await;
     assert_eq!(edge.sees(&origin, &before.raw).await, Err(Reason::UnknownSigningKey));
     assert!(edge.sees(&origin, &after.raw).await.is_ok());

@@ -1,8 +1,13 @@
-//! The drill for a stolen signing key, with everything real: customers notice nothing, and nothing that the thief makes
-//! gets through.
+//! Signing keys with everything real. The drill for a stolen one: customers notice nothing, and nothing that the thief makes
+//! gets through. And turns under a server that is killed.
 
 use std::{
     fs,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,7 +20,7 @@ use keyward_core::{ParsedKey, codec::decode_base64url_exact};
 use keyward_issuer::{SigningKey, mint_api_key};
 use keyward_tests::{
     Edge, Origin, Verdict, eventually,
-    http::{Request, Response},
+    http::{Request, Response, send},
 };
 use serde_json::{Value, json};
 
@@ -203,4 +208,113 @@ async fn where_nobody_says_whether_it_was_issued_a_key_of_a_frozen_signer_does_n
     stack.relay.rule(|_| Verdict::Pass);
     stack.all_answer("/v1/me", &key.raw_key, 200).await?;
     stack.all_answer("/v1/me", &forged, 401).await
+}
+
+/// Also whoever has the feed key gets nothing more through, and an edge that was following goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edges_follow_through_a_freeze_of_every_other_signer_and_begin_anew_after_it() -> Result<()> {
+    let _turn = together().await;
+    let mut stack = Stack::with_edges(2, |config| config).await?;
+    let key = stack.origin.create(json!({"capabilities": ["llm:gpt-4"]})).await?;
+    let token = stack.origin.exchange(&key.raw_key, &[]).await?;
+    stack.all_answer("/v1/me", &token, 200).await?;
+    for role in ["feed", "policy", "token", "audit"] {
+        let all = signing(&stack.origin, "GET", "", None).await?;
+        let keys = all["signing_keys"].as_array().context("keys")?;
+        let found = keys.iter().find(|key| key["role"] == role && key["state"] == "active").context("an active key")?;
+        let kid = found["kid"].as_str().context("a kid")?;
+        let turned = signing(&stack.origin, "POST", &format!("/{kid}/freeze"), None).await?;
+        let version = turned["manifest"]["version"].clone();
+        for at in 0..2 {
+            eventually("the edge has the manifest", SOON, async || {
+                stack.get(at, "/v1/me", &key.raw_key).await.ok()?;
+                (stack.edges[at].health(0).await.ok()?["manifest"] == version).then_some(())
+            })
+            .await?;
+        }
+        // Changes go on arriving, under a policy that is signed anew.
+        stack.origin.suspend(&key.id).await?;
+        stack.all_answer("/v1/me", &key.raw_key, 401).await.context(role)?;
+        stack.origin.resume(&key.id).await?;
+        stack.all_answer("/v1/me", &key.raw_key, 200).await.context(role)?;
+    }
+    stack.all_answer("/v1/me", &token, 401).await.context("a frozen key's tokens")?;
+    let next = stack.origin.exchange(&key.raw_key, &[]).await?;
+    stack.all_answer("/v1/me", &next, 200).await?;
+    // One edge with nothing but what its hub has written, and one wholly new.
+    stack.edges[0].restart().await?;
+    let config = stack.edge_config()?;
+    stack.edges[1] = Edge::start(config).await?;
+    stack.all_answer("/v1/me", &key.raw_key, 200).await?;
+    stack.all_answer("/v1/me", &next, 200).await
+}
+
+/// What a client of the operator's was answered: a key, and the state that it was turned to.
+type Answered = Vec<(String, &'static str)>;
+
+/// Turns token signers without a pause, until the server is gone: creates one, activates it, retires the one before.
+async fn turn_without_a_pause(server: SocketAddr, admin: String, turns: Arc<AtomicUsize>) -> Answered {
+    let mut answered = Answered::new();
+    let call = async |method: &str, path: &str, body: Value| -> Option<Value> {
+        let request = Request::new(method, format!("{SIGNING}{path}")).bearer(&admin);
+        let answer = send(server, &if method == "GET" { request } else { request.json(&body) }).await.ok()?;
+        (answer.status < 300).then(|| answer.json().ok())?
+    };
+    let next = async |answered: &mut Answered| -> Option<()> {
+        let all = call("GET", "", Value::Null).await?;
+        let of = |state: &str| {
+            let keys = all["signing_keys"].as_array().into_iter().flatten();
+            let found = keys.filter(|key| key["role"] == "token" && key["state"] == state);
+            found.filter_map(|key| key["kid"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+        };
+        let kid = match of("pre-published").pop() {
+            Some(kid) => kid,
+            None => call("POST", "", json!({"role": "token"})).await?["signing_key"]["kid"].as_str()?.to_owned(),
+        };
+        answered.push((kid.clone(), "pre-published"));
+        call("POST", &format!("/{kid}/activate"), json!({"force": true})).await?;
+        answered.push((kid, "active"));
+        for old in of("verify-only") {
+            call("POST", &format!("/{old}/retire"), json!({"force": true})).await?;
+            answered.push((old, "retired"));
+        }
+        turns.fetch_add(1, Ordering::Relaxed);
+        Some(())
+    };
+    while next(&mut answered).await.is_some() {}
+    answered
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_is_there_whole_once_it_was_answered_and_never_in_part_whenever_the_server_dies() -> Result<()> {
+    const LIFE: [&str; 4] = ["pre-published", "active", "verify-only", "retired"];
+    let _turn = together().await;
+    let mut origin = Origin::start().await?;
+    for round in 0..4 {
+        let turns = Arc::new(AtomicUsize::new(0));
+        let turning = tokio::spawn(turn_without_a_pause(origin.address(), origin.admin_key()?, turns.clone()));
+        eventually("some turns", SOON, async || (turns.load(Ordering::Relaxed) > round).then_some(())).await?;
+        origin.kill()?;
+        let answered = turning.await?;
+        origin.restart().await?;
+        let all = signing(&origin, "GET", "", None).await?;
+        // The manifest says what the states are: one went with the other.
+        ensure!(all["manifest"]["outdated"] == false, "{all}");
+        let keys = all["signing_keys"].as_array().context("keys")?;
+        let of = |role: &str| keys.iter().filter(|key| key["role"] == role && key["state"] == "active").count();
+        for role in ["api-key", "token", "policy", "feed", "audit", "root"] {
+            ensure!(of(role) == 1, "{} active keys of the role {role}", of(role));
+        }
+        // What was answered is there, or what came after it.
+        let place = |state: &str| LIFE.iter().position(|known| *known == state);
+        for (kid, state) in &answered {
+            let found = keys.iter().find(|key| key["kid"] == kid.as_str()).with_context(|| format!("{kid} is gone"))?;
+            let now = found["state"].as_str().context("a state")?;
+            ensure!(place(now) >= place(state), "{kid} was {state}, and is {now}");
+        }
+        ensure!(!answered.is_empty(), "no turn was answered");
+        let key = origin.create(json!({"capabilities": ["llm:gpt-4"]})).await?;
+        origin.exchange(&key.raw_key, &[]).await.context("tokens are signed")?;
+    }
+    Ok(())
 }
