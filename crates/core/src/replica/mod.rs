@@ -9,7 +9,7 @@ use crate::{
     StatusIndex, StatusListError, Statuses, Timestamp,
     bounds::{DEFAULT_PAGE_BUDGET, DEFAULT_SHARD_BUDGET, MAX_ISSUED},
 };
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::vec::Vec;
 use parts::Former;
 use serde::{Deserialize, Serialize};
 use state::State;
@@ -82,8 +82,9 @@ pub struct Replica {
     floor: (Position, u64),
     state: Option<State>,
     former: Former,
-    /// Keys that are known to have been issued, on the word of the key set in force.
-    issued: BTreeSet<(StatusIndex, Digest)>,
+    /// Keys that are known to have been issued, on the word of the key set in force, ascending. A list: sets are large in
+    /// WebAssembly, and this is empty but for rare days.
+    issued: Vec<(StatusIndex, Digest)>,
     shard_budget: usize,
 }
 
@@ -96,7 +97,7 @@ impl Replica {
             floor: Default::default(),
             state: None,
             former: Former::default(),
-            issued: BTreeSet::new(),
+            issued: Vec::new(),
             shard_budget: DEFAULT_SHARD_BUDGET,
         }
     }
@@ -266,7 +267,9 @@ impl Replica {
         if self.issued.len() >= MAX_ISSUED {
             self.issued.clear();
         }
-        self.issued.insert((index, digest));
+        if let Err(at) = self.issued.binary_search(&(index, digest)) {
+            self.issued.insert(at, (index, digest));
+        }
         Ok(())
     }
 
@@ -298,7 +301,7 @@ impl Statuses for Replica {
 
     /// A no is nobody's to keep: what wasn't issued a moment ago may be by now. Whoever is asked says it to its host.
     fn issued(&self, index: StatusIndex, digest: &Digest) -> Result<bool, Missing> {
-        if self.issued.contains(&(index, *digest)) { Ok(true) } else { Err(Missing::Issued(index, *digest)) }
+        if self.issued.binary_search(&(index, *digest)).is_ok() { Ok(true) } else { Err(Missing::Issued(index, *digest)) }
     }
 
     fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {

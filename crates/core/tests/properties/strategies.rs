@@ -263,7 +263,7 @@ pub(crate) fn token() -> impl Strategy<Value = AccessTokenClaims> {
         })
 }
 
-pub fn issued() -> impl Strategy<Value = keyward_core::Issued> {
+pub(crate) fn issued() -> impl Strategy<Value = keyward_core::Issued> {
     (any::<u32>(), any::<[u8; 32]>(), 0..=NOW.millis()).prop_map(|(index, digest, iat_ms)| keyward_core::Issued {
         index: StatusIndex(index),
         digest: Digest::from_bytes(digest),

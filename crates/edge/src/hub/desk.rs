@@ -6,7 +6,7 @@ use keyward_core::{
     Digest, PolicyNumber, Position, StatusIndex,
     bounds::{DEFAULT_POLICY_BUDGET, MAX_ISSUED},
 };
-use std::{collections::BTreeMap, rc::Rc, task::Waker};
+use std::{rc::Rc, task::Waker};
 
 /// Bytes of parts that are held.
 const MAX_PARTS_BYTES: usize = 16 * 1024 * 1024;
@@ -19,8 +19,8 @@ pub(super) struct Desk {
     parts: Vec<(Digest, Rc<str>)>,
     /// Policies that the key set in force vouches for, ascending.
     policies: Vec<(PolicyNumber, Rc<str>)>,
-    /// Statements that keys were issued, for which the key set in force vouches.
-    issued: BTreeMap<(StatusIndex, Digest), Rc<str>>,
+    /// Statements that keys were issued, for which the key set in force vouches, ascending.
+    issued: Vec<((StatusIndex, Digest), Rc<str>)>,
     /// Counts the refreshes, so that a waiter knows whether one has ended since it came.
     news: u64,
     /// Those who wait for the next. All of them are requests of this one object, whose futures may wake each other.
@@ -91,7 +91,8 @@ impl Desk {
 
     /// The statement that this key was issued, if it was verified under the key set in force.
     pub(super) fn issued(&self, about: (StatusIndex, Digest)) -> Option<Rc<str>> {
-        self.issued.get(&about).cloned()
+        let at = self.issued.binary_search_by_key(&about, |(own, _)| *own).ok()?;
+        Some(self.issued[at].1.clone())
     }
 
     /// Keeps a verified statement. There are only as many as keys were issued; where they are too many, all make room.
@@ -99,7 +100,10 @@ impl Desk {
         if self.issued.len() >= MAX_ISSUED {
             self.issued.clear();
         }
-        self.issued.insert(about, text);
+        match self.issued.binary_search_by_key(&about, |(own, _)| *own) {
+            Ok(at) => self.issued[at].1 = text,
+            Err(at) => self.issued.insert(at, (about, text)),
+        }
     }
 
     /// Keeps a verified policy. The lowest number makes room: the newest are the ones that are asked for.

@@ -86,7 +86,8 @@ impl Store {
     pub(super) fn save_issued(&self, digest: &Digest, text: &str) -> Result<()> {
         self.sql.exec("INSERT OR REPLACE INTO issued (digest, text) VALUES (?, ?)", vec![digest.to_string().into(), text.into()])?;
         self.sql.exec(
-            "DELETE FROM issued WHERE rowid <= (SELECT rowid FROM issued ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+            // Rows count up: the oldest are known without a look at the others.
+            "DELETE FROM issued WHERE rowid <= (SELECT max(rowid) FROM issued) - ?",
             vec![SqlStorageValue::Integer(MAX_ISSUED)],
         )?;
         Ok(())

@@ -42,7 +42,8 @@ impl Edition {
     }
 }
 
-/// Signs and stores a manifest of all keys in the database; with `root`, where that isn't kept here.
+/// Signs and stores a manifest of all keys in the database. With `root`, where that isn't kept here: then of the keys as
+/// the last manifest has them, since nobody has looked at what was changed.
 ///
 /// # Errors
 /// Where the root isn't here, or it can't be stored.
@@ -53,7 +54,10 @@ pub async fn publish(
     root: Option<&SigningKey>,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let stored = stored_keys(connection, data_key).await?;
+    let mut stored = stored_keys(connection, data_key).await?;
+    if root.is_some() {
+        stored.keys.clone_from(&newest(connection, &stored).await?.manifest().keys);
+    }
     let root = root.or(stored.root.signer.as_ref()).context("the root isn't kept here: sign the manifest where it is")?;
     ensure!(root.public_key() == stored.root.public, "another root is in force");
     let jws = root.sign(&edition.with(&stored, now, MANIFEST_SECONDS))?;

@@ -23,6 +23,7 @@ use crate::{
     audit::{Action, Event, append, members},
     auth::Caller,
     clock::{datetime, rfc3339},
+    db::again,
     error::{Error, Result},
     state::App,
     tokens,
@@ -133,7 +134,7 @@ impl<'a> Turn<'a> {
     /// Passes for the operator alone: an admin in the tenant that the deployment began with.
     async fn begin(app: &'a App, caller: &'a Caller) -> Result<Self> {
         let operator = operator(app, caller).await?;
-        let mut tx = app.db.system().begin().await?;
+        let mut tx = again!(app.db.system().begin())?;
         manifest::hold(&mut tx).await?;
         Ok(Self { app, caller, operator, now: app.clock.now(), tx })
     }
