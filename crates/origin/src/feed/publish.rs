@@ -111,7 +111,6 @@ async fn read(app: &App) -> Result<bool> {
     }
     let known = app.feed.position();
     if manifest != app.keyrings.current().keys.manifest().version {
-        app.journal(Entry { manifest: Some(manifest), ..Entry::default() }).await?;
         take_over_keys(app, at).await?;
     }
     let changes = read_changes(app, known, ours).await?;
@@ -143,7 +142,9 @@ async fn read(app: &App) -> Result<bool> {
 /// Takes over another manifest. What was signed under the last one may be by a key that counts no more.
 async fn take_over_keys(app: &App, at: Timestamp) -> Result<()> {
     let root = app.keyrings.current().root.clone();
-    app.keyrings.refresh(&app.db, at).await?;
+    let keyring = app.keyrings.read(&app.db, at).await?;
+    app.journal(keyring.entry()).await?;
+    app.keyrings.install(keyring);
     let keyring = app.keyrings.current();
     if keyring.root != root
         && let Err(error) = write_root(&app.config.data_dir, &keyring.root)
@@ -163,13 +164,9 @@ async fn notice_recovery(app: &App, ours: Position) -> Result<()> {
         return Ok(());
     }
     let now = app.clock.now();
-    app.keyrings.refresh(&app.db, now).await?;
-    app.journal(Entry {
-        feed: Some((ours.epoch, ours.seq)),
-        manifest: Some(app.keyrings.current().keys.manifest().version),
-        ..Entry::default()
-    })
-    .await?;
+    let keyring = app.keyrings.read(&app.db, now).await?;
+    app.journal(Entry { feed: Some((ours.epoch, ours.seq)), ..keyring.entry() }).await?;
+    app.keyrings.install(keyring);
     app.positions.reset();
     app.policies.reset();
     app.audit.signed.reset();

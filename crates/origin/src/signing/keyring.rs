@@ -17,7 +17,7 @@ use super::{
     manifest::{self, RENEW_SECONDS},
     store::stored_keys,
 };
-use crate::{clock::Clock, db::Db, lately::Lately, sealing::SealingKey};
+use crate::{clock::Clock, db::Db, journal::Entry, lately::Lately, sealing::SealingKey};
 
 /// API keys of one generation that are remembered as genuine; two are held, some 150 bytes a key.
 const AUTHENTIC: usize = 16_384;
@@ -90,6 +90,13 @@ impl Keyring {
         active.filter_map(|key| self.by_kid.get(&key.kid)).next().with_context(|| format!("no active key signs for {role:?}"))
     }
 
+    /// What the journal has to know of it: a database that goes back in time would have frozen and retired keys count.
+    pub fn entry(&self) -> Entry {
+        let manifest = self.keys.manifest();
+        let of = |state| manifest.keys.iter().filter(|key| key.state == state).map(|key| key.kid).collect();
+        Entry { manifest: Some(manifest.version), frozen: of(KeyState::Frozen), retired: of(KeyState::Retired), ..Entry::default() }
+    }
+
     /// Unix seconds from which what this key signed counts no more; `None` for never.
     pub fn expiry(&self, kid: Kid) -> Option<u64> {
         self.keys.manifest().keys.iter().find(|key| key.kid == kid)?.exp
@@ -155,15 +162,17 @@ impl Keyrings {
         manifest::renew(&mut *db.system().acquire().await?, &self.data_key, None, now).await
     }
 
-    /// Takes over what is in the database.
+    /// What is in the database, to be taken over.
     ///
     /// # Errors
     /// As [`Keyrings::load`].
-    pub async fn refresh(&self, db: &Db, now: Timestamp) -> anyhow::Result<()> {
-        let mut connection = db.system().acquire().await?;
-        let keyring = load(&mut connection, &self.data_key, now).await?;
+    pub async fn read(&self, db: &Db, now: Timestamp) -> anyhow::Result<Keyring> {
+        load(&mut *db.system().acquire().await?, &self.data_key, now).await
+    }
+
+    /// Takes it over.
+    pub fn install(&self, keyring: Keyring) {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
-        Ok(())
     }
 }
 

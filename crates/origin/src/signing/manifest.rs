@@ -1,7 +1,7 @@
 //! Manifests: signed here where the root is here, else proposed for whoever holds it.
 
 use anyhow::{Context, anyhow, bail, ensure};
-use keyward_core::{KeySet, Manifest, Timestamp};
+use keyward_core::{KeySet, Kid, Manifest, Timestamp};
 use keyward_issuer::SigningKey;
 use sqlx::PgConnection;
 
@@ -43,7 +43,7 @@ impl Edition {
 }
 
 /// Signs and stores a manifest of all keys in the database. With `root`, where that isn't kept here: then of the keys as
-/// the last manifest has them, since nobody has looked at what was changed.
+/// the last manifest has them, since nobody has looked at what was changed; but for those that are named with it.
 ///
 /// # Errors
 /// Where the root isn't here, or it can't be stored.
@@ -51,14 +51,18 @@ pub async fn publish(
     connection: &mut PgConnection,
     data_key: &SealingKey,
     edition: Edition,
-    root: Option<&SigningKey>,
+    root: Option<(&SigningKey, &[Kid])>,
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let mut stored = stored_keys(connection, data_key).await?;
-    if root.is_some() {
-        stored.keys.clone_from(&newest(connection, &stored).await?.manifest().keys);
+    if let Some((_, changed)) = root {
+        let newest = newest(connection, &stored).await?;
+        let said = |kid| newest.manifest().keys.iter().find(|key| key.kid == kid).cloned();
+        let keys = std::mem::take(&mut stored.keys).into_iter();
+        stored.keys = keys.filter_map(|key| if changed.contains(&key.kid) { Some(key) } else { said(key.kid) }).collect();
     }
-    let root = root.or(stored.root.signer.as_ref()).context("the root isn't kept here: sign the manifest where it is")?;
+    let root =
+        root.map(|(root, _)| root).or(stored.root.signer.as_ref()).context("the root isn't kept here: sign the manifest where it is")?;
     ensure!(root.public_key() == stored.root.public, "another root is in force");
     let jws = root.sign(&edition.with(&stored, now, MANIFEST_SECONDS))?;
     // What we publish has to be readable: two keys that can't be told apart show here.

@@ -12,4 +12,4 @@ mod store;
 pub use keyring::{Keyring, Keyrings, load};
 pub use manifest::{Edition, MAX_MANIFEST_SECONDS, NotAccepted, accept, hold, propose, publish};
 pub use rotation::{activate, adopt_root, create, freeze, list, proposal, publish_manifest, retire};
-pub use store::generate;
+pub use store::{end, generate};

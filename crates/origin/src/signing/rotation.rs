@@ -17,7 +17,7 @@ use sqlx::{PgConnection, Postgres, Transaction, types::time::OffsetDateTime};
 
 use super::{
     manifest::{self, MAX_MANIFEST_SECONDS, NotAccepted, accept, propose, publish_next},
-    store::{ROOT, generate, role_name, state_name},
+    store::{ROOT, end, generate, role_name, state_name},
 };
 use crate::{
     audit::{Action, Event, append, members},
@@ -412,18 +412,8 @@ pub async fn freeze(app: &App, caller: &Caller, kid: Kid, request: TurnSigningKe
             return Err(Error::from(Code::SigningKeyInUse).detail(words));
         }
     }
-    turn.set(&key.kid, KeyState::Frozen).await?;
-    let mut successor = None;
-    if key.state == "active" {
-        let next = rows!("WHERE role = $1 AND state = 'pre-published'", key.role).fetch_optional(&mut *turn.tx).await?;
-        successor = Some(match next {
-            Some(next) => {
-                turn.set(&next.kid, KeyState::Active).await?;
-                next.kid()?
-            }
-            None => generate(&mut turn.tx, app.keyrings.data_key(), Some(role), KeyState::Active, turn.now).await?.kid(),
-        });
-    }
+    let changed = end(&mut turn.tx, app.keyrings.data_key(), kid, KeyState::Frozen, turn.now).await?;
+    let successor = changed.into_iter().find(|changed| *changed != kid);
     if role == Role::Audit {
         // A record in every trail: then there is a checkpoint of each by the successor.
         tell_tenants(&mut turn, &key.kid).await?;

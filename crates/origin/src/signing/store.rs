@@ -115,6 +115,58 @@ pub async fn generate(
     Ok(key)
 }
 
+/// Freezes or retires a key that the database takes to count; has the next one sign, or a new one, where it did. What this
+/// changed; nothing where it is over already, or isn't there.
+///
+/// # Errors
+/// As any write.
+pub async fn end(
+    connection: &mut PgConnection,
+    data_key: &SealingKey,
+    kid: Kid,
+    state: KeyState,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Kid>> {
+    let found = sqlx::query!(
+        "SELECT role, state FROM signing_keys
+         WHERE kid = $1 AND role <> $2 AND state <> 'retired' AND state <> $3",
+        kid.to_string(),
+        ROOT,
+        state_name(state),
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(found) = found else { return Ok(Vec::new()) };
+    let set = async |connection: &mut PgConnection, kid: &str, state: KeyState| {
+        sqlx::query!(
+            "UPDATE signing_keys
+             SET state = $2, state_since = $3, activated_at = CASE WHEN $2 = 'active' THEN $3 ELSE activated_at END,
+                 sealed = CASE WHEN $2 = 'retired' THEN NULL ELSE sealed END
+             WHERE kid = $1",
+            kid,
+            state_name(state),
+            datetime(now),
+        )
+        .execute(connection)
+        .await
+    };
+    set(connection, &kid.to_string(), state).await?;
+    let mut changed = vec![kid];
+    if found.state == "active" {
+        let next = sqlx::query_scalar!("SELECT kid FROM signing_keys WHERE role = $1 AND state = 'pre-published'", found.role)
+            .fetch_optional(&mut *connection)
+            .await?;
+        changed.push(match next {
+            Some(next) => {
+                set(connection, &next, KeyState::Active).await?;
+                Kid::parse(&next).context("a kid that is none")?
+            }
+            None => generate(connection, data_key, Some(serde_json::from_value(found.role.into())?), KeyState::Active, now).await?.kid(),
+        });
+    }
+    Ok(changed)
+}
+
 /// A key that the first three bytes of its name tell from all others: an API key names its signer by no more.
 fn draw(taken: &[[u8; 3]], mut seed: impl FnMut() -> anyhow::Result<[u8; 32]>) -> anyhow::Result<SigningKey> {
     loop {

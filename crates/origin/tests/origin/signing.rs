@@ -24,11 +24,11 @@ async fn find(admin: &Client, role: &str, state: &str) -> Option<Value> {
     found.pop()
 }
 
-async fn kid(admin: &Client, role: &str, state: &str) -> String {
+pub async fn kid(admin: &Client, role: &str, state: &str) -> String {
     find(admin, role, state).await.unwrap_or_else(|| panic!("no {role} that is {state}"))["kid"].as_str().unwrap().to_owned()
 }
 
-async fn turn(admin: &Client, kid: &str, how: &str) -> crate::harness::Answer {
+pub async fn turn(admin: &Client, kid: &str, how: &str) -> crate::harness::Answer {
     admin.send("POST", &format!("{SIGNING}/{kid}/{how}"), None, &[]).await
 }
 
@@ -46,7 +46,7 @@ fn short(kid: &str) -> [u8; 3] {
 }
 
 /// What a thief of the database and the master key has: the private half of a signing key.
-async fn steal(origin: &Origin, kid: &str) -> SigningKey {
+pub async fn steal(origin: &Origin, kid: &str) -> SigningKey {
     let mut database = origin.database.connect().await;
     let row: (uuid::Uuid, Vec<u8>) = sqlx::query_as("SELECT id, sealed_data_key FROM deployment").fetch_one(&mut database).await.unwrap();
     let data_key = SealingKey::new(MASTER_KEY).open(&format!("data key {}", row.0), &row.1).unwrap();
@@ -57,7 +57,7 @@ async fn steal(origin: &Origin, kid: &str) -> SigningKey {
 }
 
 /// Keys that say just what `raw` says, by the stolen signing key: with a thief's own nonces, and with none.
-fn forgeries(stolen: &SigningKey, raw: &str) -> Vec<String> {
+pub fn forgeries(stolen: &SigningKey, raw: &str) -> Vec<String> {
     let parsed = ParsedKey::parse(raw).unwrap();
     let claims = *parsed.unverified_claims();
     let mut forged: Vec<String> = [[0; 16], [7; 16]]
