@@ -1,240 +1,30 @@
 //! The life of a signing key: pre-published, active, verify-only, retired; frozen where it was compromised.
 //!
-//! Every turn is one transaction: the state, the manifest that says so, the record in the operator's trail, and the word
-//! to all servers. Another server signs with the key that was active for as long as it hasn't heard, which counts.
+//! Every turn is one transaction. Another server signs with the key that was active for as long as it hasn't heard, which
+//! counts.
 
 use anyhow::Context;
 use keyward_api::{
     Code,
-    signing::{
-        CreateSigningKey, ManifestInForce, Proposal, PublishManifest, SigningKey, SigningKeyTurned, SigningKeys, SigningRole,
-        TurnSigningKey,
-    },
+    signing::{CreateSigningKey, SigningKeyTurned, SigningRole, TurnSigningKey},
 };
-use keyward_core::{KeyState, Kid, Manifest, PublicKey, Role, ScopeClass, TenantId, Timestamp, codec::base64url};
+use keyward_core::{KeyState, Kid, PublicKey, Role, TenantId};
 use serde_json::json;
-use sqlx::{PgConnection, Postgres, Transaction, types::time::OffsetDateTime};
 
 use super::{
-    manifest::{self, MAX_MANIFEST_SECONDS, NotAccepted, accept, propose, publish_next},
-    store::{ROOT, end, generate, role_name, state_name},
+    elsewhere::adopt_root,
+    listing::{ANNOUNCED_SECONDS, Row, live, rows, turned},
+    store::{ROOT, end, generate, role_name},
+    turn::Turn,
 };
 use crate::{
     audit::{Action, Event, append, members},
     auth::Caller,
-    clock::{datetime, rfc3339},
-    db::again,
+    clock::datetime,
     error::{Error, Result},
     state::App,
     tokens,
 };
-
-/// How long a key has to have been announced before it signs: twice the hard age that an edge has unless it is told
-/// otherwise. Past the hard age an edge decides on nothing, so that whoever decides knows the key.
-pub const ANNOUNCED_SECONDS: u64 = 120;
-
-/// A row of `signing_keys`.
-struct Row {
-    kid: String,
-    role: String,
-    state: String,
-    x: Vec<u8>,
-    is_here: bool,
-    expires_at: Option<OffsetDateTime>,
-    created_at: OffsetDateTime,
-    announced_at: Option<OffsetDateTime>,
-    activated_at: Option<OffsetDateTime>,
-    state_since: OffsetDateTime,
-}
-
-impl Row {
-    fn role(&self) -> Result<SigningRole> {
-        serde_json::from_value(self.role.clone().into()).map_err(Error::internal)
-    }
-
-    fn state(&self) -> Result<KeyState> {
-        serde_json::from_value(self.state.clone().into()).map_err(Error::internal)
-    }
-
-    fn kid(&self) -> Result<Kid> {
-        Kid::parse(&self.kid).ok_or_else(|| Error::internal(anyhow::anyhow!("a kid that is none")))
-    }
-
-    fn activatable_at(&self) -> Option<OffsetDateTime> {
-        let announced = self.announced_at.filter(|_| self.state == "pre-published" && self.role != ROOT)?;
-        Some(announced + time::Duration::seconds(ANNOUNCED_SECONDS as i64))
-    }
-
-    fn show(&self, live: &[Live]) -> Result<SigningKey> {
-        let kid = self.kid()?;
-        let counts = (self.role == "api-key").then(|| {
-            let found = live.iter().find(|live| live.signing_key == kid.short());
-            found.map_or((0, 0), |live| (live.keys.unsigned_abs(), live.without_digest.unsigned_abs()))
-        });
-        Ok(SigningKey {
-            kid,
-            role: self.role()?,
-            state: self.state()?,
-            state_since: rfc3339(self.state_since),
-            public_key: base64url(&self.x),
-            is_here: self.is_here,
-            created_at: rfc3339(self.created_at),
-            announced_at: self.announced_at.map(rfc3339),
-            activated_at: self.activated_at.map(rfc3339),
-            expires_at: self.expires_at.map(rfc3339),
-            activatable_at: self.activatable_at().map(rfc3339),
-            live_keys: counts.map(|counts| counts.0),
-            live_keys_without_digest: counts.map(|counts| counts.1),
-        })
-    }
-}
-
-/// Selects [`Row`]s, by the end of the statement and its arguments.
-macro_rules! rows {
-    ($end:literal $(, $argument:expr)*) => {
-        sqlx::query_as!(
-            Row,
-            r#"SELECT kid, role, state, x, sealed IS NOT NULL AS "is_here!", expires_at, created_at, announced_at, activated_at, state_since
-               FROM signing_keys "# + $end
-            $(, $argument)*
-        )
-    };
-}
-
-/// Raw keys by one signing key that could be presented now.
-struct Live {
-    signing_key: Vec<u8>,
-    keys: i64,
-    without_digest: i64,
-}
-
-/// A scan of all credentials, since no other statement needs an index by signer; a second for some millions.
-async fn live(connection: &mut PgConnection, now: Timestamp) -> Result<Vec<Live>> {
-    Ok(sqlx::query_as!(
-        Live,
-        r#"SELECT signing_key, count(*) AS "keys!", count(*) FILTER (WHERE digest IS NULL) AS "without_digest!" FROM credentials
-           WHERE status <> 1 AND coalesce(CASE WHEN amended_policy IS NULL THEN expires_at ELSE amended_expires END > $1, true)
-           GROUP BY signing_key"#,
-        datetime(now),
-    )
-    .fetch_all(connection)
-    .await?)
-}
-
-/// The operator's hold on the signing keys: others wait for its end.
-struct Turn<'a> {
-    app: &'a App,
-    caller: &'a Caller,
-    operator: TenantId,
-    now: Timestamp,
-    tx: Transaction<'static, Postgres>,
-}
-
-impl<'a> Turn<'a> {
-    /// Passes for the operator alone: an admin in the tenant that the deployment began with.
-    async fn begin(app: &'a App, caller: &'a Caller) -> Result<Self> {
-        let operator = operator(app, caller).await?;
-        let mut tx = again!(app.db.system().begin())?;
-        manifest::hold(&mut tx).await?;
-        Ok(Self { app, caller, operator, now: app.clock.now(), tx })
-    }
-
-    /// The key of that name, as nobody else changes it.
-    async fn key(&mut self, kid: Kid) -> Result<Row> {
-        rows!("WHERE kid = $1", kid.to_string()).fetch_optional(&mut *self.tx).await?.ok_or(Code::NotFound.into())
-    }
-
-    /// Refuses to end the caller's own key, forced or not: nobody would be left to undo it.
-    async fn spare_caller(&mut self, kid: Kid) -> Result<()> {
-        let index = i64::from(self.caller.key().index().0);
-        let signer = sqlx::query_scalar!("SELECT signing_key FROM credentials WHERE index = $1", index).fetch_one(&mut *self.tx).await?;
-        if signer[..] == kid.short()[..] {
-            return Err(Error::from(Code::SigningKeyInUse).detail("It has signed the key that you call with: rotate that first."));
-        }
-        Ok(())
-    }
-
-    async fn set(&mut self, kid: &str, state: KeyState) -> Result<()> {
-        sqlx::query!(
-            "UPDATE signing_keys
-             SET state = $2, state_since = $3, activated_at = CASE WHEN $2 = 'active' THEN $3 ELSE activated_at END,
-                 sealed = CASE WHEN $2 = 'retired' THEN NULL ELSE sealed END
-             WHERE kid = $1",
-            kid,
-            state_name(state),
-            datetime(self.now),
-        )
-        .execute(&mut *self.tx)
-        .await?;
-        Ok(())
-    }
-
-    fn event(&self, action: Action, key: &str) -> Event {
-        Event::by(self.caller.actor(), action, self.now).on("signing_key", key)
-    }
-
-    /// Tells the world, records, commits; and waits until this server has taken it over.
-    async fn end(mut self, event: Event) -> Result<()> {
-        publish_next(&mut self.tx, self.app.keyrings.data_key(), self.now).await?;
-        self.commit(event).await
-    }
-
-    async fn commit(mut self, event: Event) -> Result<()> {
-        append(&mut self.tx, self.operator, &[event], 0).await?;
-        self.tx.commit().await?;
-        // It is done; a server that can't read the database now will take it over when it can.
-        let _ = self.app.feed.check(self.app).await;
-        Ok(())
-    }
-}
-
-/// The operator's tenant, where the caller is an admin of it.
-async fn operator(app: &App, caller: &Caller) -> Result<TenantId> {
-    let operator = sqlx::query_scalar!("SELECT operator FROM deployment").fetch_one(app.db.system()).await?;
-    let operator = TenantId(operator.context("the deployment has no operator")?);
-    if caller.scope() == ScopeClass::Admin && caller.tenant() == operator {
-        Ok(operator)
-    } else {
-        Err(Error::from(Code::ScopeInsufficient)
-            .detail("Signing keys are the deployment's: they take a key of admin scope of the operator's tenant."))
-    }
-}
-
-/// All signing keys, and the manifest in force.
-///
-/// # Errors
-/// `scope_insufficient`; else as any read.
-pub async fn list(app: &App, caller: &Caller) -> Result<SigningKeys> {
-    operator(app, caller).await?;
-    let mut connection = app.db.system().acquire().await?;
-    let live = live(&mut connection, app.clock.now()).await?;
-    let rows = rows!("ORDER BY created_at, kid").fetch_all(&mut *connection).await?;
-    let signing_keys = rows.iter().map(|row| row.show(&live)).collect::<Result<_>>()?;
-    Ok(SigningKeys { manifest: in_force(app, &rows), signing_keys })
-}
-
-fn in_force(app: &App, rows: &[Row]) -> ManifestInForce {
-    let keyring = app.keyrings.current();
-    let manifest = keyring.keys.manifest();
-    let said = |row: &&Row| {
-        let told = manifest.keys.iter().find(|key| key.kid.to_string() == row.kid).map(|key| state_name(key.state));
-        // Retired keys leave it in the end; the root isn't in it.
-        row.role == ROOT || told.map_or(row.state == "retired", |state| state == row.state)
-    };
-    ManifestInForce {
-        version: manifest.version,
-        epoch: manifest.epoch,
-        expires_at: rfc3339(datetime(Timestamp::from_secs(manifest.exp))),
-        root_is_elsewhere: !keyring.signs_manifests,
-        outdated: !rows.iter().all(|row| said(&row)),
-    }
-}
-
-async fn turned(app: &App, caller: &Caller, kid: Kid, successor: Option<Kid>) -> Result<SigningKeyTurned> {
-    let SigningKeys { manifest, signing_keys } = list(app, caller).await?;
-    let signing_key = signing_keys.into_iter().find(|key| key.kid == kid).ok_or(Code::NotFound)?;
-    Ok(SigningKeyTurned { signing_key, successor, manifest })
-}
 
 /// Makes the next key of a role and announces it; or takes the public half of the next root.
 ///
@@ -264,29 +54,6 @@ pub async fn create(app: &App, caller: &Caller, request: CreateSigningKey) -> Re
         turn.end(event).await?
     }
     turned(app, caller, kid, None).await
-}
-
-/// Stores the public half of the next root, in the place of an earlier one that never was: the first manifest that it
-/// signs makes it the root.
-///
-/// # Errors
-/// `already_exists` where it is known already; else as any write.
-pub async fn adopt_root(connection: &mut PgConnection, public: &PublicKey, now: Timestamp) -> Result<Kid> {
-    let kid = public.kid();
-    let stored = sqlx::query!(
-        "INSERT INTO signing_keys (kid, role, state, x, created_at, state_since) VALUES ($1, $2, 'pre-published', $3, $4, $4)
-         ON CONFLICT DO NOTHING",
-        kid.to_string(),
-        ROOT,
-        &public.as_bytes()[..],
-        datetime(now),
-    )
-    .execute(connection)
-    .await?;
-    if stored.rows_affected() == 0 {
-        return Err(Error::from(Code::AlreadyExists).detail("It is known already, or another next root is."));
-    }
-    Ok(kid)
 }
 
 /// Has the next key of a role sign; the one that did verifies alone from then on. Again is as good as once.
@@ -436,37 +203,4 @@ async fn tell_tenants(turn: &mut Turn<'_>, kid: &str) -> Result<()> {
         append(&mut turn.tx, tenant, &[event], 0).await?;
     }
     Ok(())
-}
-
-/// The manifest that is to be signed next, for whoever holds the root; to count for so many days.
-///
-/// # Errors
-/// `validation_failed`; `scope_insufficient`.
-pub async fn proposal(app: &App, caller: &Caller, days: u64) -> Result<Proposal> {
-    operator(app, caller).await?;
-    let seconds = days.saturating_mul(86_400);
-    if days == 0 || seconds > MAX_MANIFEST_SECONDS {
-        return Err(Error::field("days", format!("1 to {}", MAX_MANIFEST_SECONDS / 86_400)));
-    }
-    let mut connection = app.db.system().acquire().await?;
-    let (current, proposed): (String, Manifest) =
-        propose(&mut connection, app.keyrings.data_key(), Some(&app.config.issuer), seconds, app.clock.now()).await?;
-    Ok(Proposal { current, proposed })
-}
-
-/// Takes a manifest that was signed elsewhere.
-///
-/// # Errors
-/// `manifest_stale` where it isn't the one that is due; `validation_failed` where it is none; `scope_insufficient`.
-pub async fn publish_manifest(app: &App, caller: &Caller, request: PublishManifest) -> Result<SigningKeys> {
-    let mut turn = Turn::begin(app, caller).await?;
-    let taken = accept(&mut turn.tx, app.keyrings.data_key(), request.manifest.trim(), Some(&app.config.issuer), turn.now).await;
-    let version = taken.map_err(|refused| match refused {
-        NotAccepted::Stale(words) => Error::from(Code::ManifestStale).detail(words),
-        NotAccepted::Invalid(words) => Error::field("manifest", words),
-        NotAccepted::Fault(fault) => fault.into(),
-    })?;
-    let event = Event::by(caller.actor(), Action::ManifestPublished, turn.now).details(members(json!({"version": version})));
-    turn.commit(event).await?;
-    list(app, caller).await
 }
