@@ -1,5 +1,5 @@
 #![no_main]
-use keyward_core::{Delta, Heartbeat, Missing, Snapshot, StatusIndex, StatusListClaims, Statuses};
+use keyward_core::{Delta, Digest, Heartbeat, Issued, Missing, Snapshot, StatusIndex, StatusListClaims, Statuses};
 use keyward_fuzz::{NOW, replica, signed};
 
 // Payloads in lines: a snapshot, then whatever follows as a delta, a heartbeat and parts.
@@ -14,6 +14,8 @@ libfuzzer_sys::fuzz_target!(|payloads: &[u8]| {
         let _ = replica.hear(&signed::<Heartbeat>(payload), NOW);
         let _ = replica.install_part(Missing::Shard(0), &signed::<StatusListClaims>(payload), NOW);
         let _ = replica.install_part(Missing::AmendmentPage(StatusIndex(0)), &String::from_utf8_lossy(payload), NOW);
+        let about = (StatusIndex(0), Digest::of(payload));
+        let _ = replica.install_issued(about, &signed::<Issued>(payload), NOW);
         assert!(before <= replica.position(), "it never goes back");
         let _ = replica.standing(StatusIndex(0));
     }

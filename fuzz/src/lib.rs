@@ -1,6 +1,6 @@
 //! What the targets share: an issuer whose keys the fuzzer may use, so that it gets behind the signatures.
 
-use keyward_core::{KeySet, KeyState, Manifest, Missing, PolicyNumber, Replica, Role, Signed, Standing, StatusIndex, Statuses, Timestamp};
+use keyward_core::{Digest, KeySet, KeyState, Manifest, Missing, PolicyNumber, Replica, Role, Signed, Standing, StatusIndex, Statuses, Timestamp};
 use keyward_issuer::SigningKey;
 use std::sync::LazyLock;
 
@@ -43,6 +43,10 @@ pub struct AllValid;
 impl Statuses for AllValid {
     fn standing(&self, _: StatusIndex) -> Result<Standing, Missing> {
         Ok(Standing::Valid)
+    }
+
+    fn issued(&self, _: StatusIndex, _: &Digest) -> Result<bool, Missing> {
+        Ok(false)
     }
 
     fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {

@@ -21,6 +21,7 @@ const FAULTS: Record<string, string> = {
   checksum_mismatch: "The checksum is wrong: a typing error, or a part is missing.",
   unknown_signing_key: "This origin has no such signing key.",
   signature_invalid: "Nobody with this origin's signing key made this key.",
+  issuance_unavailable: "The signature holds, but its signing key was compromised: only the origin can tell whether this key was issued.",
 };
 
 const STATUSES: Record<string, readonly [boolean, string]> = {
@@ -60,8 +61,10 @@ function checkSignature(key: ApiKey, keys: Keys | undefined, checks: Check[]): b
     checks.push({ name, passed: true, detail: `Made by ${keys.set.issuer}.` });
     return true;
   } catch (error) {
-    checks.push({ name, passed: false, detail: fault(error) });
-    return false;
+    // Neither proved nor refuted.
+    const unknown = (error as KeywardError).code === "issuance_unavailable";
+    checks.push({ name, passed: unknown ? undefined : false, detail: fault(error) });
+    return unknown ? undefined : false;
   }
 }
 

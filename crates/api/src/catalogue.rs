@@ -48,6 +48,10 @@ pub const CAPABILITIES: &[CapabilityEntry] = &[
     entry("tenants:create", "Create Tenants", "Keyward"),
     entry("tenants:update", "Change Tenants and Their Ceilings", "Keyward"),
     entry("tenants:owners", "Manage Owners of API Keys", "Keyward"),
+    entry("signing:read", "See Signing Keys", "Keyward"),
+    entry("signing:rotate", "Create, Activate and Retire Signing Keys", "Keyward"),
+    entry("signing:freeze", "Freeze Signing Keys", "Keyward"),
+    entry("signing:publish", "Publish Manifests Signed Elsewhere", "Keyward"),
     entry("tenants:catalog", "Add to the Catalogue of Capabilities", "Keyward"),
 ];
 

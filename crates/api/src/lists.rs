@@ -1,6 +1,6 @@
 //! What lists of keys can be asked for: the query of `GET /api/v1/api-keys`, and the filter of a bulk action.
 
-use keyward_core::ScopeClass;
+use keyward_core::{Kid, ScopeClass};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::KeyStatus;
@@ -45,6 +45,8 @@ pub struct KeyFilter {
     pub search: Option<String>,
     /// Of those that haven't expired, the ones that will within so many days, 1 to 3650.
     pub expiring_within_days: Option<u32>,
+    /// Whose current raw key this signing key has signed: what is to be rotated before that is retired.
+    pub signing_key: Option<Kid>,
     /// Created at this moment or later (RFC 3339).
     pub created_after: Option<String>,
     /// Created before this moment (RFC 3339).

@@ -44,6 +44,14 @@ pub enum Code {
     IdempotencyConflict,
     /// There is one of that name already.
     AlreadyExists,
+    /// A signing key in this state can't be turned so.
+    SigningKeyState,
+    /// Not every edge can have heard of the signing key yet.
+    SigningKeyUnseen,
+    /// What the signing key signed is in use, and would end.
+    SigningKeyInUse,
+    /// The manifest is not the one that is due.
+    ManifestStale,
     /// The tenant has as many of these as it may.
     CeilingReached,
     /// The owner has been disabled, so that no key of its can be made or used.
@@ -87,6 +95,10 @@ impl Code {
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::IdempotencyConflict => "idempotency_conflict",
             Self::AlreadyExists => "already_exists",
+            Self::SigningKeyState => "signing_key_state",
+            Self::SigningKeyUnseen => "signing_key_unseen",
+            Self::SigningKeyInUse => "signing_key_in_use",
+            Self::ManifestStale => "manifest_stale",
             Self::CeilingReached => "ceiling_reached",
             Self::OwnerDisabled => "owner_disabled",
             Self::RateLimited => "rate_limited",
@@ -115,6 +127,7 @@ impl Code {
             | Self::PolicySuperseded
             | Self::IdempotencyConflict => 409,
             Self::AlreadyExists | Self::CeilingReached | Self::OwnerDisabled => 409,
+            Self::SigningKeyState | Self::SigningKeyUnseen | Self::SigningKeyInUse | Self::ManifestStale => 409,
             Self::PreconditionFailed => 412,
             Self::BodyTooLarge => 413,
             Self::UnsupportedMediaType => 415,
@@ -152,6 +165,10 @@ impl Code {
             Self::IdempotencyMismatch => "The Idempotency-Key belongs to another request",
             Self::IdempotencyConflict => "What the first request made is no longer usable",
             Self::AlreadyExists => "There is one of that name already",
+            Self::SigningKeyState => "The signing key's state does not allow this",
+            Self::SigningKeyUnseen => "Not every edge can know the signing key yet",
+            Self::SigningKeyInUse => "What the signing key signed is in use",
+            Self::ManifestStale => "The manifest is not the one that is due",
             Self::CeilingReached => "The tenant has as many as it may",
             Self::OwnerDisabled => "The owner is disabled",
             Self::RateLimited => "Too many requests",

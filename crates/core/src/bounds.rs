@@ -22,6 +22,10 @@ pub const MAX_POLICY_LEN: usize = 64 * 1024;
 pub const MAX_TOKEN_LEN: usize = 8 * 1024;
 /// Bytes of an audit checkpoint as text.
 pub const MAX_CHECKPOINT_LEN: usize = 2048;
+/// Bytes of a statement that a key was issued, as text.
+pub const MAX_ISSUED_LEN: usize = 1024;
+/// Statements of that kind that a replica holds.
+pub const MAX_ISSUED: usize = 8192;
 /// Bytes of a page of amendments.
 pub const MAX_AMENDMENT_PAGE_LEN: usize = 512 * 1024;
 /// Entries in a page of amendments.

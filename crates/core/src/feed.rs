@@ -2,7 +2,7 @@
 
 use crate::{
     Digest, PolicyNumber, Role, Signed, Status, StatusIndex,
-    bounds::{MAX_DELTA_LEN, MAX_HEARTBEAT_LEN, MAX_SNAPSHOT_LEN},
+    bounds::{MAX_DELTA_LEN, MAX_HEARTBEAT_LEN, MAX_ISSUED_LEN, MAX_SNAPSHOT_LEN},
 };
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -149,4 +149,22 @@ pub struct SnapshotReply {
     pub snapshot: String,
     /// A heartbeat's text.
     pub heartbeat: String,
+}
+
+/// That a key was issued. What is asked for where its signing key is frozen; true for ever.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issued {
+    /// Where the key's status stands.
+    pub index: StatusIndex,
+    /// The SHA-256 of the key's whole text.
+    pub digest: Digest,
+    /// When this was signed, unix milliseconds.
+    pub iat_ms: u64,
+}
+
+impl Signed for Issued {
+    const TYP: &'static str = "keyward-issued+jwt";
+    const ROLE: Option<Role> = Some(Role::Feed);
+    const MAX_LEN: usize = MAX_ISSUED_LEN;
 }

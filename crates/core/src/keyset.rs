@@ -1,4 +1,6 @@
-use crate::{Digest, JwsError, Manifest, ManifestKey, Reason, Reference, Role, Signed, Timestamp, VerifySignature, jws::UnverifiedJws};
+use crate::{
+    Digest, JwsError, KeyState, Manifest, ManifestKey, Reason, Reference, Role, Signed, Timestamp, VerifySignature, jws::UnverifiedJws,
+};
 
 /// The signing keys of a verified manifest. What [`Manifest::open`] returns; there is no other way to make one.
 #[derive(Clone, Debug)]
@@ -62,12 +64,13 @@ impl KeySet {
         Ok(jws.verify(&key.x, signatures)?)
     }
 
-    /// The key that an API key names by three bytes, where it counts.
+    /// The key that an API key names by three bytes, where its signatures count, be it with a condition: whether it is
+    /// frozen is for the caller to look at.
     pub(crate) fn api_key_signer(&self, short: [u8; 3]) -> Result<&ManifestKey, Reason> {
         self.manifest
             .keys
             .iter()
-            .find(|key| key.role == Role::ApiKey && key.kid.short() == short && key.state.verifies())
+            .find(|key| key.role == Role::ApiKey && key.kid.short() == short && (key.state.verifies() || key.state == KeyState::Frozen))
             .ok_or(Reason::UnknownSigningKey)
     }
 }

@@ -60,7 +60,7 @@ pub use cidr::{Network, NetworkError, canonical_address};
 pub use constraint::{ConstraintError, ConstraintKind};
 pub use digest::Digest;
 pub use ed25519::{Kid, PublicKey, PublicKeyError, Reference, Signature, VerifySignature};
-pub use feed::{Amendment, AmendmentPage, Delta, FeedReply, Heartbeat, PageRef, ShardRef, Snapshot, SnapshotReply};
+pub use feed::{Amendment, AmendmentPage, Delta, FeedReply, Heartbeat, Issued, PageRef, ShardRef, Snapshot, SnapshotReply};
 pub use ids::{Environment, KeyId, KeyPrefix, PolicyNumber, ScopeClass, StatusIndex, TenantId};
 pub use jws::{JwsError, Signed};
 pub use key::{ApiKeyClaims, ParsedKey, signed_message};

@@ -37,12 +37,13 @@ pub enum KeyState {
     VerifyOnly,
     /// What it signed holds no more.
     Retired,
-    /// Compromised: its signatures prove nothing by themselves.
+    /// Compromised: its signatures prove nothing by themselves. An API key by it counts where it is known to have been
+    /// issued; nothing else by it does.
     Frozen,
 }
 
 impl KeyState {
-    /// Whether a signature by a key in this state counts.
+    /// Whether a signature by a key in this state counts by itself.
     pub const fn verifies(self) -> bool {
         matches!(self, Self::Active | Self::VerifyOnly)
     }

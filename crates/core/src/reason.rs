@@ -21,6 +21,8 @@ pub enum Reason {
     UnknownSigningKey,
     /// The signature does not hold.
     SignatureInvalid,
+    /// The key that signed it is frozen, and it is none of the keys that were issued.
+    NotIssued,
     /// The key is genuine, of the other environment.
     WrongEnvironment,
     /// The key that signed it has expired.
@@ -61,6 +63,8 @@ pub enum Reason {
     AmendmentUnavailable,
     /// The policy of the key can't be had.
     PolicyUnavailable,
+    /// The key that signed it is frozen, and whether it was issued can't be had.
+    IssuanceUnavailable,
 }
 
 /// What kind of answer a reason leads to.
@@ -78,7 +82,7 @@ pub enum Class {
 
 impl Reason {
     /// All reasons, in the order of the checks.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::CredentialMissing,
         Self::CredentialsConflict,
         Self::PathRefused,
@@ -86,6 +90,7 @@ impl Reason {
         Self::ChecksumMismatch,
         Self::UnknownSigningKey,
         Self::SignatureInvalid,
+        Self::NotIssued,
         Self::WrongEnvironment,
         Self::SigningKeyExpired,
         Self::Revoked,
@@ -106,6 +111,7 @@ impl Reason {
         Self::StatusUnavailable,
         Self::AmendmentUnavailable,
         Self::PolicyUnavailable,
+        Self::IssuanceUnavailable,
     ];
 
     /// Its place in [`Self::ALL`]: cheaper to pass between two programs of one build than its code, and good for nothing
@@ -124,6 +130,7 @@ impl Reason {
             Self::ChecksumMismatch => "checksum_mismatch",
             Self::UnknownSigningKey => "unknown_signing_key",
             Self::SignatureInvalid => "signature_invalid",
+            Self::NotIssued => "not_issued",
             Self::WrongEnvironment => "wrong_environment",
             Self::SigningKeyExpired => "signing_key_expired",
             Self::Revoked => "key_revoked",
@@ -144,6 +151,7 @@ impl Reason {
             Self::StatusUnavailable => "status_unavailable",
             Self::AmendmentUnavailable => "amendment_unavailable",
             Self::PolicyUnavailable => "policy_unavailable",
+            Self::IssuanceUnavailable => "issuance_unavailable",
         }
     }
 
@@ -156,6 +164,7 @@ impl Reason {
             | Self::ChecksumMismatch
             | Self::UnknownSigningKey
             | Self::SignatureInvalid
+            | Self::NotIssued
             | Self::WrongEnvironment
             | Self::SigningKeyExpired
             | Self::Revoked
@@ -171,16 +180,19 @@ impl Reason {
             | Self::CapabilityMissing
             | Self::ScopeExceeded
             | Self::ConstraintUnknown => Class::Forbidden,
-            Self::StateUnavailable | Self::StateStale | Self::StatusUnavailable | Self::AmendmentUnavailable | Self::PolicyUnavailable => {
-                Class::Unavailable
-            }
+            Self::StateUnavailable
+            | Self::StateStale
+            | Self::StatusUnavailable
+            | Self::AmendmentUnavailable
+            | Self::PolicyUnavailable
+            | Self::IssuanceUnavailable => Class::Unavailable,
         }
     }
 
     /// Whether the caller has proved to hold a genuine key when this reason is reached, and so may be told it. Before
     /// that, a caller learns `invalid_token` and nothing else.
     pub const fn proved(self) -> bool {
-        !matches!(self, Self::Malformed | Self::ChecksumMismatch | Self::UnknownSigningKey | Self::SignatureInvalid)
+        !matches!(self, Self::Malformed | Self::ChecksumMismatch | Self::UnknownSigningKey | Self::SignatureInvalid | Self::NotIssued)
     }
 }
 

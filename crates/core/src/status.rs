@@ -1,4 +1,4 @@
-use crate::{Amendment, PolicyNumber, StatusIndex};
+use crate::{Amendment, Digest, PolicyNumber, StatusIndex};
 use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -73,6 +73,9 @@ pub enum Missing {
     Amendment(StatusIndex),
     /// A policy.
     Policy(PolicyNumber),
+    /// Whether the key with this digest was issued at this index: its signing key is frozen, so that the signature
+    /// alone proves nothing.
+    Issued(StatusIndex, Digest),
 }
 
 impl fmt::Display for Missing {
@@ -84,6 +87,7 @@ impl fmt::Display for Missing {
             Self::AmendmentPage(first) => write!(f, "the amendments from {first} are not loaded"),
             Self::Amendment(index) => write!(f, "the amendment of {index} is not known"),
             Self::Policy(number) => write!(f, "policy {number} is not loaded"),
+            Self::Issued(index, _) => write!(f, "whether the key at {index} was issued is not known"),
         }
     }
 }
@@ -92,6 +96,10 @@ impl fmt::Display for Missing {
 pub trait Statuses {
     /// What holds for the credential at `index`.
     fn standing(&self, index: StatusIndex) -> Result<Standing, Missing>;
+
+    /// Whether the key whose whole text has this digest was issued at `index`. Asked where the signing key is frozen:
+    /// whoever has stolen it makes signatures that hold, but not the texts that were issued. A yes stays true for ever.
+    fn issued(&self, index: StatusIndex, digest: &Digest) -> Result<bool, Missing>;
 
     /// The policy that has taken the place of `policy`; itself where none has.
     fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber;

@@ -1,7 +1,7 @@
 //! From a parsed key to a verified one: signature, then status and amendment, then the time window.
 
 use crate::{
-    Environment, KeyId, KeySet, Missing, ParsedKey, PolicyNumber, Reason, Reference, ScopeClass, Standing, StatusIndex, Statuses,
+    Environment, KeyId, KeySet, KeyState, Missing, ParsedKey, PolicyNumber, Reason, Reference, ScopeClass, Standing, StatusIndex, Statuses,
     Timestamp, VerifySignature,
 };
 
@@ -23,6 +23,7 @@ impl Refusal {
             Self::Undecided(Missing::Shard(_) | Missing::UnknownShard(_)) => Reason::StatusUnavailable,
             Self::Undecided(Missing::AmendmentPage(_) | Missing::Amendment(_)) => Reason::AmendmentUnavailable,
             Self::Undecided(Missing::Policy(_)) => Reason::PolicyUnavailable,
+            Self::Undecided(Missing::Issued(..)) => Reason::IssuanceUnavailable,
         }
     }
 }
@@ -39,8 +40,8 @@ impl From<Missing> for Refusal {
     }
 }
 
-/// A key whose signature holds. Says nothing of whether it still counts: that is decided anew each time, by
-/// [`Verifier::admit`].
+/// A key that was issued: its signature holds, and where its signing key is frozen, it is known to be one of those that
+/// were issued. Says nothing of whether it still counts: that is decided anew each time, by [`Verifier::admit`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthenticKey {
     claims: crate::ApiKeyClaims,
@@ -152,8 +153,9 @@ impl<'a, S: Statuses + ?Sized> Verifier<'a, S> {
         self.admit(&self.authenticate(key, now)?, now)
     }
 
-    /// The key, if its signature holds. The costly half of [`Self::verify`], whose result stays true for as long as
-    /// the key set is the same one.
+    /// The key, if its signature holds and proves something: by a frozen signing key, a signature counts only where
+    /// [`Statuses::issued`] vouches for the whole text. The costly half of [`Self::verify`], whose result stays true for
+    /// as long as the key set is the same one.
     pub fn authenticate(&self, key: &ParsedKey<'_>, now: Timestamp) -> Result<AuthenticKey, Refusal> {
         if !self.keys.is_current(now) {
             return Err(Reason::StateUnavailable.into());
@@ -162,6 +164,10 @@ impl<'a, S: Statuses + ?Sized> Verifier<'a, S> {
         let (message, len) = key.signed_message();
         if !self.signatures.verifies(&signer.x, &message[..len], key.signature()) {
             return Err(Reason::SignatureInvalid.into());
+        }
+        // Before anything else is said of it: whoever has stolen the signing key has proved nothing yet.
+        if signer.state == KeyState::Frozen && !self.statuses.issued(key.unverified_claims().index, &key.digest())? {
+            return Err(Reason::NotIssued.into());
         }
         Ok(AuthenticKey { claims: *key.unverified_claims(), environment: key.environment(), signer_expires: signer.exp })
     }

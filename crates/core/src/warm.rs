@@ -1,8 +1,9 @@
-//! Which signatures have been found to hold, so that none is verified twice.
+//! Which keys have been found authentic, so that no signature is verified twice.
 //!
 //! A key is recognised by its whole text: by anything less, a forged signature would pass for a genuine one. What is
-//! remembered is that the signature holds, and nothing else; environment, status, time and policy are decided anew on
-//! every request. It is true for as long as the key set is the same one, so that any change of that empties the memory.
+//! remembered is that the signature holds (and of a frozen signing key, that the key was issued), and nothing else;
+//! environment, status, time and policy are decided anew on every request. It is true for as long as the key set is the
+//! same one, so that any change of that empties the memory.
 
 use crate::{AuthenticKey, ParsedKey, Refusal, Statuses, Timestamp, VerifiedKey, Verifier, bounds::MAX_KEY_LEN};
 use alloc::vec::Vec;

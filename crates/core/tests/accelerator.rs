@@ -1,7 +1,7 @@
 //! API keys verified by a host that has an accelerator.
 
 use keyward_core::{
-    Accelerator, AcceleratorSettings, ApiKeyClaims, Environment, KeyId, KeyPrefix, KeySet, KeyState, Manifest, Missing, ParsedKey,
+    Accelerator, AcceleratorSettings, ApiKeyClaims, Digest, Environment, KeyId, KeyPrefix, KeySet, KeyState, Manifest, Missing, ParsedKey,
     PolicyNumber, Reason, Refusal, Role, ScopeClass, Standing, StatusIndex, Statuses, Timestamp, Verifier, Width,
 };
 use keyward_issuer::{SigningKey, mint_api_key};
@@ -13,6 +13,10 @@ struct AllValid;
 impl Statuses for AllValid {
     fn standing(&self, _: StatusIndex) -> Result<Standing, Missing> {
         Ok(Standing::Valid)
+    }
+
+    fn issued(&self, _: StatusIndex, _: &Digest) -> Result<bool, Missing> {
+        Ok(false)
     }
 
     fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {

@@ -170,6 +170,6 @@ fn every_reason_has_a_code_of_its_own_and_only_proved_ones_tell_about_a_key() {
     assert_eq!(codes.len(), Reason::ALL.len());
     assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
     let unproved: Vec<_> = Reason::ALL.into_iter().filter(|reason| !reason.proved()).map(Reason::code).collect();
-    assert_eq!(unproved, ["malformed", "checksum_mismatch", "unknown_signing_key", "signature_invalid"]);
+    assert_eq!(unproved, ["malformed", "checksum_mismatch", "unknown_signing_key", "signature_invalid", "not_issued"]);
     assert!(Reason::ALL.iter().all(|reason| reason.proved() || reason.class() == Class::Unauthenticated));
 }

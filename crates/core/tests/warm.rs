@@ -3,8 +3,8 @@
 use std::cell::{Cell, RefCell};
 
 use keyward_core::{
-    ApiKeyClaims, Environment, KeyId, KeyPrefix, KeySet, KeyState, Manifest, Missing, ParsedKey, PolicyNumber, PublicKey, Reason, Refusal,
-    Role, ScopeClass, Signature, Standing, StatusIndex, Statuses, Timestamp, VerifiedKey, Verifier, VerifySignature, WarmKeys,
+    ApiKeyClaims, Digest, Environment, KeyId, KeyPrefix, KeySet, KeyState, Manifest, Missing, ParsedKey, PolicyNumber, PublicKey, Reason,
+    Refusal, Role, ScopeClass, Signature, Standing, StatusIndex, Statuses, Timestamp, VerifiedKey, Verifier, VerifySignature, WarmKeys,
 };
 use keyward_issuer::{SecretKeyText, SigningKey, mint_api_key};
 
@@ -33,6 +33,10 @@ struct World {
 impl Statuses for World {
     fn standing(&self, _: StatusIndex) -> Result<Standing, Missing> {
         Ok(*self.standing.borrow())
+    }
+
+    fn issued(&self, _: StatusIndex, _: &Digest) -> Result<bool, Missing> {
+        Ok(false)
     }
 
     fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {

@@ -1,6 +1,6 @@
 //! Fetching a thing once, however many ask for it: plain data, for the same reasons as in [`crate::pulse`].
 
-use keyward_core::{Digest, PolicyNumber, Timestamp};
+use keyward_core::{Digest, PolicyNumber, StatusIndex, Timestamp};
 
 /// How long a fetch may take, in milliseconds.
 pub const FETCH_MS: u64 = 1_000;
@@ -8,6 +8,9 @@ pub const FETCH_MS: u64 = 1_000;
 const FAILED_MS: u64 = 500;
 /// Things that are fetched at a time, or were just found not to be had.
 const MAX_FLIGHTS: usize = 256;
+/// Of these, questions whether a key was issued: whoever has stolen a signing key can make as many as he likes, and must
+/// not keep everything else from being fetched.
+const MAX_QUESTIONS: usize = 128;
 
 /// A thing to fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,8 @@ pub enum What {
     Part(Digest),
     /// A policy.
     Policy(PolicyNumber),
+    /// Whether the key with this digest was issued at this index.
+    Issued(StatusIndex, Digest),
 }
 
 /// Why a thing could not be had.
@@ -68,7 +73,8 @@ impl Flights {
             Some((_, Flight::Missed(_, miss))) => return Move::GiveUp(*miss),
             None => {}
         }
-        if self.flights.len() >= MAX_FLIGHTS {
+        let questions = || self.flights.iter().filter(|(other, _)| matches!(other, What::Issued(..))).count();
+        if self.flights.len() >= MAX_FLIGHTS || (matches!(what, What::Issued(..)) && questions() >= MAX_QUESTIONS) {
             return Move::GiveUp(Miss::Failed);
         }
         // As long as the fetch may take and a little more: a fetch whose context is cut off must not block the next.
@@ -103,5 +109,15 @@ mod tests {
         assert_eq!(flights.want(what, at(1_705)), Move::Start, "the first was cut off");
         flights.ended(what, Ok(()), at(1_706));
         assert_eq!(flights.want(what, at(1_707)), Move::Start);
+    }
+
+    #[test]
+    fn a_flood_of_forged_keys_leaves_room_for_everything_else() {
+        let at = Timestamp::from_millis(10_000);
+        let mut flights = Flights::default();
+        let question = |nth: u32| What::Issued(StatusIndex(nth), Digest::of(nth.to_be_bytes()));
+        let started = (0..1000).filter(|nth| flights.want(question(*nth), at) == Move::Start).count();
+        assert_eq!(started, MAX_QUESTIONS);
+        assert_eq!(flights.want(What::Policy(PolicyNumber(1)), at), Move::Start);
     }
 }

@@ -4,7 +4,7 @@
 use crate::metrics::Counters;
 use keyward_core::{
     Digest, FeedError, FeedReply, JwsError, ManifestError, Missing, OpenError, PolicyError, Position, PublicKey, Replica, SnapshotReply,
-    Timestamp,
+    StatusIndex, Timestamp,
 };
 
 /// The state of an edge, and what it needs next.
@@ -72,6 +72,7 @@ pub enum Object {
     Heartbeat,
     Part,
     Policy,
+    Issued,
     Reply,
 }
 
@@ -85,6 +86,7 @@ impl Object {
             Self::Heartbeat => "heartbeat",
             Self::Part => "part",
             Self::Policy => "policy",
+            Self::Issued => "issued",
             Self::Reply => "reply",
         }
     }
@@ -319,6 +321,20 @@ impl Follower {
     /// The digest of a part that is missing, by which to ask for it.
     pub fn part_digest(&self, missing: Missing) -> Option<Digest> {
         self.replica.part_digest(missing)
+    }
+
+    /// Takes the statement that a key was issued.
+    pub fn take_issued(
+        &mut self,
+        about: (StatusIndex, Digest),
+        text: &str,
+        now: Timestamp,
+        counters: &mut Counters,
+    ) -> Result<(), Rejected> {
+        self.replica.install_issued(about, text, now).map_err(|error| {
+            counters.rejected(Object::Issued, error.into());
+            Rejected
+        })
     }
 
     /// Takes a part that was missing.

@@ -17,8 +17,9 @@ use crate::{
 };
 use keyward_api::Code;
 use keyward_core::{
-    Accelerator, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp, WarmKeys,
-    bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
+    Accelerator, Digest, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp,
+    WarmKeys,
+    bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
 };
 use std::{cell::OnceCell, rc::Rc};
 use worker::{Env, console_error, web_sys};
@@ -271,7 +272,11 @@ async fn admit(
         // What can't be found in the state can't be fetched for a credential that isn't proved to stand in it.
         let index = isolate.with(|state| held(state).index(&isolate.config, &presented, now));
         let index = index.ok_or_else(|| Refusal::Undecided(missing).reason())?;
-        supply(isolate, source, context, missing, index).await.map_err(|_| Refusal::Undecided(missing).reason())?;
+        supply(isolate, source, context, missing, index).await.map_err(|miss| match (missing, miss) {
+            // The origin has said no, which is an answer.
+            (Missing::Issued(..), Miss::Absent) => Reason::NotIssued,
+            _ => Refusal::Undecided(missing).reason(),
+        })?;
     }
     Err(Reason::StateUnavailable)
 }
@@ -302,6 +307,11 @@ async fn supply(
             let source = source.clone();
             isolate.once(What::Policy(number), context, ready, |isolate| fetch_policy(isolate, source, number)).await
         }
+        Missing::Issued(index, digest) => {
+            let ready = |state: &mut State<Cache>| state.follower.replica().issued(index, &digest) == Ok(true);
+            let source = source.clone();
+            isolate.once(What::Issued(index, digest), context, ready, |isolate| fetch_issued(isolate, source, (index, digest))).await
+        }
         // A key that is newer than the state, or an amendment that is: the feed has it, or is about to.
         Missing::UnknownShard(_) | Missing::Amendment(_) => {
             let before = isolate.with(|state| state.follower.replica().position());
@@ -316,7 +326,7 @@ async fn supply(
     }
 }
 
-async fn fetch_part(isolate: Rc<Isolate>, source: Source, missing: Missing, digest: keyward_core::Digest) -> Result<(), Miss> {
+async fn fetch_part(isolate: Rc<Isolate>, source: Source, missing: Missing, digest: Digest) -> Result<(), Miss> {
     match source.text(&isolate, &format!("/edge/v1/parts/{digest}"), MAX_PART_LEN, FETCH_MS).await {
         Ok(text) => isolate.with(|state| state.follower.take_part(missing, &text, now(), &mut state.counters)).map_err(|_| Miss::Failed),
         // The snapshot that names it is too old.
@@ -337,4 +347,10 @@ async fn fetch_policy(isolate: Rc<Isolate>, source: Source, number: PolicyNumber
             Miss::Failed
         })
     })
+}
+
+async fn fetch_issued(isolate: Rc<Isolate>, source: Source, about: (StatusIndex, Digest)) -> Result<(), Miss> {
+    let (index, digest) = about;
+    let text = source.text(&isolate, &format!("/edge/v1/issued/{index}/{digest}"), MAX_ISSUED_LEN, FETCH_MS).await?;
+    isolate.with(|state| state.follower.take_issued(about, &text, now(), &mut state.counters)).map_err(|_| Miss::Failed)
 }

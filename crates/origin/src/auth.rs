@@ -12,10 +12,11 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, Method, Uri, header, request::Parts},
 };
+use keyward_api::Code;
 use keyward_core::{
-    Amendment, AnyOr, AuditActor, AuthenticKey, Capability, Decision, Environment, KeyId, Missing, NormalPath, ParsedKey, PolicyClaims,
-    PolicyNumber, PolicyTerms, Reason, Refusal, Request, Requirement, ScopeClass, SignedKey, Standing, Status, StatusIndex, Statuses,
-    TenantId, VerifiedKey, Verifier, canonical_address,
+    Amendment, AnyOr, AuditActor, AuthenticKey, Capability, Decision, Digest, Environment, KeyId, Missing, NormalPath, ParsedKey,
+    PolicyClaims, PolicyNumber, PolicyTerms, Reason, Refusal, Request, Requirement, ScopeClass, SignedKey, Standing, Status, StatusIndex,
+    Statuses, TenantId, VerifiedKey, Verifier, canonical_address,
 };
 
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
     clock::expiry_seconds,
     db::{Db, again},
     error::{Error, Result},
+    keys::issued::is_issued,
     policies::{Stored, policy_number},
     state::App,
 };
@@ -205,6 +207,11 @@ impl<'a> Asked<'a> {
         Some(name.iter().filter(|byte| (0x20..0x7f).contains(*byte)).take(MAX_USER_AGENT).map(|byte| char::from(*byte)).collect())
     }
 
+    /// Who made it, where that has been proved by now.
+    pub fn made_by(&self) -> Option<&'a Arc<Actor>> {
+        self.visit.and_then(Visit::actor)
+    }
+
     /// Who makes it, known by a genuine key.
     fn actor(&self, app: &App, row: &Row) -> Arc<Actor> {
         let actor = Arc::new(Actor {
@@ -312,18 +319,33 @@ pub async fn holder(app: &App, asked: &Asked<'_>, key: &ParsedKey<'_>, freshness
     Ok(holder)
 }
 
+/// The key, if it was issued: its signature holds; and where its signing key is frozen, which anybody may have by now, the
+/// database has its digest. That is asked once, since it stays true.
+///
+/// # Errors
+/// The reason why not; `database_unavailable` where it can't be known.
+pub async fn authentic(app: &App, key: &ParsedKey<'_>) -> Result<AuthenticKey> {
+    let (keyring, now) = (app.keyrings.current(), app.clock.now());
+    match keyring.authenticate(key, now) {
+        Err(Refusal::Undecided(Missing::Issued(index, digest))) => {
+            let issued = is_issued(&app.db, index, &digest).await?;
+            Ok(keyring.authenticate_issued(key, (digest, issued), now)?)
+        }
+        known => Ok(known?),
+    }
+}
+
 /// Whose key it is, where it holds. Junk and forgeries don't reach the database.
 ///
 /// # Errors
 /// As [`authenticate`].
 pub async fn identify(app: &App, asked: &Asked<'_>, key: &ParsedKey<'_>, environment: Environment, freshness: Freshness) -> Result<Caller> {
-    let keyring = app.keyrings.current();
     if let Err(error) = asked.guard(app)
-        && !keyring.knows(key)
+        && !app.keyrings.current().knows(key)
     {
         return Err(error);
     }
-    let authentic = keyring.authenticate(key, app.clock.now())?;
+    let authentic = authentic(app, key).await?;
     // A genuine key without a row was made in a past that was undone. That is final, as a revocation is.
     let row = row(app, &authentic, freshness).await?.ok_or(Reason::Revoked)?;
     // From here on a refusal has a name in the audit trail.
@@ -337,10 +359,12 @@ pub async fn identify(app: &App, asked: &Asked<'_>, key: &ParsedKey<'_>, environ
 /// # Errors
 /// The reason why the tenant's key doesn't hold; `database_unavailable` where it can't be known.
 pub async fn of_tenant(app: &App, tenant: TenantId, key: &ParsedKey<'_>) -> Result<Option<Holder>> {
-    let authentic = match app.keyrings.current().authenticate(key, app.clock.now()).map_err(Refusal::reason) {
+    let authentic = match authentic(app, key).await {
         Ok(authentic) => authentic,
-        Err(reason) if reason.proved() => return Err(reason.into()),
-        Err(_) => return Ok(None),
+        Err(error) => match error.code() {
+            Code::Refused(reason) if !reason.proved() => return Ok(None),
+            _ => return Err(error),
+        },
     };
     let row = row(app, &authentic, Freshness::Followed).await?.filter(|row| row.tenant == tenant);
     let Some(row) = row else { return Ok(None) };
@@ -469,6 +493,7 @@ impl Row {
     }
 }
 
+/// Of a key that was found authentic before its row was read.
 impl Statuses for Row {
     fn standing(&self, index: StatusIndex) -> Result<Standing, Missing> {
         match self.status {
@@ -477,6 +502,10 @@ impl Statuses for Row {
             Status::Suspended => Ok(Standing::Suspended),
             Status::Amended => self.amendment.map(Standing::Amended).ok_or(Missing::Amendment(index)),
         }
+    }
+
+    fn issued(&self, index: StatusIndex, digest: &Digest) -> Result<bool, Missing> {
+        Err(Missing::Issued(index, *digest))
     }
 
     fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {

@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context, bail};
 use keyward_api::catalogue::resources;
 use keyward_core::{
-    AnyOr, Capability, Environment, KeyPrefix, Limits, PolicyTerms, PublicKey, Role, ScopeClass, TenantId, Timestamp, codec::base64url,
+    AnyOr, Capability, Environment, KeyPrefix, KeyState, Limits, PolicyTerms, PublicKey, Role, ScopeClass, TenantId, Timestamp,
+    codec::base64url,
 };
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -44,6 +45,8 @@ pub struct Foundation {
     pub deployment: Uuid,
     /// Seals all secrets in the database.
     pub data_key: Arc<SealingKey>,
+    /// The tenant of whoever runs it.
+    pub operator: TenantId,
 }
 
 impl Foundation {
@@ -71,12 +74,14 @@ pub async fn bootstrap(db: &Db, config: &Config, master: &SealingKey, clock: &Cl
         );
     }
     let now = clock.now();
-    let foundation = Foundation { deployment: new_id(now)?.0, data_key: Arc::new(SealingKey::generate()?) };
+    let operator = TenantId(new_id(now)?.0);
+    let foundation = Foundation { deployment: new_id(now)?.0, data_key: Arc::new(SealingKey::generate()?), operator };
     sqlx::query!(
-        "INSERT INTO deployment (id, sealed_data_key, created_at) VALUES ($1, $2, $3)",
+        "INSERT INTO deployment (id, sealed_data_key, created_at, operator) VALUES ($1, $2, $3, $4)",
         foundation.deployment,
         master.seal(&data_key_purpose(foundation.deployment), foundation.data_key.expose())?,
         datetime(now),
+        operator.0,
     )
     .execute(&mut *tx)
     .await?;
@@ -99,10 +104,25 @@ pub async fn bootstrap(db: &Db, config: &Config, master: &SealingKey, clock: &Cl
 /// # Errors
 /// Where the master key is not this deployment's.
 pub async fn open(connection: &mut PgConnection, master: &SealingKey) -> anyhow::Result<Option<Foundation>> {
-    let found = sqlx::query!("SELECT id, sealed_data_key FROM deployment").fetch_optional(connection).await?;
+    let found = sqlx::query!("SELECT id, sealed_data_key, operator FROM deployment").fetch_optional(connection).await?;
     let Some(found) = found else { return Ok(None) };
-    let opened = master.open(&data_key_purpose(found.id), &found.sealed_data_key).context("can't open the deployment's data key")?;
-    Ok(Some(Foundation { deployment: found.id, data_key: Arc::new(SealingKey::new(opened.as_slice().try_into()?)) }))
+    let opened = master.open(&data_key_purpose(found.id), &found.sealed_data_key).context("can't open the deployment's data key (where a rotation of the master key was cut off, `keyward master-key rotate` says which one opens it)")?;
+    let data_key = Arc::new(SealingKey::new(opened.as_slice().try_into()?));
+    let operator = TenantId(found.operator.context("the deployment has no operator")?);
+    Ok(Some(Foundation { deployment: found.id, data_key, operator }))
+}
+
+/// Seals the data key, and with it all secrets, under another master key.
+///
+/// # Errors
+/// Where `old` is not this deployment's.
+pub async fn reseal(connection: &mut PgConnection, old: &SealingKey, new: &SealingKey) -> anyhow::Result<Foundation> {
+    // Held: two that do it at once queue, and the second one finds that its old key opens nothing.
+    sqlx::query!("SELECT id FROM deployment FOR UPDATE").fetch_optional(&mut *connection).await?;
+    let foundation = open(connection, old).await?.context("the database holds no deployment")?;
+    let sealed = new.seal(&data_key_purpose(foundation.deployment), foundation.data_key.expose())?;
+    sqlx::query!("UPDATE deployment SET sealed_data_key = $1", sealed).execute(connection).await?;
+    Ok(foundation)
 }
 
 /// Writes the root's public key, for edges to pin.
@@ -119,12 +139,12 @@ fn data_key_purpose(deployment: Uuid) -> String {
 
 async fn found_keys(tx: &mut PgConnection, foundation: &Foundation, config: &Config, now: Timestamp) -> anyhow::Result<Keyring> {
     for role in [None, Some(Role::ApiKey), Some(Role::Token), Some(Role::Policy), Some(Role::Feed), Some(Role::Audit)] {
-        generate(tx, &foundation.data_key, role, now).await?;
+        generate(tx, &foundation.data_key, role, KeyState::Active, now).await?;
     }
     sqlx::query!("INSERT INTO feed_state (epoch, seq, first_policy, first_index) VALUES (1, 0, 1, 0)").execute(&mut *tx).await?;
     sqlx::query!("INSERT INTO shards (shard) VALUES (0)").execute(&mut *tx).await?;
     let edition = Edition { issuer: config.issuer.clone(), version: 1, epoch: 1, first_policy: 1, first_index: 0 };
-    publish(tx, &foundation.data_key, edition, now).await?;
+    publish(tx, &foundation.data_key, edition, None, now).await?;
     load(tx, &foundation.data_key, now).await
 }
 
@@ -134,7 +154,7 @@ struct Secrets {
 }
 
 async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &Keyring, now: Timestamp) -> anyhow::Result<Secrets> {
-    let tenant = TenantId(new_id(now)?.0);
+    let tenant = foundation.operator;
     sqlx::query!("INSERT INTO tenants (id, slug, name, created_at) VALUES ($1, 'default', 'Default', $2)", tenant.0, datetime(now))
         .execute(&mut *tx)
         .await?;

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod audit;
+mod master_key;
+mod root;
 
 use std::{
     io::{Read, Write},
@@ -22,7 +24,7 @@ use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
 use crate::{
-    bootstrap,
+    bootstrap::{self, Foundation},
     clock::Clock,
     config::{Config, DEFAULT_FAILURES, DEFAULT_TOKEN_REUSE, DEFAULT_USAGE_DAYS},
     db::Db,
@@ -66,6 +68,12 @@ enum Command {
     /// The audit trail.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// The root that signs manifests, where it is kept apart from the server.
+    #[command(subcommand)]
+    Root(root::RootCommand),
+    /// The key that seals all secrets in the database.
+    #[command(subcommand)]
+    MasterKey(master_key::MasterKeyCommand),
     /// Show what a key says. Offline, and unproved: anyone can compute a checksum.
     Inspect {
         /// The key, or `-` to read it from standard input (an argument shows in the list of processes).
@@ -138,6 +146,9 @@ struct Recover {
     /// How many status positions and policy numbers to pass over: more than can have been used in the lost time.
     #[arg(long, default_value_t = DEFAULT_GAP)]
     gap: u32,
+    /// The root's file, where the root is kept apart from the server: the new epoch stands in a manifest.
+    #[arg(long)]
+    root_key: Option<PathBuf>,
     #[command(flatten)]
     database: Database,
 }
@@ -150,6 +161,8 @@ impl Cli {
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Audit(command) => command.run(),
+            Command::Root(command) => command.run(),
+            Command::MasterKey(command) => command.run(),
             Command::Inspect { key } => inspect(&key),
             Command::Serve(arguments) => runtime()?.block_on(serve(arguments)),
             Command::Migrate(arguments) => runtime()?.block_on(migrate(arguments)),
@@ -215,20 +228,26 @@ async fn migrate(arguments: Migrate) -> anyhow::Result<()> {
 
 async fn run_recover(arguments: Recover) -> anyhow::Result<()> {
     let database = arguments.database;
-    let master = database.master_key()?;
-    let clock = Clock::system();
-    let (url, postgres) = database.find().await?;
-    let db = Db::open(&url)?;
-    db.migrate().await?;
-    let foundation = bootstrap::open(&mut *db.system().acquire().await?, &master).await?;
-    let foundation = foundation.context("the database holds no deployment: restore it first")?;
-    let done = recover(&db, &foundation, &Memory::read(&database.data_dir)?, arguments.gap, clock.now()).await?;
+    let root = arguments.root_key.as_deref().map(root::read_root).transpose()?;
+    let (db, foundation, postgres) = opened(&database).await?;
+    let memory = Memory::read(&database.data_dir)?;
+    let done = recover(&db, &foundation, &memory, arguments.gap, root.as_ref(), Clock::system().now()).await?;
     db.close().await;
     println!(
         "{}",
         json!({"epoch": done.epoch, "first_policy": done.first_policy, "first_index": done.first_index, "revoked_again": done.revoked})
     );
     Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
+}
+
+/// The deployment in a database, for a command that works on it beside the server.
+async fn opened(database: &Database) -> anyhow::Result<(Db, Foundation, Option<Arc<PrivatePostgres>>)> {
+    let master = database.master_key()?;
+    let (url, postgres) = database.find().await?;
+    let db = Db::open(&url)?;
+    db.migrate().await?;
+    let foundation = bootstrap::open(&mut *db.system().acquire().await?, &master).await?;
+    Ok((db, foundation.context("the database holds no deployment: restore it first")?, postgres))
 }
 
 impl Database {

@@ -1,7 +1,8 @@
 //! What the database may not forget, kept outside of it.
 //!
 //! A database that is restored from a backup, or fails over to a replica that lagged, goes back in time without knowing.
-//! This file tells: how far the feed had got, which positions were taken, which credentials were revoked. An entry is
+//! This file tells: how far the feed had got, which positions were taken, which credentials were revoked, which signing
+//! keys were frozen or retired. An entry is
 //! on the disk before what it is about leaves the server. One JSON object a line; a torn last line is an append that
 //! never returned, so nothing depends on it.
 
@@ -13,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use keyward_core::Position;
+use keyward_core::{Kid, Position};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -45,6 +46,12 @@ pub struct Entry {
     /// Status indices that became INVALID.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub invalid: Vec<u32>,
+    /// Signing keys that were frozen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<Kid>,
+    /// Signing keys that were retired.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Kid>,
 }
 
 /// What all entries together say.
@@ -62,6 +69,10 @@ pub struct Memory {
     pub policy: u32,
     /// See [`Entry::invalid`].
     pub invalid: BTreeSet<u32>,
+    /// See [`Entry::frozen`].
+    pub frozen: BTreeSet<Kid>,
+    /// See [`Entry::retired`].
+    pub retired: BTreeSet<Kid>,
 }
 
 impl Memory {
@@ -74,6 +85,8 @@ impl Memory {
         self.taken = self.taken.max(entry.taken);
         self.policy = self.policy.max(entry.policy.unwrap_or(0));
         self.invalid.extend(entry.invalid);
+        self.frozen.extend(entry.frozen);
+        self.retired.extend(entry.retired);
     }
 
     fn entry(&self) -> Entry {
@@ -84,6 +97,8 @@ impl Memory {
             taken: self.taken,
             policy: Some(self.policy),
             invalid: self.invalid.iter().copied().collect(),
+            frozen: self.frozen.iter().copied().collect(),
+            retired: self.retired.iter().copied().collect(),
         }
     }
 

@@ -5,10 +5,12 @@
 //! * Positions go on past a reserved gap, in a new shard. Every position before it without a credential is INVALID:
 //!   those are the keys that were made in the lost time.
 //! * Policy numbers go on past a gap: edges drop what they have of the lost ones.
-//! * What the journal knows to have been revoked is revoked.
+//! * What the journal knows to have been revoked is revoked, and the signing keys that it knows to have been frozen or
+//!   retired are.
 
 use anyhow::{Context, ensure};
-use keyward_core::{TenantId, Timestamp, bounds::SHARD_BITS};
+use keyward_core::{KeyState, Kid, TenantId, Timestamp, bounds::SHARD_BITS};
+use keyward_issuer::SigningKey;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
@@ -19,7 +21,8 @@ use crate::{
     db::Db,
     feed::CHANNEL,
     journal::Memory,
-    signing::{Edition, load, publish},
+    sealing::SealingKey,
+    signing::{Edition, end, load, publish},
 };
 
 /// Positions and policy numbers that are passed over at least: more than can have been given out since any sane backup.
@@ -40,11 +43,19 @@ pub struct Recovered {
     pub revoked: u64,
 }
 
-/// Recovers the database, in one transaction. Servers on it take notice by themselves.
+/// Recovers the database, in one transaction. Servers on it take notice by themselves. With `root`, where that is kept
+/// elsewhere.
 ///
 /// # Errors
 /// Where the root isn't here, or 32 bits don't suffice for the gap.
-pub async fn recover(db: &Db, foundation: &Foundation, journal: &Memory, gap: u32, now: Timestamp) -> anyhow::Result<Recovered> {
+pub async fn recover(
+    db: &Db,
+    foundation: &Foundation,
+    journal: &Memory,
+    gap: u32,
+    root: Option<&SigningKey>,
+    now: Timestamp,
+) -> anyhow::Result<Recovered> {
     ensure!(
         journal.deployment.is_none_or(|deployment| deployment == foundation.deployment),
         "the data directory belongs to another deployment than the database"
@@ -61,7 +72,8 @@ pub async fn recover(db: &Db, foundation: &Foundation, journal: &Memory, gap: u3
     let revoked = revoke_again(&mut tx, journal, now).await?;
     let edition =
         Edition { issuer: old.iss.clone(), version: old.version.max(journal.manifest) + MANIFEST_GAP, epoch, first_policy, first_index };
-    publish(&mut tx, &foundation.data_key, edition, now).await?;
+    let ended = end_again(&mut tx, &foundation.data_key, journal, now).await?;
+    publish(&mut tx, &foundation.data_key, edition, root.map(|root| (root, &ended[..])), now).await?;
     // What was signed in the old epoch is of no use to anybody.
     sqlx::query!("DELETE FROM snapshots").execute(&mut *tx).await?;
     sqlx::query!("DELETE FROM feed_log").execute(&mut *tx).await?;
@@ -123,6 +135,16 @@ async fn skip_policies(tx: &mut PgConnection, journal: &Memory, gap: u32) -> any
     let first = u32::try_from(used + i64::from(gap) + 1).context("policy numbers are used up")?;
     sqlx::query!("SELECT setval('policy_numbers', $1, false)", i64::from(first)).fetch_one(tx).await?;
     Ok(first)
+}
+
+/// Freezes and retires what the journal knows to have been; the signing keys that this changed, successors among them.
+async fn end_again(tx: &mut PgConnection, data_key: &SealingKey, journal: &Memory, now: Timestamp) -> anyhow::Result<Vec<Kid>> {
+    let mut changed = Vec::new();
+    let frozen = journal.frozen.difference(&journal.retired).map(|kid| (*kid, KeyState::Frozen));
+    for (kid, state) in journal.retired.iter().map(|kid| (*kid, KeyState::Retired)).chain(frozen) {
+        changed.extend(end(tx, data_key, kid, state, now).await?);
+    }
+    Ok(changed)
 }
 
 /// Revokes what the journal knows to be revoked. A key whose newest credential is among it is revoked as a whole.

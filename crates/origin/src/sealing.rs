@@ -103,39 +103,107 @@ impl std::fmt::Debug for SealingKey {
 /// Where it is not 32 bytes of base64url, or the file can't be read or made.
 pub fn master_key(told: Option<&str>, data_dir: &Path) -> anyhow::Result<SealingKey> {
     if let Some(text) = told {
-        return parse(text).context("KEYWARD_MASTER_KEY is not 32 bytes of base64url");
+        return parse_master_key(text).context("KEYWARD_MASTER_KEY is not 32 bytes of base64url");
     }
-    let path = master_key_path(data_dir);
-    match fs::read_to_string(&path) {
-        Ok(text) => return parse(&text).with_context(|| format!("{} is not 32 bytes of base64url", path.display())),
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
+    let file = MasterFile::beside(data_dir);
+    if let Some(key) = file.read()? {
+        return Ok(key);
     }
     let key = SealingKey::generate()?;
-    if let Some(parent) = path.parent() {
+    if let Some(parent) = file.current.parent() {
         fs::create_dir_all(parent)?;
     }
     // Exclusively: where two servers start at once, the second one finds the first one's at its next try.
-    let mut file = secret_file(File::options().create_new(true), &path)?;
-    let text = Zeroizing::new(base64url(key.expose()));
-    writeln!(file, "{}", *text)?;
-    file.sync_all()?;
+    write_key(File::options().create_new(true), &file.current, &key)?;
     tracing::warn!(
-        path = %path.display(),
+        path = %file.current.display(),
         "made a master key; it opens all signing keys: keep a copy away from the database's backups, and set KEYWARD_MASTER_KEY in production"
     );
     Ok(key)
 }
 
-/// Outside the data directory, so that a copy of that directory doesn't hold the key to what is sealed in it.
-fn master_key_path(data_dir: &Path) -> PathBuf {
-    // Through the components, to lose a trailing slash.
-    let mut path = data_dir.components().collect::<PathBuf>().into_os_string();
-    path.push(".master.key");
-    path.into()
+/// The master key as a file, and the one that is to take its place. Outside the data directory, so that a copy of that
+/// directory doesn't hold the key to what is sealed in it.
+pub struct MasterFile {
+    /// The key in use.
+    pub current: PathBuf,
+    next: PathBuf,
 }
 
-fn parse(text: &str) -> Option<SealingKey> {
+impl MasterFile {
+    /// Those beside a data directory.
+    pub fn beside(data_dir: &Path) -> Self {
+        // Through the components, to lose a trailing slash.
+        let base = data_dir.components().collect::<PathBuf>().into_os_string();
+        let with = |suffix: &str| {
+            let mut path = base.clone();
+            path.push(suffix);
+            PathBuf::from(path)
+        };
+        Self { current: with(".master.key"), next: with(".master.key.next") }
+    }
+
+    /// The key in use, if there is one.
+    ///
+    /// # Errors
+    /// Where it can't be read or is none.
+    pub fn read(&self) -> anyhow::Result<Option<SealingKey>> {
+        read_key(&self.current)
+    }
+
+    /// The one that a rotation has left.
+    ///
+    /// # Errors
+    /// As [`MasterFile::read`].
+    pub fn read_next(&self) -> anyhow::Result<Option<SealingKey>> {
+        read_key(&self.next)
+    }
+
+    /// A new one, on the disk before anything is sealed under it.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn make_next(&self) -> anyhow::Result<SealingKey> {
+        let key = SealingKey::generate()?;
+        // One that opens nothing may be left of a run that was cut off.
+        let _ = fs::remove_file(&self.next);
+        write_key(File::options().create_new(true), &self.next, &key)?;
+        self.sync()?;
+        Ok(key)
+    }
+
+    /// Puts the next one in the place of the one in use.
+    ///
+    /// # Errors
+    /// Where that can't be done.
+    pub fn settle(&self) -> anyhow::Result<()> {
+        fs::rename(&self.next, &self.current)?;
+        self.sync()
+    }
+
+    fn sync(&self) -> anyhow::Result<()> {
+        let folder = self.current.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(File::open(folder)?.sync_all()?)
+    }
+}
+
+fn read_key(path: &Path) -> anyhow::Result<Option<SealingKey>> {
+    match fs::read_to_string(path).map(Zeroizing::new) {
+        Ok(text) => parse_master_key(&text).map(Some).with_context(|| format!("{} is not 32 bytes of base64url", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
+    }
+}
+
+fn write_key(options: &mut fs::OpenOptions, path: &Path, key: &SealingKey) -> anyhow::Result<()> {
+    let mut file = secret_file(options, path)?;
+    let text = Zeroizing::new(base64url(key.expose()));
+    writeln!(file, "{}", *text)?;
+    Ok(file.sync_all()?)
+}
+
+/// A master key in base64url; `None` where it is not 32 bytes of it.
+pub fn parse_master_key(text: &str) -> Option<SealingKey> {
     decode_base64url_exact(text.trim()).map(SealingKey::new)
 }
 

@@ -62,8 +62,9 @@ impl Server {
         let db = Db::open(database_url)?;
         db.migrate().await?;
         let foundation = bootstrap(&db, &config, master, &clock).await?;
-        let journal = Journal::open(&config.data_dir, foundation.deployment, config.durable)?;
+        let mut journal = Journal::open(&config.data_dir, foundation.deployment, config.durable)?;
         let keyrings = Keyrings::load(&db, Arc::clone(&foundation.data_key), &config.issuer, &clock).await?;
+        journal.append(keyrings.current().entry())?;
         write_root(&config.data_dir, &keyrings.current().root)?;
         let mut tasks = JoinSet::new();
         let (readers, writers) = (db.clone(), db.clone());

@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    audit::{Action, Actor, Event, members},
+    audit::{Action, Actor, Event, Issue, members},
     auth::Holder,
     clock::datetime,
     db::again,
@@ -90,12 +90,12 @@ impl Extent {
     }
 }
 
-/// A token for all that a key permits: one that was made for the same key and policy not long ago, or a new one. `None`
+/// A token for all that a key permits, for who asks about it: one that was made for the same key and policy not long ago, or a new one. `None`
 /// where that is more than a token may hold.
 ///
 /// # Errors
 /// Where no key signs.
-pub fn whole(app: &App, holder: &Holder) -> Result<Option<Arc<str>>> {
+pub fn whole(app: &App, actor: &Arc<Actor>, holder: &Holder) -> Result<Option<Arc<str>>> {
     let (now, key) = (app.clock.now().secs(), holder.key());
     let manifest = app.keyrings.current().keys.manifest().version;
     let window = app.config.token_reuse_seconds;
@@ -108,6 +108,7 @@ pub fn whole(app: &App, holder: &Holder) -> Result<Option<Arc<str>>> {
         return Ok(Some(made.text));
     }
     let Some(Minted { text, claims }) = mint(app, holder, Extent::whole(app, holder))? else { return Ok(None) };
+    app.audit.tally.issue(actor, Issue { key: holder.id(), grant: "validate" }, claims.jti, app.clock.now());
     let text: Arc<str> = text.into();
     if window > 0 && text.len() <= MAX_REMEMBERED {
         let made = Made { text: Arc::clone(&text), policy: key.policy(), made: now, exp: claims.exp, manifest };

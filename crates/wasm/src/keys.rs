@@ -48,7 +48,8 @@ impl KeySet {
 
     /// Whether the key's signature holds: a genuine key, which may yet be revoked, suspended or expired.
     ///
-    /// @throws {KeywardError} `unknown_signing_key`, `signature_invalid`, `state_unavailable` (the manifest has expired)
+    /// @throws {KeywardError} `unknown_signing_key`, `signature_invalid`, `issuance_unavailable` (its signing key was
+    /// compromised, so that the signature proves nothing here), `state_unavailable` (the manifest has expired)
     pub fn authenticate(&self, key: &ApiKey, now: f64) -> Result<(), JsValue> {
         // The environment and the status are no part of this question.
         let statuses = keyward_core::Replica::new(Vec::new());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyward_core::{Missing, PolicyNumber, Standing, Status, StatusIndex, StatusList, StatusListClaims, Statuses};
+use keyward_core::{Digest, Missing, PolicyNumber, Standing, Status, StatusIndex, StatusList, StatusListClaims, Statuses};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
@@ -75,6 +75,11 @@ impl Statuses for StatusLists {
             Status::Suspended => Ok(Standing::Suspended),
             Status::Amended => Err(Missing::Amendment(index)),
         }
+    }
+
+    /// Nor is which keys were issued: of a key whose signing key is frozen, nothing can be told here.
+    fn issued(&self, index: StatusIndex, digest: &Digest) -> Result<bool, Missing> {
+        Err(Missing::Issued(index, *digest))
     }
 
     /// Supersessions aren't published either; the caller chooses the policy that it decides with.

@@ -124,6 +124,13 @@ pub(crate) fn peers() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// What the benchmark of the origin compares with, exactly as locked. Returns its folder.
+pub(crate) fn origin_peers() -> Result<PathBuf> {
+    let folder = root().join("crates/bench/origin");
+    locked("better-auth to compare with", &folder)?;
+    Ok(folder)
+}
+
 /// A browser for the test of the pages; returns its path.
 pub(crate) fn chromium() -> Result<String> {
     if let Ok(path) = env::var("KEYWARD_CHROMIUM") {

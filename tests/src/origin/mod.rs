@@ -228,6 +228,14 @@ impl Origin {
         self.server.as_ref().context("the origin isn't running")?.signal(signal)
     }
 
+    /// The server's process id.
+    ///
+    /// # Errors
+    /// When it isn't running.
+    pub fn process_id(&self) -> Result<u32> {
+        Ok(self.server.as_ref().context("the origin isn't running")?.id())
+    }
+
     /// Kills the server (not a database that it was given), as a crash would.
     ///
     /// # Errors

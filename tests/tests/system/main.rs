@@ -11,6 +11,7 @@ mod outage;
 mod propagation;
 mod recovery;
 mod refusals;
+mod signing;
 mod tamper;
 mod tokens;
 mod usage;

@@ -5,9 +5,9 @@ mod parts;
 mod state;
 
 use crate::{
-    Delta, Digest, Heartbeat, KeySet, Manifest, ManifestError, Missing, OpenError, PolicyNumber, PublicKey, Snapshot, Standing,
+    Delta, Digest, Heartbeat, Issued, KeySet, Manifest, ManifestError, Missing, OpenError, PolicyNumber, PublicKey, Snapshot, Standing,
     StatusIndex, StatusListError, Statuses, Timestamp,
-    bounds::{DEFAULT_PAGE_BUDGET, DEFAULT_SHARD_BUDGET},
+    bounds::{DEFAULT_PAGE_BUDGET, DEFAULT_SHARD_BUDGET, MAX_ISSUED},
 };
 use alloc::vec::Vec;
 use parts::Former;
@@ -82,13 +82,24 @@ pub struct Replica {
     floor: (Position, u64),
     state: Option<State>,
     former: Former,
+    /// Keys that are known to have been issued, on the word of the key set in force, ascending. A list: sets are large in
+    /// WebAssembly, and this is empty but for rare days.
+    issued: Vec<(StatusIndex, Digest)>,
     shard_budget: usize,
 }
 
 impl Replica {
     /// An empty replica that trusts these roots.
     pub fn new(roots: Vec<PublicKey>) -> Self {
-        Self { roots, keys: None, floor: Default::default(), state: None, former: Former::default(), shard_budget: DEFAULT_SHARD_BUDGET }
+        Self {
+            roots,
+            keys: None,
+            floor: Default::default(),
+            state: None,
+            former: Former::default(),
+            issued: Vec::new(),
+            shard_budget: DEFAULT_SHARD_BUDGET,
+        }
     }
 
     /// Sets how many shards (256 KiB each) may be held inflated at a time; at least one.
@@ -138,6 +149,7 @@ impl Replica {
         // An epoch that has been announced is over for good, even before anything of the new one has arrived.
         self.floor = (self.floor.0.max(Position { epoch, seq: 0 }), version);
         self.keys = Some(keys);
+        self.issued.clear();
         Ok(true)
     }
 
@@ -242,6 +254,25 @@ impl Replica {
         Ok(())
     }
 
+    /// Takes the statement that a key was issued, which [`Statuses::issued`] said is missing.
+    pub fn install_issued(&mut self, (index, digest): (StatusIndex, Digest), text: &str, now: Timestamp) -> Result<(), FeedError> {
+        let issued: Issued = self.open(text, now)?;
+        if (issued.index, issued.digest) != (index, digest) {
+            return Err(FeedError::Digest);
+        }
+        if issued.iat_ms > now.latest_iat() {
+            return Err(FeedError::Future);
+        }
+        // Only what was issued gets in, so that nobody else can make this happen; what is in use is asked for again.
+        if self.issued.len() >= MAX_ISSUED {
+            self.issued.clear();
+        }
+        if let Err(at) = self.issued.binary_search(&(index, digest)) {
+            self.issued.insert(at, (index, digest));
+        }
+        Ok(())
+    }
+
     fn open<T: crate::Signed>(&self, text: &str, now: Timestamp) -> Result<T, FeedError> {
         Ok(self.keys.as_ref().ok_or(FeedError::NoManifest)?.open(text, now)?)
     }
@@ -266,6 +297,11 @@ impl Statuses for Replica {
             return Ok(Standing::Invalid);
         }
         state.standing(index)
+    }
+
+    /// A no is nobody's to keep: what wasn't issued a moment ago may be by now. Whoever is asked says it to its host.
+    fn issued(&self, index: StatusIndex, digest: &Digest) -> Result<bool, Missing> {
+        if self.issued.binary_search(&(index, *digest)).is_ok() { Ok(true) } else { Err(Missing::Issued(index, *digest)) }
     }
 
     fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {

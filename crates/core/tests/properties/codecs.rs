@@ -46,6 +46,9 @@ proptest! {
     }
 
     #[test]
+    fn statements(payload in strategies::issued()) { round_trip(&payload)?; }
+
+    #[test]
     fn deltas(payload in strategies::delta()) { round_trip(&payload)?; }
 
     #[test]

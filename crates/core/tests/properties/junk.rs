@@ -5,8 +5,8 @@ use crate::{
     tries,
 };
 use keyward_core::{
-    AccessTokenClaims, AmendmentPage, Capability, Delta, Digest, DomainPattern, EndpointPattern, Environment, FeedReply, Heartbeat, Kid,
-    Manifest, Missing, Network, NormalPath, ParsedKey, Policy, PolicyClaims, PolicyNumber, PublicKey, Replica, RouteTable, Signed,
+    AccessTokenClaims, AmendmentPage, Capability, Delta, Digest, DomainPattern, EndpointPattern, Environment, FeedReply, Heartbeat, Issued,
+    Kid, Manifest, Missing, Network, NormalPath, ParsedKey, Policy, PolicyClaims, PolicyNumber, PublicKey, Replica, RouteTable, Signed,
     Snapshot, SnapshotReply, StatusIndex, StatusList, StatusListBody, StatusListClaims, Timestamp, Verifier,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -28,6 +28,7 @@ fn every_parser(text: &str) {
     let _ =
         (replica.install_manifest(text, NOW), replica.install_snapshot(text, NOW), replica.apply_delta(text, NOW), replica.hear(text, NOW));
     let _ = replica.install_part(Missing::Shard(0), text, NOW);
+    let _ = replica.install_issued((StatusIndex(0), Digest::of(text)), text, NOW);
     let _ = (EndpointPattern::parse(text), RouteTable::parse(text), NormalPath::parse(text), Network::parse(text));
     let _ = (Capability::parse(text), DomainPattern::parse(text), PublicKey::parse(text), Kid::parse(text), Digest::parse(text));
     let _ = StatusListBody { bits: 2, lst: text.into() }.decode();
@@ -88,6 +89,9 @@ proptest! {
 
     #[test]
     fn spoiled_snapshots(payload in strategies::snapshot(), edits in edits()) { behind_the_signature::<Snapshot>(&payload, &edits); }
+
+    #[test]
+    fn spoiled_statements(payload in strategies::issued(), edits in edits()) { behind_the_signature::<Issued>(&payload, &edits); }
 
     #[test]
     fn spoiled_status_lists(payload in strategies::status_list(), edits in edits()) { behind_the_signature::<StatusListClaims>(&payload, &edits); }

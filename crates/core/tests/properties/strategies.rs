@@ -38,6 +38,10 @@ impl Statuses for AllValid {
         Ok(Standing::Valid)
     }
 
+    fn issued(&self, _: StatusIndex, _: &Digest) -> Result<bool, keyward_core::Missing> {
+        Ok(false)
+    }
+
     fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {
         policy
     }
@@ -257,4 +261,12 @@ pub(crate) fn token() -> impl Strategy<Value = AccessTokenClaims> {
                 status: StatusReference { status_list: StatusRef { idx, uri } },
             }
         })
+}
+
+pub(crate) fn issued() -> impl Strategy<Value = keyward_core::Issued> {
+    (any::<u32>(), any::<[u8; 32]>(), 0..=NOW.millis()).prop_map(|(index, digest, iat_ms)| keyward_core::Issued {
+        index: StatusIndex(index),
+        digest: Digest::from_bytes(digest),
+        iat_ms,
+    })
 }

@@ -2,7 +2,10 @@
 
 use super::publication::Publication;
 use crate::{follow::Listener, node::Keeper};
-use keyward_core::{Digest, PolicyNumber, Position, bounds::DEFAULT_POLICY_BUDGET};
+use keyward_core::{
+    Digest, PolicyNumber, Position, StatusIndex,
+    bounds::{DEFAULT_POLICY_BUDGET, MAX_ISSUED},
+};
 use std::{rc::Rc, task::Waker};
 
 /// Bytes of parts that are held.
@@ -16,6 +19,8 @@ pub(super) struct Desk {
     parts: Vec<(Digest, Rc<str>)>,
     /// Policies that the key set in force vouches for, ascending.
     policies: Vec<(PolicyNumber, Rc<str>)>,
+    /// Statements that keys were issued, for which the key set in force vouches, ascending.
+    issued: Vec<((StatusIndex, Digest), Rc<str>)>,
     /// Counts the refreshes, so that a waiter knows whether one has ended since it came.
     news: u64,
     /// Those who wait for the next. All of them are requests of this one object, whose futures may wake each other.
@@ -25,6 +30,7 @@ pub(super) struct Desk {
 impl Listener for Desk {
     fn keys(&mut self, text: &str) {
         self.policies.clear();
+        self.issued.clear();
         self.publication.keys(text);
     }
     fn snapshot(&mut self, text: &str, position: Position) {
@@ -81,6 +87,23 @@ impl Desk {
     pub(super) fn policy(&self, number: PolicyNumber) -> Option<Rc<str>> {
         let at = self.policies.binary_search_by_key(&number, |(own, _)| *own).ok()?;
         Some(self.policies[at].1.clone())
+    }
+
+    /// The statement that this key was issued, if it was verified under the key set in force.
+    pub(super) fn issued(&self, about: (StatusIndex, Digest)) -> Option<Rc<str>> {
+        let at = self.issued.binary_search_by_key(&about, |(own, _)| *own).ok()?;
+        Some(self.issued[at].1.clone())
+    }
+
+    /// Keeps a verified statement. There are only as many as keys were issued; where they are too many, all make room.
+    pub(super) fn keep_issued(&mut self, about: (StatusIndex, Digest), text: Rc<str>) {
+        if self.issued.len() >= MAX_ISSUED {
+            self.issued.clear();
+        }
+        match self.issued.binary_search_by_key(&about, |(own, _)| *own) {
+            Ok(at) => self.issued[at].1 = text,
+            Err(at) => self.issued.insert(at, (about, text)),
+        }
     }
 
     /// Keeps a verified policy. The lowest number makes room: the newest are the ones that are asked for.

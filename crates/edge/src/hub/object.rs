@@ -13,8 +13,8 @@ use crate::{
 use futures_util::future::select;
 use keyward_api::usage::MAX_BATCH_LEN;
 use keyward_core::{
-    Delta, Digest, Policy, PolicyNumber, Position, Timestamp,
-    bounds::{MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
+    Delta, Digest, FeedError, Issued, Policy, PolicyNumber, Position, StatusIndex, Timestamp,
+    bounds::{MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
 };
 use std::{
     cell::{Cell, OnceCell},
@@ -117,6 +117,12 @@ impl Region {
                     Some(digest) => self.part(background, digest).await,
                     None => status(404),
                 },
+                Some(("issued", about)) => {
+                    match about.split_once('/').and_then(|(index, digest)| Some((index.parse().ok()?, Digest::parse(digest)?))) {
+                        Some((index, digest)) => self.issued(background, (StatusIndex(index), digest)).await,
+                        None => status(404),
+                    }
+                }
                 Some(("policies", number)) => match number.parse() {
                     Ok(number) => self.policy(background, PolicyNumber(number)).await,
                     Err(_) => status(404),
@@ -289,6 +295,59 @@ impl Region {
                 Ok(_) => state.keeper.keep_policy(number, text.into()),
                 Err(error) => {
                     state.counters.rejected(Object::Policy, error.into());
+                    return false;
+                }
+            }
+            true
+        })
+    }
+
+    async fn issued(&self, background: &State, about: (StatusIndex, Digest)) -> Result<Response> {
+        match self.obtain_issued(background, about).await {
+            Ok(text) => body(text.to_string(), "application/jwt"),
+            // For as long as a miss is remembered, and no longer: what wasn't issued a moment ago may be by now.
+            Err(Miss::Absent) => status(404),
+            Err(Miss::Failed | Miss::Refused) => status(503),
+        }
+    }
+
+    /// The statement that a key was issued: from memory, from the storage, from the origin. What was issued stays so.
+    async fn obtain_issued(&self, background: &impl Background, about: (StatusIndex, Digest)) -> std::result::Result<Rc<str>, Miss> {
+        if let Some(text) = self.node.with(|state| state.keeper.issued(about)) {
+            return Ok(text);
+        }
+        let (index, digest) = about;
+        if let Some(text) = self.store.issued(&digest).ok().flatten() {
+            if self.keep_issued(about, &text) {
+                return Ok(text.into());
+            }
+            let _ = self.store.drop_issued(&digest);
+        }
+        let region = self.clone();
+        let fetch = |_| async move {
+            let path = format!("/edge/v1/issued/{index}/{digest}");
+            let text = region.source.text(&region.node, &path, MAX_ISSUED_LEN, FETCH_MS * 7 / 10).await?;
+            if !region.keep_issued(about, &text) {
+                return Err(Miss::Failed);
+            }
+            let _ = region.store.save_issued(&digest, &text);
+            Ok(())
+        };
+        self.node.once(What::Issued(index, digest), background, |state| state.keeper.issued(about).is_some(), fetch).await?;
+        self.node.with(|state| state.keeper.issued(about)).ok_or(Miss::Failed)
+    }
+
+    /// Keeps a statement in memory if the key set vouches for it.
+    fn keep_issued(&self, about: (StatusIndex, Digest), text: &str) -> bool {
+        self.node.with(|state| {
+            let opened = match state.follower.replica().keys() {
+                None => return false,
+                Some(keys) => keys.open::<Issued>(text, now()).map_err(FeedError::from),
+            };
+            match opened.and_then(|issued| if (issued.index, issued.digest) == about { Ok(()) } else { Err(FeedError::Digest) }) {
+                Ok(()) => state.keeper.keep_issued(about, text.into()),
+                Err(error) => {
+                    state.counters.rejected(Object::Issued, error.into());
                     return false;
                 }
             }

@@ -22,6 +22,9 @@ pub struct Publication {
     log: VecDeque<Entry>,
     log_bytes: usize,
     position: Position,
+    /// Whether the key set has changed since the snapshot came: what was signed before may count no more, and nobody who
+    /// refuses it must be given it again and again.
+    outdated: bool,
     /// Deltas whose announcements have not been looked at yet.
     unread: Vec<String>,
 }
@@ -35,10 +38,14 @@ struct Entry {
 impl Listener for Publication {
     fn keys(&mut self, text: &str) {
         self.manifest = text.to_owned();
+        self.log.clear();
+        self.log_bytes = 0;
+        self.outdated = true;
     }
 
     fn snapshot(&mut self, text: &str, position: Position) {
         self.snapshot = text.to_owned();
+        self.outdated = false;
         self.snapshot_at = position;
         if self.position < position {
             self.position = position;
@@ -84,7 +91,7 @@ impl Publication {
     /// Whether the log no longer reaches back to the snapshot, so that a new one is due. Not where there has just been
     /// one: the origin has no newer then.
     pub fn is_torn(&self) -> bool {
-        self.position != self.snapshot_taken_at && self.log.front().is_none_or(|entry| entry.from > self.snapshot_at)
+        self.outdated || self.position != self.snapshot_taken_at && self.log.front().is_none_or(|entry| entry.from > self.snapshot_at)
     }
 
     /// The answer to `GET /edge/v1/snapshot`.
@@ -156,6 +163,23 @@ mod tests {
                 "{after:?}"
             );
         }
+    }
+
+    #[test]
+    fn nothing_signed_under_another_key_set_is_handed_on() {
+        let mut publication = Publication::default();
+        publication.keys("first");
+        publication.snapshot("snapshot", at(10));
+        publication.delta("10-11", at(10), at(11));
+        publication.heartbeat("heartbeat");
+        assert!(!publication.is_torn());
+        publication.keys("second");
+        assert!(publication.is_torn());
+        publication.heartbeat("heartbeat");
+        assert!(publication.feed_reply(at(10), false).unwrap().gap);
+        assert!(!publication.feed_reply(at(11), false).unwrap().gap, "whoever is there needs nothing more");
+        publication.snapshot("resigned", at(10));
+        assert!(!publication.is_torn());
     }
 
     #[test]

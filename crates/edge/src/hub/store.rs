@@ -1,11 +1,14 @@
 //! What of a hub outlives it, in the object's own SQLite.
 
-use keyward_core::{PolicyNumber, Position};
+use keyward_core::{Digest, PolicyNumber, Position};
 use serde::Deserialize;
 use worker::{Result, SqlStorage, SqlStorageValue, State};
 
 /// Policies that are kept; the lowest numbers make room.
 const MAX_POLICIES: i64 = 50_000;
+
+/// Statements that keys were issued that are kept; the oldest make room.
+const MAX_ISSUED: i64 = 500_000;
 
 /// The object's storage.
 #[derive(Clone, Debug)]
@@ -21,7 +24,7 @@ struct FloorRow {
 }
 
 #[derive(Deserialize)]
-struct PolicyRow {
+struct TextRow {
     text: String,
 }
 
@@ -34,6 +37,7 @@ impl Store {
             None,
         )?;
         sql.exec("CREATE TABLE IF NOT EXISTS policies (number INTEGER PRIMARY KEY, text TEXT NOT NULL)", None)?;
+        sql.exec("CREATE TABLE IF NOT EXISTS issued (digest TEXT PRIMARY KEY, text TEXT NOT NULL)", None)?;
         Ok(Self { sql })
     }
 
@@ -52,8 +56,7 @@ impl Store {
 
     /// The text of a policy, as it was once verified.
     pub(super) fn policy(&self, policy: PolicyNumber) -> Result<Option<String>> {
-        let rows: Vec<PolicyRow> =
-            self.sql.exec("SELECT text FROM policies WHERE number = ?", vec![number(policy.0.into())?])?.to_array()?;
+        let rows: Vec<TextRow> = self.sql.exec("SELECT text FROM policies WHERE number = ?", vec![number(policy.0.into())?])?.to_array()?;
         Ok(rows.into_iter().next().map(|row| row.text))
     }
 
@@ -70,6 +73,29 @@ impl Store {
     /// Forgets a policy that the key set no longer vouches for.
     pub(super) fn drop_policy(&self, policy: PolicyNumber) -> Result<()> {
         self.sql.exec("DELETE FROM policies WHERE number = ?", vec![number(policy.0.into())?])?;
+        Ok(())
+    }
+
+    /// The statement that a key was issued, as it was once verified.
+    pub(super) fn issued(&self, digest: &Digest) -> Result<Option<String>> {
+        let rows: Vec<TextRow> = self.sql.exec("SELECT text FROM issued WHERE digest = ?", vec![digest.to_string().into()])?.to_array()?;
+        Ok(rows.into_iter().next().map(|row| row.text))
+    }
+
+    /// Keeps a statement.
+    pub(super) fn save_issued(&self, digest: &Digest, text: &str) -> Result<()> {
+        self.sql.exec("INSERT OR REPLACE INTO issued (digest, text) VALUES (?, ?)", vec![digest.to_string().into(), text.into()])?;
+        self.sql.exec(
+            // Rows count up: the oldest are known without a look at the others.
+            "DELETE FROM issued WHERE rowid <= (SELECT max(rowid) FROM issued) - ?",
+            vec![SqlStorageValue::Integer(MAX_ISSUED)],
+        )?;
+        Ok(())
+    }
+
+    /// Forgets a statement that the key set no longer vouches for.
+    pub(super) fn drop_issued(&self, digest: &Digest) -> Result<()> {
+        self.sql.exec("DELETE FROM issued WHERE digest = ?", vec![digest.to_string().into()])?;
         Ok(())
     }
 }

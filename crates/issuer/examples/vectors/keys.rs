@@ -251,9 +251,11 @@ fn forged() -> Vec<Case> {
         ("signed by somebody else under our signing key's name", by_nobody),
     ];
     let mut cases: Vec<Case> = invalid.into_iter().map(|(name, text)| error(name, now(text), "signature_invalid")).collect();
-    for signing in ["nobody", "root", "token", "policy", "feed", "audit", "api retired", "api frozen", "api pre-published"] {
+    for signing in ["nobody", "root", "token", "policy", "feed", "audit", "api retired", "api pre-published"] {
         cases.push(error(format!("signed by the key: {signing}"), now(mint(signing, key_claims())), "unknown_signing_key"));
     }
+    // It may have been issued: who asks the origin for that knows, and nobody else.
+    cases.push(error("signed by the key: api frozen", now(mint("api frozen", key_claims())), "issuance_unavailable"));
     cases
 }
 

@@ -47,6 +47,8 @@ actions! {
     ApiKeyRotationFinished = "api_key_rotation_finished";
     /// A rotation was undone.
     ApiKeyRotationCancelled = "api_key_rotation_cancelled";
+    /// Tokens were made.
+    TokenIssued = "token_issued";
     /// A token was taken back before its time.
     TokenRevoked = "token_revoked";
     /// A policy took the place of another.
@@ -71,6 +73,18 @@ actions! {
     AuditRead = "audit_read";
     /// The database went back in time and was put into use again: records may be lost.
     DatabaseRecovered = "database_recovered";
+    /// A signing key was made and announced; or the next root was named.
+    SigningKeyCreated = "signing_key_created";
+    /// A signing key began to sign.
+    SigningKeyActivated = "signing_key_activated";
+    /// What a signing key signed ended to count.
+    SigningKeyRetired = "signing_key_retired";
+    /// A signing key was compromised: what it signed proves nothing by itself any more.
+    SigningKeyFrozen = "signing_key_frozen";
+    /// A manifest that was signed elsewhere was put into force.
+    ManifestPublished = "manifest_published";
+    /// All secrets were sealed under another master key.
+    MasterKeyRotated = "master_key_rotated";
     /// The trail was exported.
     AuditExported = "audit_exported";
 }

@@ -1,7 +1,7 @@
 //! The audit trail: who did what, to what, from where, in a chain of hashes that nobody can change unseen.
 //!
 //! A change records what it did in its own transaction ([`crate::db::Tx::record`]), so that neither stands without the
-//! other. What changes nothing (denials) is noted in memory and written together ([`Tally`]). Checkpoints are signed
+//! other. What changes nothing (denials, tokens) is noted in memory and written together ([`Tally`]). Checkpoints are signed
 //! from time to time ([`checkpoint`]).
 
 mod append;
@@ -18,7 +18,7 @@ pub use append::append;
 pub use checkpoint::{Kept, Signed, checkpoint, checkpoints, newest_up_to, unproved};
 pub use event::{Action, Actor, Event, changed, members};
 pub use search::{Filter, Range, page, search};
-pub use tally::{Denial, Tally};
+pub use tally::{Denial, Issue, Tally};
 
 use crate::state::App;
 

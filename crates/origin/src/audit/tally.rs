@@ -1,27 +1,29 @@
 //! What happens without changing anything, counted in memory and written now and again.
 //!
-//! A denied call must not cost a write: whoever has a genuine key could fill the database with them. Equal denials of
-//! one caller become one record with a count, and of what differs a bounded number is kept apart; the rest is one
-//! number for each tenant. Only those who proved to hold a genuine key are here; all others are in the metrics alone.
+//! A denied call must not cost a write: whoever has a genuine key could fill the database with them. Nor must a token,
+//! which is made from memory. Equal deeds of one caller become one record with a count, and of what differs a bounded
+//! number is kept apart; the rest is one number for each tenant. Only those who proved to hold a genuine key are here; all
+//! others are in the metrics alone.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use keyward_core::{TenantId, Timestamp};
+use keyward_core::{KeyId, TenantId, Timestamp};
 use serde_json::json;
+use uuid::Uuid;
 
-use super::event::{Action, Actor, Event, members};
+use super::event::{Action, Actor, Event, Members, members};
 use crate::{
     clock::{datetime, rfc3339},
     error::Result,
     state::App,
 };
 
-/// Different denials of one caller that are kept apart until the next flush.
+/// Different deeds of one caller that are kept apart until the next flush.
 const PER_CALLER: usize = 8;
-/// Different denials in one tenant that are kept apart until the next flush.
+/// Different deeds in one tenant that are kept apart until the next flush.
 const PER_TENANT: usize = 64;
 
 /// A kind of denial.
@@ -35,7 +37,22 @@ pub struct Denial {
     pub route: String,
 }
 
-/// Equal denials of one caller.
+/// Tokens of a kind.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Issue {
+    /// Whose they are.
+    pub key: KeyId,
+    /// By which way they were asked for.
+    pub grant: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Deed {
+    Denied(Denial),
+    Issued(Issue),
+}
+
+/// Equal deeds of one caller.
 #[derive(Clone)]
 struct Noted {
     /// As the first one came.
@@ -43,13 +60,15 @@ struct Noted {
     count: u64,
     first: Timestamp,
     last: Timestamp,
+    /// The last token.
+    jti: Option<Uuid>,
 }
 
 #[derive(Clone, Default)]
 struct Pending {
-    kinds: HashMap<(uuid::Uuid, Denial), Noted>,
-    /// Beyond what is kept apart.
-    others: u64,
+    kinds: HashMap<(Uuid, Deed), Noted>,
+    /// Beyond what is kept apart: denials, and tokens.
+    others: [u64; 2],
     since: Timestamp,
 }
 
@@ -60,8 +79,17 @@ pub struct Tally(Mutex<BTreeMap<TenantId, Pending>>);
 impl Tally {
     /// Notes a denial.
     pub fn deny(&self, actor: &Arc<Actor>, denial: Denial, now: Timestamp) {
-        let noted = Noted { actor: Arc::clone(actor), count: 1, first: now, last: now };
-        self.lock().entry(actor.who.tenant).or_default().add(denial, noted);
+        self.note(actor, Deed::Denied(denial), None, now);
+    }
+
+    /// Notes that a token was made.
+    pub fn issue(&self, actor: &Arc<Actor>, issue: Issue, jti: Uuid, now: Timestamp) {
+        self.note(actor, Deed::Issued(issue), Some(jti), now);
+    }
+
+    fn note(&self, actor: &Arc<Actor>, deed: Deed, jti: Option<Uuid>, now: Timestamp) {
+        let noted = Noted { actor: Arc::clone(actor), count: 1, first: now, last: now, jti };
+        self.lock().entry(actor.who.tenant).or_default().add(deed, noted);
     }
 
     /// Writes all that was noted.
@@ -69,7 +97,7 @@ impl Tally {
         let tenants: Vec<_> = self.lock().keys().copied().collect();
         for tenant in tenants {
             if let Err(error) = self.flush_tenant(app, tenant).await {
-                tracing::warn!(%tenant, error = %anyhow::Error::from(error), "can't record denials, and will try again");
+                tracing::warn!(%tenant, error = %anyhow::Error::from(error), "can't record denials and tokens, and will try again");
             }
         }
     }
@@ -84,10 +112,12 @@ impl Tally {
         if written.is_err() {
             let mut all = self.lock();
             let again = all.entry(tenant).or_default();
-            for ((_, denial), noted) in pending.kinds {
-                again.add(denial, noted);
+            for ((_, deed), noted) in pending.kinds {
+                again.add(deed, noted);
             }
-            again.others += pending.others;
+            for (others, more) in again.others.iter_mut().zip(pending.others) {
+                *others += more;
+            }
         }
         written
     }
@@ -98,19 +128,21 @@ impl Tally {
 }
 
 impl Pending {
-    fn add(&mut self, denial: Denial, noted: Noted) {
+    fn add(&mut self, deed: Deed, noted: Noted) {
         let caller = noted.actor.who.key.0;
-        if self.kinds.is_empty() && self.others == 0 {
+        if self.kinds.is_empty() && self.others == [0, 0] {
             self.since = noted.first;
         }
-        let kind = (caller, denial);
+        let other = usize::from(matches!(deed, Deed::Issued(_)));
+        let kind = (caller, deed);
         if let Some(known) = self.kinds.get_mut(&kind) {
             known.count += noted.count;
             known.last = known.last.max(noted.last);
+            known.jti = noted.jti.or(known.jti);
         } else if self.kinds.len() < PER_TENANT && self.kinds.keys().filter(|(other, _)| *other == caller).count() < PER_CALLER {
             self.kinds.insert(kind, noted);
         } else {
-            self.others += noted.count;
+            self.others[other] += noted.count;
         }
     }
 }
@@ -120,23 +152,31 @@ async fn write(app: &App, tenant: TenantId, pending: &Pending) -> Result<()> {
     let mut tx = app.db.tenant(tenant).await?;
     let mut kinds: Vec<_> = pending.kinds.iter().collect();
     kinds.sort_by_key(|(_, noted)| noted.first);
-    for ((_, denial), noted) in kinds {
-        let Denial { code, method, route } = denial;
+    for ((_, deed), noted) in kinds {
         let (first, last) = (rfc3339(datetime(noted.first)), rfc3339(datetime(noted.last)));
-        let details = json!({"code": code, "method": method, "route": route, "count": noted.count, "first": first, "last": last});
-        tx.record(Event::by(&noted.actor, Action::ManagementDenied, now).details(members(details)));
+        let counted = json!({"count": noted.count, "first": first, "last": last});
+        let with = |more: serde_json::Value| members(more).into_iter().chain(members(counted)).flatten().collect::<Members>();
+        tx.record(match deed {
+            Deed::Denied(Denial { code, method, route }) => Event::by(&noted.actor, Action::ManagementDenied, now)
+                .details(with(json!({"code": code, "method": method, "route": route}))),
+            Deed::Issued(Issue { key, grant }) => {
+                let details = with(json!({"grant": grant, "last_jti": noted.jti}));
+                Event::by(&noted.actor, Action::TokenIssued, now).on_key(*key).details(details)
+            }
+        });
     }
-    if pending.others > 0 {
-        let details = json!({"code": "others", "count": pending.others, "first": rfc3339(datetime(pending.since))});
-        tx.record(Event::by_itself(Action::ManagementDenied, now).details(members(details)));
+    for (others, action) in pending.others.into_iter().zip([Action::ManagementDenied, Action::TokenIssued]) {
+        if others > 0 {
+            let details = json!({"code": "others", "count": others, "first": rfc3339(datetime(pending.since))});
+            tx.record(Event::by_itself(action, now).details(members(details)));
+        }
     }
     tx.commit().await
 }
 
 #[cfg(test)]
 mod tests {
-    use keyward_core::{AuditActor, KeyId};
-    use uuid::Uuid;
+    use keyward_core::AuditActor;
 
     use super::*;
 
@@ -157,6 +197,6 @@ mod tests {
         let pending = &all[&tenant];
         assert_eq!(pending.kinds.len(), PER_TENANT);
         assert_eq!(pending.kinds.keys().filter(|(key, _)| *key == Uuid::from_u128(1)).count(), PER_CALLER);
-        assert_eq!(pending.kinds.values().map(|noted| noted.count).sum::<u64>() + pending.others, 1000 + 1000 + 998);
+        assert_eq!(pending.kinds.values().map(|noted| noted.count).sum::<u64>() + pending.others[0], 1000 + 1000 + 998);
     }
 }

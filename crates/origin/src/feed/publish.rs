@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use keyward_api::Code;
-use keyward_core::{Position, Status, StatusIndex};
+use keyward_core::{Position, Status, StatusIndex, Timestamp};
 use sqlx::{postgres::PgListener, types::Json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{CHANNEL, Change, Reading, position};
 use crate::{
+    bootstrap::write_root,
     db::again,
     error::{Error, Result},
     journal::Entry,
@@ -110,10 +111,7 @@ async fn read(app: &App) -> Result<bool> {
     }
     let known = app.feed.position();
     if manifest != app.keyrings.current().keys.manifest().version {
-        app.journal(Entry { manifest: Some(manifest), ..Entry::default() }).await?;
-        app.keyrings.refresh(&app.db, at).await?;
-        app.policies.reset();
-        app.feed.log().forget_signatures();
+        take_over_keys(app, at).await?;
     }
     let changes = read_changes(app, known, ours).await?;
     let published = !changes.is_empty();
@@ -141,19 +139,34 @@ async fn read(app: &App) -> Result<bool> {
     Ok(published)
 }
 
+/// Takes over another manifest. What was signed under the last one may be by a key that counts no more.
+async fn take_over_keys(app: &App, at: Timestamp) -> Result<()> {
+    let root = app.keyrings.current().root.clone();
+    let keyring = app.keyrings.read(&app.db, at).await?;
+    app.journal(keyring.entry()).await?;
+    app.keyrings.install(keyring);
+    let keyring = app.keyrings.current();
+    if keyring.root != root
+        && let Err(error) = write_root(&app.config.data_dir, &keyring.root)
+    {
+        tracing::warn!(%error, "can't write the new root's public key");
+    }
+    app.policies.reset();
+    app.feed.lists.reset();
+    app.feed.log().forget_signatures();
+    app.feed.snapshots.reset();
+    Ok(())
+}
+
 /// Takes over a new epoch: somebody has run `keyward recover`.
 async fn notice_recovery(app: &App, ours: Position) -> Result<()> {
     if ours.epoch <= app.feed.position().epoch {
         return Ok(());
     }
     let now = app.clock.now();
-    app.keyrings.refresh(&app.db, now).await?;
-    app.journal(Entry {
-        feed: Some((ours.epoch, ours.seq)),
-        manifest: Some(app.keyrings.current().keys.manifest().version),
-        ..Entry::default()
-    })
-    .await?;
+    let keyring = app.keyrings.read(&app.db, now).await?;
+    app.journal(Entry { feed: Some((ours.epoch, ours.seq)), ..keyring.entry() }).await?;
+    app.keyrings.install(keyring);
     app.positions.reset();
     app.policies.reset();
     app.audit.signed.reset();

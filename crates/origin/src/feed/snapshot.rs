@@ -69,7 +69,12 @@ impl Snapshots {
     /// As any read.
     pub async fn reply(&self, app: &App) -> Result<SnapshotReply> {
         let epoch = app.feed.position().epoch;
-        let known = self.newest().as_ref().filter(|newest| newest.position.epoch == epoch).map(|newest| Arc::clone(&newest.jws));
+        let kid = app.keyrings.current().signer(Role::Feed)?.kid().to_string();
+        let known = self
+            .newest()
+            .as_ref()
+            .filter(|newest| newest.position.epoch == epoch && newest.kid == kid)
+            .map(|newest| Arc::clone(&newest.jws));
         let snapshot = match known {
             Some(jws) => jws,
             None => build(app).await?.jws,

@@ -9,13 +9,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use keyward_api::Code;
-use keyward_core::{Digest, FeedReply, Position, SnapshotReply};
+use keyward_core::{Digest, FeedReply, Position, SnapshotReply, StatusIndex};
 use serde::Deserialize;
 
 use super::extract::{Authorized, Follow, PolicyPath, Query};
 use crate::{
     error::{Error, Result},
     feed::Follower,
+    keys::issued::statement,
     state::App,
 };
 
@@ -57,6 +58,17 @@ pub async fn get_part(State(app): State<Arc<App>>, _: Authorized<Follow>, Path(d
 /// `GET /edge/v1/policies/{number}`
 pub async fn get_policy(State(app): State<Arc<App>>, _: Authorized<Follow>, PolicyPath(number): PolicyPath) -> Result<Response> {
     Ok(jwt(app.policies.signed(&app, number).await?.to_string()))
+}
+
+/// `GET /edge/v1/issued/{index}/{digest}`
+pub async fn get_issued(
+    State(app): State<Arc<App>>,
+    _: Authorized<Follow>,
+    Path((index, digest)): Path<(String, String)>,
+) -> Result<Response> {
+    let index = index.parse().ok().filter(|number: &u32| number.to_string() == index).ok_or(Code::NotFound)?;
+    let digest = Digest::parse(&digest).ok_or(Code::NotFound)?;
+    Ok(jwt(statement(&app, StatusIndex(index), digest).await?))
 }
 
 /// `GET /edge/v1/manifest`

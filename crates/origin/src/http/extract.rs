@@ -10,7 +10,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyward_api::{Code, FieldError};
-use keyward_core::{Capability, KeyId, PolicyNumber, Timestamp, codec::decode_base64url};
+use keyward_core::{Capability, KeyId, Kid, PolicyNumber, Timestamp, codec::decode_base64url};
 use serde::{
     Deserialize, Deserializer,
     de::{self, DeserializeOwned},
@@ -68,6 +68,14 @@ needs! {
     Owners = "tenants:owners";
     /// To add to the catalogue.
     Catalogue = "tenants:catalog";
+    /// To see signing keys.
+    SeeSigning = "signing:read";
+    /// To create, activate and retire signing keys.
+    RotateSigning = "signing:rotate";
+    /// To freeze signing keys.
+    FreezeSigning = "signing:freeze";
+    /// To publish manifests that were signed elsewhere.
+    PublishManifests = "signing:publish";
     /// To follow the feed.
     Follow = "edge:sync";
 }
@@ -172,6 +180,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Precondition {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         IfMatch::from_headers(&parts.headers).map(Self)
+    }
+}
+
+/// The name of a signing key in the path. One that has another shape is the name of nothing.
+pub struct KidPath(pub Kid);
+
+impl<S: Send + Sync> FromRequestParts<S> for KidPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let Path(text) = parts.extract::<Path<String>>().await.map_err(|_| Code::NotFound)?;
+        Ok(Self(Kid::parse(&text).ok_or(Code::NotFound)?))
     }
 }
 

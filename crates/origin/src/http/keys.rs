@@ -14,7 +14,7 @@ use keyward_api::{
     keys::{CreateKey, KeyStatus, KeyValidated, PolicySuperseded, UpdateKey, ValidateKey},
     lists::{KeyFilter, Order, Sort},
 };
-use keyward_core::{ScopeClass, TenantId};
+use keyward_core::{Kid, ScopeClass, TenantId};
 use serde::Deserialize;
 
 use super::extract::{Authorized, Body, Create, KeyPath, PolicyPath, Precondition, Query, Read, Update, Validate};
@@ -51,6 +51,7 @@ pub struct ListQuery {
     capability: Option<String>,
     search: Option<String>,
     expiring_within_days: Option<u32>,
+    signing_key: Option<Kid>,
     created_after: Option<String>,
     created_before: Option<String>,
     #[serde(default)]
@@ -100,6 +101,7 @@ pub async fn get_all(
         capability: query.capability,
         search: query.search,
         expiring_within_days: query.expiring_within_days,
+        signing_key: query.signing_key,
         created_after: query.created_after,
         created_before: query.created_before,
         unused_for_days: query.unused_for_days,
@@ -158,7 +160,7 @@ pub async fn post_validate(
     body: Body<ValidateKey>,
 ) -> Result<Json<KeyValidated>> {
     let tenant = acting_in(&caller, query.tenant)?;
-    Ok(Json(validate(&app, tenant, body.value).await?))
+    Ok(Json(validate(&app, caller.actor(), tenant, body.value).await?))
 }
 
 /// `GET /api/v1/api-keys/catalog/capabilities`

@@ -9,6 +9,7 @@ mod lifecycle;
 mod oauth;
 mod observe;
 mod public;
+mod signing;
 mod tenants;
 mod trace;
 mod usage;
@@ -75,6 +76,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/audit", get(audit::get))
         .route("/api/v1/audit/export", get(audit::get_export))
         .route("/api/v1/audit/checkpoints", get(audit::get_checkpoints).post(audit::post_checkpoints))
+        .route("/api/v1/signing-keys", get(signing::get_all).post(signing::post))
+        .route("/api/v1/signing-keys/{kid}/activate", post(signing::post_activate))
+        .route("/api/v1/signing-keys/{kid}/retire", post(signing::post_retire))
+        .route("/api/v1/signing-keys/{kid}/freeze", post(signing::post_freeze))
+        .route("/api/v1/manifest", post(signing::post_manifest))
+        .route("/api/v1/manifest/proposal", get(signing::get_proposal))
         .route("/oauth/token", post(oauth::post_token))
         .route("/oauth/introspect", post(oauth::post_introspect))
         .route("/oauth/revoke", post(oauth::post_revoke))
@@ -83,6 +90,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/edge/v1/snapshot", get(edge::get_snapshot))
         .route("/edge/v1/parts/{digest}", get(edge::get_part))
         .route("/edge/v1/policies/{number}", get(edge::get_policy))
+        .route("/edge/v1/issued/{index}/{digest}", get(edge::get_issued))
         .route("/edge/v1/manifest", get(edge::get_manifest))
         .route("/edge/v1/usage", post(usage::post))
         .route("/.well-known/jwks.json", get(public::get_jwks))

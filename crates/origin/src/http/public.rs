@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use keyward_core::{Role, codec::base64url};
+use keyward_core::{KeyState, Role, codec::base64url};
 use serde_json::{Value, json};
 
 use super::extract::number_in_path;
@@ -24,10 +24,16 @@ pub const PAGE_HEADERS: [(HeaderName, HeaderValue); 2] = [
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
 ];
 
-/// `GET /.well-known/jwks.json` (RFC 7517): the keys of what others verify, tokens and status lists.
+/// `GET /.well-known/jwks.json` (RFC 7517): the keys of what others verify, tokens and status lists; also the next ones,
+/// so that they are known when they begin to sign.
 pub async fn get_jwks(State(app): State<Arc<App>>) -> Response {
     let keyring = app.keyrings.current();
-    let published = keyring.keys.manifest().keys.iter().filter(|key| key.state.verifies() && matches!(key.role, Role::Token | Role::Feed));
+    let published = keyring
+        .keys
+        .manifest()
+        .keys
+        .iter()
+        .filter(|key| (key.state.verifies() || key.state == KeyState::PrePublished) && matches!(key.role, Role::Token | Role::Feed));
     let keys: Vec<Value> = published
         .map(|key| {
             // RFC 8037 section 2.

@@ -27,6 +27,8 @@ pub struct Filter {
     pub text: Option<String>,
     /// Any of these.
     pub capabilities: Option<Vec<String>>,
+    /// That signed the current raw key: the first three bytes of its name.
+    pub signing_key: Option<[u8; 3]>,
     /// After the first moment and up to the second; never is in the range where that ends with it.
     pub ends: (OffsetDateTime, OffsetDateTime),
     /// Between these, without them. Ids are of UUIDv7, so that they say when a key was created.
@@ -96,6 +98,7 @@ impl Filter {
             scope: request.scope.map(|scope| scope as i16),
             text: request.search.as_ref().map(|text| text.to_lowercase()),
             capabilities,
+            signing_key: request.signing_key.map(|kid| kid.short()),
             ends: ends.unwrap_or((OffsetDateTime::UNIX_EPOCH, end_of_time)),
             ids: (after.map_or(Uuid::nil(), last_before), before.map_or(Uuid::max(), first_at)),
             unused_since: never.or(unused),

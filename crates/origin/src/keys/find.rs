@@ -49,7 +49,7 @@ struct Seen {
 }
 
 /// Selects [`Seen`] from what `$from` gives, in an order; the first that the filter admits, and the last one looked at.
-/// Its arguments from $14 on are those of `$from`.
+/// Its arguments from $15 on are those of `$from`.
 macro_rules! seen {
     ($from:literal, $order:literal, $tenant:expr, $limit:expr, $filter:expr $(, $argument:expr)*) => {
         sqlx::query_as!(
@@ -73,9 +73,12 @@ macro_rules! seen {
                               ) AS in_force
                               WHERE own.number = walked.policy
                           ), false))
-                          AND ($13::timestamptz IS NULL OR coalesce((
+                          AND ($13::bytea IS NULL OR coalesce((
+                              SELECT signing_key = $13 FROM credentials WHERE index = walked.current_index
+                          ), false))
+                          AND ($14::timestamptz IS NULL OR coalesce((
                               SELECT last_used FROM key_usage WHERE key_usage.tenant = $1 AND key_usage.api_key = walked.id LIMIT 1
-                          ), timestamptz 'epoch') <= $13) AS meets
+                          ), timestamptz 'epoch') <= $14) AS meets
                    FROM (SELECT *, row_number() OVER ("# + $order + r#") AS nth FROM ("# + $from + r#" LIMIT 2000) AS along) AS walked
                ) AS seen
                WHERE meets OR nth = 2000 "# + $order + " LIMIT $2",
@@ -91,6 +94,7 @@ macro_rules! seen {
             $filter.ids.1,
             $filter.text,
             $filter.capabilities.as_deref(),
+            $filter.signing_key.as_ref().map(|short| &short[..]),
             $filter.unused_since
             $(, $argument)*
         )
@@ -181,7 +185,7 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         }
         (Sort::Created, Order::Desc) if phased => {
             seen!(
-                "SELECT * FROM api_keys WHERE tenant = $1 AND phase = $14 AND (phase, id) > ($14, $9) AND (phase, id) < ($14, $10)
+                "SELECT * FROM api_keys WHERE tenant = $1 AND phase = $15 AND (phase, id) > ($15, $9) AND (phase, id) < ($15, $10)
                  ORDER BY id DESC",
                 "ORDER BY id DESC",
                 tenant,
@@ -194,7 +198,7 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         }
         (Sort::Created, Order::Asc) if phased => {
             seen!(
-                "SELECT * FROM api_keys WHERE tenant = $1 AND phase = $14 AND (phase, id) > ($14, $9) AND (phase, id) < ($14, $10)
+                "SELECT * FROM api_keys WHERE tenant = $1 AND phase = $15 AND (phase, id) > ($15, $9) AND (phase, id) < ($15, $10)
                  ORDER BY id",
                 "ORDER BY id",
                 tenant,
@@ -232,7 +236,7 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
             let (name, id) =
                 cursor.as_ref().map_or_else(|| ("\u{10FFFF}".repeat(129), Uuid::max()), |cursor| (cursor.name().to_owned(), cursor.id));
             seen!(
-                r#"SELECT * FROM api_keys WHERE tenant = $1 AND (name COLLATE "C", id) < ($14 COLLATE "C", $15)
+                r#"SELECT * FROM api_keys WHERE tenant = $1 AND (name COLLATE "C", id) < ($15 COLLATE "C", $16)
                    ORDER BY name COLLATE "C" DESC, id DESC"#,
                 r#"ORDER BY name COLLATE "C" DESC, id DESC"#,
                 tenant,
@@ -247,7 +251,7 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         (Sort::Name, Order::Asc) => {
             let (name, id) = cursor.as_ref().map_or(("", Uuid::nil()), |cursor| (cursor.name(), cursor.id));
             seen!(
-                r#"SELECT * FROM api_keys WHERE tenant = $1 AND (name COLLATE "C", id) > ($14 COLLATE "C", $15)
+                r#"SELECT * FROM api_keys WHERE tenant = $1 AND (name COLLATE "C", id) > ($15 COLLATE "C", $16)
                    ORDER BY name COLLATE "C", id"#,
                 r#"ORDER BY name COLLATE "C", id"#,
                 tenant,
@@ -262,7 +266,7 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         (Sort::Expires, Order::Desc) => {
             let (ends, id) = cursor.as_ref().map_or((filter.ends.1, Uuid::max()), |cursor| (moment(cursor), cursor.id));
             seen!(
-                "SELECT * FROM api_keys WHERE tenant = $1 AND ends > $7 AND (ends, id) < ($14, $15) ORDER BY ends DESC, id DESC",
+                "SELECT * FROM api_keys WHERE tenant = $1 AND ends > $7 AND (ends, id) < ($15, $16) ORDER BY ends DESC, id DESC",
                 "ORDER BY ends DESC, id DESC",
                 tenant,
                 limit,
@@ -276,7 +280,7 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         (Sort::Expires, Order::Asc) => {
             let (ends, id) = cursor.as_ref().map_or((filter.ends.0, Uuid::max()), |cursor| (moment(cursor), cursor.id));
             seen!(
-                "SELECT * FROM api_keys WHERE tenant = $1 AND ends <= $8 AND (ends, id) > ($14, $15) ORDER BY ends, id",
+                "SELECT * FROM api_keys WHERE tenant = $1 AND ends <= $8 AND (ends, id) > ($15, $16) ORDER BY ends, id",
                 "ORDER BY ends, id",
                 tenant,
                 limit,
@@ -368,7 +372,7 @@ async fn look(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want, ids: 
     let mut found = Vec::new();
     // Twice the bound at most: those with the text, and the new ones.
     for part in ids.chunks(WALK as usize - 1) {
-        let seen = seen!("SELECT * FROM api_keys WHERE tenant = $1 AND id = ANY($14)", "", tenant, WALK, filter, part);
+        let seen = seen!("SELECT * FROM api_keys WHERE tenant = $1 AND id = ANY($15)", "", tenant, WALK, filter, part);
         found.extend(seen.fetch_all(tx.connection()).await?);
     }
     let place = |seen: &Seen| match want.sort {

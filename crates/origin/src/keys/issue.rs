@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_api::Code;
-use keyward_core::{ApiKeyClaims, Environment, KeyId, KeyPrefix, PolicyNumber, Role, ScopeClass, Status, TenantId, Timestamp};
+use keyward_core::{ApiKeyClaims, Digest, Environment, KeyId, KeyPrefix, PolicyNumber, Role, ScopeClass, Status, TenantId, Timestamp};
 use keyward_issuer::{ENTROPY_LEN, SecretKeyText, SigningKey, mint_api_key};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -12,7 +12,7 @@ use crate::{
     audit::{Action, Actor, Event, members},
     clock::{datetime, expiry, rfc3339},
     db::Db,
-    error::Result,
+    error::{Error, Result},
     positions::Place,
     sealing::random,
     signing::Keyring,
@@ -55,6 +55,8 @@ pub struct Stamp {
     /// The policy in it.
     pub policy: PolicyNumber,
     signing_key: [u8; 3],
+    /// Of the whole raw key.
+    digest: Digest,
 }
 
 /// An id of which nobody can say in advance what it will be, and that sorts by time (UUIDv7, RFC 9562 section 5.7).
@@ -72,11 +74,17 @@ impl Draft {
     /// Where no key signs.
     pub fn mint(&self, keyring: &Keyring, policy: PolicyNumber) -> Result<Minted> {
         let signer = Arc::clone(keyring.signer(Role::ApiKey)?);
+        // The key would end with its signer, and nobody would have been told.
+        let ends = self.expires.map_or(u64::MAX, u64::from);
+        if keyring.expiry(signer.kid()).is_some_and(|expiry| expiry < ends) {
+            return Err(Error::internal(anyhow::anyhow!("the signing key {} ends before the key would", signer.kid())));
+        }
         let raw = self.mint_with(&signer, policy);
         // The last four characters are of the checksum: they narrow nothing down that anybody could search.
         let tail = raw.expose().get(raw.expose().len() - 4..).unwrap_or_default();
         let hint = format!("{}_{}_…{tail}", self.prefix.as_str(), self.environment.as_str());
-        Ok(Minted { raw, stamp: Stamp { hint, policy, signing_key: signer.kid().short() } })
+        let digest = Digest::of(raw.expose());
+        Ok(Minted { raw, stamp: Stamp { hint, policy, signing_key: signer.kid().short(), digest } })
     }
 
     /// The raw key by a certain signing key: the same again for the same draft.
@@ -106,8 +114,9 @@ impl Draft {
         now: Timestamp,
     ) -> Result<()> {
         sqlx::query!(
-            "INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, status, created_at, hint)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            "INSERT INTO credentials
+                 (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, status, created_at, hint, digest)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             i64::from(self.place.index.0),
             i64::from(self.place.position),
             tenant.0,
@@ -119,6 +128,7 @@ impl Draft {
             i16::from(status.value()),
             datetime(now),
             stamp.hint,
+            &stamp.digest.as_bytes()[..],
         )
         .execute(connection)
         .await?;
@@ -221,10 +231,10 @@ pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&
              SELECT given.*
              FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::bool[],
                          $10::timestamptz[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::timestamptz[], $16::bytea[], $17::text[],
-                         $18::integer[])
+                         $18::integer[], $19::bytea[])
                   AS given (id, policy, owner, name, description, scope, environment, exchange,
                             expires_at, index, position, hint, created_by, created_at, signing_key, prefix,
-                            rotation_period_days)
+                            rotation_period_days, digest)
              WHERE (SELECT number FROM policies WHERE number = given.policy AND tenant = $1 AND superseded_by IS NULL) IS NOT NULL
            ), key AS (
              INSERT INTO api_keys (id, tenant, owner, name, description, scope, environment, exchange, state, policy, expires_at,
@@ -237,8 +247,8 @@ pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&
              SELECT $1, owner, 'person', owner, min(created_at), min(created_at) FROM fit GROUP BY owner ORDER BY owner
              ON CONFLICT DO NOTHING
            ), credential AS (
-             INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, created_at, hint)
-             SELECT index, position, $1, id, signing_key, prefix, policy, expires_at, created_at, hint FROM fit
+             INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, created_at, hint, digest)
+             SELECT index, position, $1, id, signing_key, prefix, policy, expires_at, created_at, hint, digest FROM fit
            )
            SELECT id AS "id!" FROM fit"#,
         tenant.0,
@@ -259,6 +269,7 @@ pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&
         &keys.iter().map(|key| key.stamp.signing_key.to_vec()).collect::<Vec<_>>(),
         &text(|key| key.draft.prefix.as_str()),
         &keys.iter().map(|key| key.profile.rotation_period_days).collect::<Vec<_>>() as _,
+        &keys.iter().map(|key| key.stamp.digest.as_bytes().to_vec()).collect::<Vec<_>>(),
     )
     .fetch_all(connection)
     .await?;

@@ -9,6 +9,7 @@ pub mod find;
 pub mod grant;
 pub mod idempotency;
 pub mod issue;
+pub mod issued;
 pub mod list;
 pub mod overlap;
 pub mod precondition;

@@ -29,7 +29,7 @@ use crate::{
 ///
 /// # Errors
 /// `validation_failed`; `not_found` where there is none that the caller sees; `precondition_failed`; `key_revoked`;
-/// `grant_exceeded` (a key that lives longer is one given out anew, so the caller has to hold as much).
+/// `key_expired` where its signing key has been retired; `grant_exceeded` (a key that lives longer is one given out anew, so the caller has to hold as much).
 pub async fn renew(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_match: &IfMatch, request: RenewKey) -> Result<Key> {
     let now = app.clock.now();
     let expires = wanted(&request, now)?;
@@ -41,6 +41,12 @@ pub async fn renew(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_m
         return Err(Code::KeyRevoked.into());
     }
     grant::check(caller, &settings, &key.terms.0, expires)?;
+    // Another expiry would revive nothing.
+    let signer =
+        sqlx::query_scalar!("SELECT signing_key FROM credentials WHERE index = $1", key.current_index).fetch_one(tx.connection()).await?;
+    if !app.keyrings.current().counts(&signer) {
+        return Err(Error::from(Code::KeyExpired).detail("The key that signed it has been retired: rotate it."));
+    }
     if expires == key.expires() {
         return key.show(now);
     }

@@ -4,7 +4,7 @@
 //! for, and its policy never changes. A forgery costs one signature. What is decided on beside the key (endpoint,
 //! address and so on) is the caller's word, and is checked as if it were the request's own.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use keyward_api::{
     Code,
@@ -13,7 +13,7 @@ use keyward_api::{
 };
 use keyward_core::{AnyOr, Capability, EndpointPattern, ParsedKey, PolicyClaims, Reason, TenantId, bounds::MAX_POLICY_STRING};
 
-use crate::{auth::of_tenant, error::Result, keys::terms::Checks, state::App, tokens, usage::tally::Decision};
+use crate::{audit::Actor, auth::of_tenant, error::Result, keys::terms::Checks, state::App, tokens, usage::tally::Decision};
 
 /// All that is said of a key that nobody proved to hold.
 const UNRECOGNISED: &str = "Invalid API key";
@@ -23,7 +23,7 @@ const UNRECOGNISED: &str = "Invalid API key";
 /// # Errors
 /// `validation_failed` where what is asserted can't be read; `database_unavailable`. A key that doesn't pass is an
 /// answer, not an error.
-pub async fn validate(app: &App, tenant: TenantId, request: ValidateKey) -> Result<KeyValidated> {
+pub async fn validate(app: &App, actor: &Arc<Actor>, tenant: TenantId, request: ValidateKey) -> Result<KeyValidated> {
     let asserted = Asserted::read(&request)?;
     let Ok(key) = ParsedKey::parse(&request.api_key) else { return Ok(refused(UNRECOGNISED)) };
     let count = |outcome| app.usage.tally.count(&asserted.decision(tenant, &key, outcome), app.clock.now());
@@ -47,7 +47,7 @@ pub async fn validate(app: &App, tenant: TenantId, request: ValidateKey) -> Resu
         return Ok(refused(&message));
     }
     count(PASSED);
-    let token = if holder.key().exchange() { tokens::whole(app, &holder)? } else { None };
+    let token = if holder.key().exchange() { tokens::whole(app, actor, &holder)? } else { None };
     let capability_token = token.map(|text| text.as_ref().to_owned());
     Ok(KeyValidated { valid: true, error_message: None, capability_token, rate_limit_remaining: None, quota_remaining: None })
 }

@@ -8,6 +8,7 @@ use keyward_core::{AnyOr, Capability, Class, EndpointPattern, Exceeds, Network, 
 
 use super::{Form, OauthError, Result};
 use crate::{
+    audit::Issue,
     auth::{self, Asked, Caller, Freshness, Holder},
     error::Error,
     state::App,
@@ -57,7 +58,10 @@ pub async fn exchange(app: &App, asked: &Asked<'_>, form: &Form) -> Result<Token
     let Some(Minted { text, claims }) = minted else {
         return Err(OauthError::request("the key permits more than a token can hold: ask for less"));
     };
-    tracing::info!(event = "token_issued", jti = %claims.jti, key = %claims.sub, tenant = %claims.tenant);
+    if let Some(actor) = asked.made_by() {
+        let issue = Issue { key: claims.sub, grant: "token-exchange" };
+        app.audit.tally.issue(actor, issue, claims.jti, app.clock.now());
+    }
     Ok(TokenIssued {
         access_token: text,
         issued_token_type: ACCESS_TOKEN.to_owned(),

@@ -60,7 +60,13 @@ async fn key(app: &App, asked: &Asked<'_>, client: Option<&str>, text: &str) -> 
     if client.is_some() {
         let revoker = revoker(app, asked).await?;
         let Ok(parsed) = ParsedKey::parse(text) else { return Ok(()) };
-        let Ok(authentic) = app.keyrings.current().authenticate(&parsed, app.clock.now()) else { return Ok(()) };
+        let authentic = match auth::authentic(app, &parsed).await {
+            Ok(authentic) => authentic,
+            Err(error) => match error.code() {
+                Code::Refused(reason) if reason.class() != Class::Unavailable => return Ok(()),
+                _ => return Err(error.into()),
+            },
+        };
         let row = auth::row(app, &authentic, Freshness::Committed).await?;
         return match row.filter(|row| row.tenant == revoker.tenant()) {
             Some(row) => end(app, &revoker, row.key).await,

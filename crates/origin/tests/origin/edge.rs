@@ -15,8 +15,13 @@ pub struct Edge {
 impl Edge {
     /// An edge that has taken a snapshot.
     pub async fn start(origin: &Origin) -> Self {
-        let root = PublicKey::parse(&origin.file("root.pub")).expect("a root");
-        let mut edge = Self { replica: Replica::new(vec![root]), client: origin.edge() };
+        Self::pinning(origin, &[&origin.file("root.pub")]).await
+    }
+
+    /// The same with these roots.
+    pub async fn pinning(origin: &Origin, roots: &[&str]) -> Self {
+        let roots = roots.iter().map(|root| PublicKey::parse(root).expect("a root")).collect();
+        let mut edge = Self { replica: Replica::new(roots), client: origin.edge() };
         edge.snapshot(origin).await;
         edge
     }
@@ -74,7 +79,7 @@ impl Edge {
             match Verifier::new(keys, &self.replica, Environment::Live).verify(&parsed, now) {
                 Ok(key) => return Ok(key),
                 Err(Refusal::Denied(reason)) => return Err(reason),
-                Err(Refusal::Undecided(missing)) => self.fetch(origin, missing).await,
+                Err(Refusal::Undecided(missing)) => self.fetch(origin, missing).await?,
             }
         }
     }
@@ -88,16 +93,28 @@ impl Edge {
             match token.map_err(Refusal::from) {
                 Ok(token) => return Ok(token),
                 Err(Refusal::Denied(reason)) => return Err(reason),
-                Err(Refusal::Undecided(missing)) => self.fetch(origin, missing).await,
+                Err(Refusal::Undecided(missing)) => self.fetch(origin, missing).await?,
             }
         }
     }
 
-    async fn fetch(&mut self, origin: &Origin, missing: Missing) {
+    async fn fetch(&mut self, origin: &Origin, missing: Missing) -> Result<(), Reason> {
+        if let Missing::Issued(index, digest) = missing {
+            let statement = self.client.get(&format!("/edge/v1/issued/{index}/{digest}")).await;
+            return match statement.status {
+                404 => Err(Reason::NotIssued),
+                200 => {
+                    self.replica.install_issued((index, digest), &statement.text, origin.now()).expect("a statement");
+                    Ok(())
+                }
+                _ => panic!("{statement:?}"),
+            };
+        }
         let digest = self.replica.part_digest(missing).unwrap_or_else(|| panic!("{missing} and no part has it"));
         let part = self.client.get(&format!("/edge/v1/parts/{digest}")).await;
         assert_eq!(part.status, 200);
         self.replica.install_part(missing, &part.text, origin.now()).expect("a part");
+        Ok(())
     }
 
     /// The signed policy of a number, as the core reads it.

@@ -45,12 +45,15 @@ async fn filled(path: &str, admin: &Client) -> String {
     if path.starts_with("/api/v1/owners/") {
         path = path.replace("{id}", "bob");
     }
+    // One that isn't there: a turn of a real one would be felt by every call after it.
+    let path = path.replace("{kid}", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    let mut path = path;
     if path.contains("{id}") {
         // A new one for each call: some of them end it.
         let key = admin.create(json!({"owner_id": "bob", "capabilities": ["llm:gpt-4"], "expires_in_days": 1})).await;
         path = path.replace("{id}", &key.id);
     }
-    let path = path.replace("{number}", "1").replace("{digest}", "x").replace("{shard}", "0");
+    let path = path.replace("{number}", "1").replace("{index}", "0").replace("{digest}", "x").replace("{shard}", "0");
     match path.as_str() {
         "/edge/v1/feed" => format!("{path}?epoch=1&after=0&manifest=1&wait_ms=0"),
         _ => path.split('{').next().unwrap_or_default().to_owned(),
@@ -67,6 +70,8 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/api/v1/tenants") => Some(json!({"slug": "new", "name": "New"})),
         ("POST", "/api/v1/owners") => Some(json!({"id": "carol"})),
         ("POST", "/api/v1/api-keys/catalog/capabilities") => Some(json!({"value": "x:y", "label": "X", "category": "X"})),
+        ("POST", "/api/v1/signing-keys") => Some(json!({"role": "token"})),
+        ("POST", "/api/v1/manifest") => Some(json!({"manifest": "x"})),
         ("POST", "/api/v1/api-keys/{id}/renew") => Some(json!({"expires_in_days": 1})),
         ("POST", "/api/v1/api-keys/bulk/reassign") => Some(json!({"filter": {"owner_id": "dave"}, "owner_id": "bob"})),
         ("POST", bulk) if bulk.starts_with("/api/v1/api-keys/bulk/") => Some(json!({"filter": {"owner_id": "dave"}})),
@@ -92,7 +97,7 @@ async fn outcome(client: &Client, method: &str, path: &str, body: Option<&Value>
 async fn every_route_answers_every_role_as_the_table_says() {
     let origin = Origin::start().await;
     let admin = origin.admin();
-    let all = ["keys:*", "tenants:*", "audit:*", "llm:*"];
+    let all = ["keys:*", "tenants:*", "audit:*", "signing:*", "llm:*"];
     let user = origin.caller(json!({"capabilities": all, "owner_id": "ann"})).await;
     let tenant = origin.caller(json!({"capabilities": all, "scope": "tenant"})).await;
     let weak = origin.caller(json!({"capabilities": ["llm:*"], "scope": "tenant"})).await;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     edge::Edge,
     harness::{Client, KEYS, MASTER_KEY, Origin, eventually},
+    signing::{forgeries, kid, steal, turn},
 };
 
 /// The real command, as an operator would run it.
@@ -92,6 +93,39 @@ async fn an_edge_that_has_seen_more_than_the_database_knows_stops_the_server() {
     assert!(edge.position().seq >= 500 && edge.position().epoch == 2);
     let key = admin.create(json!({})).await;
     assert!(edge.sees(&origin, &key.raw).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_signing_key_that_was_frozen_after_the_backup_is_frozen_again() {
+    let mut origin = Origin::start().await;
+    let key = origin.admin().create(json!({})).await;
+    origin.stop().await;
+    let backup = origin.database.copy().await;
+    origin.restart().await;
+    let admin = origin.admin();
+    let (first, second) = (kid(&admin, "api-key", "active").await, kid(&admin, "token", "active").await);
+    let stolen = steal(&origin, &first).await;
+    let forged = forgeries(&stolen, &key.raw);
+    turn(&admin, &first, "freeze").await.ok();
+    // Frozen and then retired is over, and stays so.
+    turn(&admin, &second, "freeze").await.ok();
+    turn(&admin, &second, "retire").await.ok();
+    origin.stop().await;
+
+    origin.restart_on(&backup.url()).await;
+    recover(&origin, &backup.url());
+    let admin = origin.admin();
+    eventually("the running server goes on", async || (admin.get("/readyz").await.status == 200).then_some(())).await;
+    assert_eq!((kid(&admin, "api-key", "frozen").await, kid(&admin, "token", "retired").await), (first, second));
+    let mut edge = Edge::start(&origin).await;
+    for text in &forged {
+        assert_eq!(edge.sees(&origin, text).await, Err(Reason::NotIssued));
+        assert_eq!(admin.verdict(text).await.unwrap(), "Invalid API key");
+    }
+    assert!(edge.sees(&origin, &key.raw).await.is_ok());
+    let fresh = admin.create(json!({})).await;
+    assert!(edge.sees(&origin, &fresh.raw).await.is_ok());
+    backup.drop().await;
 }
 
 #[tokio::test]

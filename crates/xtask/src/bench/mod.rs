@@ -6,6 +6,9 @@
 
 mod cpu;
 mod edge;
+mod figures;
+mod issue;
+mod load;
 mod origin;
 mod size;
 mod status;
@@ -26,7 +29,8 @@ pub(crate) enum Bench {
     /// What checking a key costs at the edge: its signature against other implementations, the first requests of an
     /// isolate, and whole requests against a worker that passes everything through (`--only` for one of these)
     Edge,
-    /// Keys created a second, against rows committed one by one by the same Postgres
+    /// What the origin does in a second, against better-auth's API keys, pgbench and a bare axum server, all on the same
+    /// machine and Postgres
     Origin,
 }
 

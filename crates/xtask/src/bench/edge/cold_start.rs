@@ -15,9 +15,8 @@ use keyward_tests::{
     http::{Connection, Request},
 };
 
-use super::{figures::Figures, load::issue};
 use crate::{
-    bench::{cpu, median},
+    bench::{cpu, figures::Figures, issue::issue, median},
     products::{self, Product, Profile},
     story,
     wasm::{self, Flavour, Module},

@@ -1,17 +1,16 @@
 //! What checking a key costs at the edge. `verify` compares verifications by themselves, `cold_start` the first requests
-//! of an isolate, `requests` whole requests; `figures` says what was to be reached.
+//! of an isolate, `requests` whole requests; `GOALS` says what was to be reached.
 
 mod cold_start;
-mod figures;
 mod hosts;
-mod load;
 mod requests;
 mod slots;
 mod verify;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use figures::Figures;
+
+use super::figures::{Figures, Goal, goal};
 
 /// What of the edge to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,10 +23,33 @@ pub(crate) enum Part {
     Requests,
 }
 
+/// What there is to reach. A request that may cost 1.25 times its peer's is 0.8 times better.
+const GOALS: [Goal; 16] = [
+    goal("verify.cold.w6", "webcrypto", "workerd", 3.0),
+    goal("verify.cold.w8", "webcrypto", "workerd", 4.0),
+    goal("verify.cold.w6", "dalek", "workerd", 6.0),
+    goal("verify.cold.w8", "dalek", "workerd", 8.0),
+    goal("verify.cold.w6", "jose", "workerd", 4.5),
+    goal("verify.cold.w8", "jose", "workerd", 4.5),
+    goal("verify.cold.w6", "dalek", "native", 1.0 / 0.35),
+    goal("verify.cold.w8", "dalek", "native", 1.0 / 0.30),
+    goal("verify.warm", "map-get", "workerd", 1.0 / 2.0),
+    goal("verify.warm", "verify.cold.w6", "workerd", 30.0),
+    goal("reject.malformed", "map-get", "workerd", 5.0),
+    goal("reject.checksum", "map-get", "workerd", 1.0 / 1.3),
+    goal("cold-start.first-request", "dalek", "workerd", 1.0),
+    goal("cold-start.longest-step", "2 ms", "workerd", 1.0),
+    goal("edge.known-key", PASS_THROUGH, "workerd", 1.0 / 1.25),
+    goal("edge.new-key", PASS_THROUGH, "workerd", 1.0 / 1.5),
+];
+
+/// The peer of whole requests.
+const PASS_THROUGH: &str = "a worker that passes through";
+
 /// Measures these parts, or all when there are none.
 pub(super) async fn run(parts: &[Part]) -> Result<()> {
     let parts = if parts.is_empty() { Part::value_variants() } else { parts };
-    let mut figures = Figures::default();
+    let mut figures = Figures::new(&GOALS);
     for part in parts {
         match part {
             Part::Verify => verify::run(&mut figures).await?,

@@ -8,12 +8,15 @@ use keyward_tests::{
     http::{Reply, Request, Response, Server},
 };
 
-use super::{
-    figures::{Figures, PASS_THROUGH as PEER},
-    load::{Keys, Load, issue},
-};
+use super::PASS_THROUGH as PEER;
 use crate::{
-    bench::{cpu, median},
+    bench::{
+        cpu,
+        figures::Figures,
+        issue::issue,
+        load::{Load, Requests, Sent},
+        median,
+    },
     products::{self, Product, Profile},
     story,
 };
@@ -30,6 +33,7 @@ export default {
 };
 "#;
 
+const CONNECTIONS: usize = 16;
 /// Short ones, that take turns.
 const ROUNDS: usize = 15;
 const SECONDS: u32 = 1;
@@ -67,7 +71,13 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
     let (known, new) = issued.split_at(KNOWN);
     let junk: Vec<String> = known.iter().map(|key| format!("{key}x")).collect();
     let contender = |name, edge, keys: &[String], permitted| {
-        anyhow::Ok(Contender { name, edge, keys: load.keys(name, keys)?, permitted, costs: Vec::new() })
+        anyhow::Ok(Contender {
+            name,
+            edge,
+            requests: load.requests(name, keys.iter().map(|key| shown(key)))?,
+            permitted,
+            costs: Vec::new(),
+        })
     };
     let mut contenders = [
         contender("edge.known-key", &ours, known, true)?,
@@ -99,11 +109,16 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
+/// A request with this key.
+fn shown(key: &str) -> Sent<'_> {
+    Sent { method: "GET", path: "/echo", credential: key, body: String::new() }
+}
+
 /// A worker, and what is sent to it.
 struct Contender<'a> {
     name: &'static str,
     edge: &'a Edge,
-    keys: Keys,
+    requests: Requests,
     permitted: bool,
     /// Microseconds of CPU a request, one for each round.
     costs: Vec<f64>,
@@ -114,8 +129,9 @@ impl Contender<'_> {
     async fn cost(&mut self, load: &Load, seconds: u32) -> Result<f64> {
         let process = self.edge.process_id()?;
         let before = cpu::used(process)?;
-        let answers = load.run(self.edge.addresses()[0], &mut self.keys, self.permitted, seconds).await.context(self.name)?;
-        Ok((cpu::used(process)? - before) / answers)
+        let server = self.edge.addresses()[0];
+        let answered = load.run(server, &mut self.requests, CONNECTIONS, self.permitted, seconds).await.context(self.name)?;
+        Ok((cpu::used(process)? - before) / answered.count)
     }
 }
 

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 
-use super::{figures::Figures, hosts::Host, slots};
-use crate::bench::lower_quartile;
+use super::{hosts::Host, slots};
+use crate::bench::{figures::Figures, lower_quartile};
 
 const ROUNDS: usize = 21;
 /// Rounds before, in which engines compile what is used much.

@@ -1,0 +1,12 @@
+//! A bare axum server, which says `ready PORT` when it listens: what HTTP alone costs.
+
+use axum::{Router, routing::get, serve::ListenerExt};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("ready {}", listener.local_addr()?.port());
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    axum::serve(listener, Router::new().route("/", get(|| async { "hello" }))).await
+}

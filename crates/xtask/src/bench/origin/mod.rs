@@ -1,0 +1,60 @@
+//! What the origin does in a second, whole path each: an authenticated caller, the audit trail where it is due, and all of it
+//! through HTTP. `validate` is about answers from memory, `writes` about what is committed; fsync is on for everybody.
+//!
+//! Peers: better-auth with its API keys and pgbench, on the same Postgres, and a bare axum server, each in rounds that take
+//! turns with ours.
+
+mod peers;
+mod validate;
+mod writes;
+
+use anyhow::Result;
+use keyward_tests::{Origin, OriginConfig};
+
+use super::{
+    figures::{Figures, Goal, goal},
+    load::Load,
+};
+use crate::products::{self, Product, Profile};
+
+/// For everybody.
+const CONNECTIONS: usize = 32;
+const BETTER_AUTH: &str = "better-auth";
+const PGBENCH: &str = "pgbench";
+const AXUM: &str = "axum-hello";
+const P99: &str = "8 ms";
+const MEMORY: &str = "200 MB";
+const RUNTIME: &str = "native";
+
+/// What there is to reach.
+const GOALS: [Goal; 10] = [
+    goal("validate.fresh", BETTER_AUTH, RUNTIME, 30.0),
+    goal("validate.reused", BETTER_AUTH, RUNTIME, 80.0),
+    goal("validate.hotkey", BETTER_AUTH, RUNTIME, 40.0),
+    goal("validate.forged", BETTER_AUTH, RUNTIME, 8.0),
+    goal("validate.cold", BETTER_AUTH, RUNTIME, 10.0),
+    goal("validate.p99", P99, RUNTIME, 1.0),
+    goal("create.rate", BETTER_AUTH, RUNTIME, 8.0),
+    goal("create.rate", PGBENCH, RUNTIME, 1.0),
+    goal("revoke.rate", BETTER_AUTH, RUNTIME, 4.0),
+    goal("memory.resident", MEMORY, RUNTIME, 1.0),
+];
+
+pub(super) async fn run() -> Result<()> {
+    products::build(&[Product::Keyward], Profile::Release)?;
+    let load = Load::new()?;
+    let mut figures = Figures::new(&GOALS);
+    let mut origin = start(&[]).await?;
+    let peer = peers::BetterAuth::start(&origin).await?;
+    writes::run(&mut figures, &origin, &peer).await?;
+    validate::run(&mut figures, &load, &mut origin, &peer).await?;
+    figures.summary();
+    Ok(())
+}
+
+/// An origin as it is released, on a Postgres that writes through to the disk.
+async fn start(env: &[(&str, &str)]) -> Result<Origin> {
+    let program = Some(keyward_tests::target_dir()?.join("release/keyward"));
+    let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Origin::start_with(OriginConfig { fsync: true, program, env, ..OriginConfig::default() }).await
+}
