@@ -54,7 +54,7 @@ pub(super) async fn run(figures: &mut Figures, origin: &Origin, peer: &BetterAut
         let keys = issue(origin, REVOCABLE.0).await?;
         let revocations = keys.iter().map(|raw| {
             let id = ParsedKey::parse(raw).map_err(|reason| anyhow::anyhow!("{reason}"))?.unverified_claims().id;
-            Ok(Request::new("DELETE", &format!("/api/v1/api-keys/{id}/revoke")).bearer(&admin))
+            Ok(Request::new("DELETE", format!("/api/v1/api-keys/{id}/revoke")).bearer(&admin))
         });
         revokes.push(each(origin.address(), revocations.collect::<Result<_>>()?).await?);
         let disabled = peer.issue(REVOCABLE.1, "/create").await?.into_iter();
