@@ -22,6 +22,7 @@
 extern crate alloc;
 
 pub mod bounds;
+pub mod limits;
 
 mod accelerator;
 mod audit;

@@ -1,0 +1,247 @@
+use super::{Meter, Window};
+use crate::Timestamp;
+use uuid::Uuid;
+
+/// How a holder asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// For how long a block should last at the present rate, milliseconds.
+    pub target_ms: u64,
+    /// The most permits to ask for at once, beyond what is waited for.
+    pub most: u64,
+    /// For how long a question is waited for before it is asked again, milliseconds.
+    pub patience_ms: u64,
+    /// How often what isn't used goes back, milliseconds: within twice this time.
+    pub settle_ms: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { target_ms: 250, most: 1 << 16, patience_ms: 500, settle_ms: 2500 }
+    }
+}
+
+/// For how long it is believed that there is nothing left, milliseconds.
+const DRY_MS: u64 = 200;
+/// After a question that found nobody, milliseconds until the next.
+const FAILED_MS: u64 = 50;
+/// For how long a question is repeated under its id, milliseconds. An authority remembers ids for longer than that.
+const REPEAT_MS: u64 = 30_000;
+/// The size of a first block, before any rate is known.
+const FIRST: u64 = 4;
+
+/// A question to an authority: permits of one window, under an id. Asked again under the same id it gets the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Names the question.
+    pub id: Uuid,
+    /// Of which limit.
+    pub meter: Meter,
+    /// In which window.
+    pub window: u32,
+    /// With fewer than so many nothing can be done.
+    pub least: u64,
+    /// So many would be good.
+    pub wanted: u64,
+}
+
+/// Permits that go back to the authority. To be sent, under the same id, until it is answered or the window ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GiveBack {
+    /// Names it: it counts once.
+    pub id: Uuid,
+    /// Of which limit.
+    pub meter: Meter,
+    /// In which window.
+    pub window: u32,
+    /// How many.
+    pub amount: u64,
+}
+
+/// A question under way.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    ask: Ask,
+    first: Timestamp,
+    until: Timestamp,
+    /// The limits have changed since: what is given goes back.
+    stale: bool,
+}
+
+/// A holder's permits of one limit in one window.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    pub(super) meter: Meter,
+    pub(super) window: u32,
+    /// Permits to spend.
+    pub(super) left: u64,
+    /// Permits that the authority had left when it last answered.
+    pub(super) above: u64,
+    /// The size of the last block.
+    block: u64,
+    /// Spent since the last question.
+    used: u64,
+    since: Timestamp,
+    /// What is waited for since the last question: all of it, and the largest.
+    short: u64,
+    largest: u64,
+    /// Spent since what isn't used last went back.
+    lately: u64,
+    /// Until when, and from which amount on, the authority has nothing.
+    dry: (Timestamp, u64),
+    pending: Option<Pending>,
+    /// Permits that came too late to be used.
+    refund: u64,
+}
+
+impl Pool {
+    /// A pool that is empty, and asks for as much as the one of the window before did.
+    pub(super) fn new(meter: Meter, window: u32, before: Option<&Self>, now: Timestamp) -> Self {
+        let used = before.map_or(0, |before| before.block);
+        Self {
+            meter,
+            window,
+            left: 0,
+            above: u64::MAX,
+            block: (used / 2).max(FIRST),
+            used,
+            since: now,
+            short: 0,
+            largest: 0,
+            lately: 0,
+            dry: (Timestamp::default(), u64::MAX),
+            pending: None,
+            refund: 0,
+        }
+    }
+
+    /// Spends; the pool has as many.
+    pub(super) fn spend(&mut self, amount: u64) {
+        self.left = self.left.saturating_sub(amount);
+        self.used = self.used.saturating_add(amount);
+        self.lately = self.lately.saturating_add(amount);
+    }
+
+    /// Somebody waits for so many.
+    pub(super) fn miss(&mut self, amount: u64) {
+        self.short = self.short.saturating_add(amount);
+        self.largest = self.largest.max(amount);
+    }
+
+    /// Whether the authority is known to have too few to make up for what is missing of `amount`.
+    pub(super) fn is_dry(&self, amount: u64, now: Timestamp) -> bool {
+        now < self.dry.0 && amount.saturating_sub(self.left) >= self.dry.1
+    }
+
+    /// A quarter is left.
+    const fn is_low(&self) -> bool {
+        self.left <= self.block / 4
+    }
+
+    /// Whether it is time to ask.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.is_low() && now >= self.dry.0 && self.pending.as_ref().is_none_or(|pending| now >= pending.until)
+    }
+
+    /// Whether it is the pool of that window.
+    pub(super) fn is_of(&self, meter: Meter, window: Window) -> bool {
+        (self.meter, self.window) == (meter, window.number())
+    }
+
+    /// The question that is due.
+    pub(super) fn ask(&mut self, pace: &Pace, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Option<Ask> {
+        if let Some(pending) = &mut self.pending {
+            if now < pending.until {
+                return None;
+            }
+            // Perhaps the answer was lost: the same question gets the same answer. Only what is too old to be remembered is
+            // given up, with the permits that it may have got.
+            if now.since(pending.first) < REPEAT_MS {
+                pending.until = later(now, pace.patience_ms);
+                return Some(pending.ask);
+            }
+            self.pending = None;
+        }
+        if !(self.short > 0 || self.is_low()) {
+            return None;
+        }
+        let least = self.largest.saturating_sub(self.left).max(1);
+        if now < self.dry.0 && least >= self.dry.1 {
+            return None;
+        }
+        let demand = self.used.saturating_add(self.short);
+        let rate = (u128::from(demand) * u128::from(pace.target_ms)).div_ceil(u128::from(now.since(self.since).max(1)));
+        let rate = u64::try_from(rate).unwrap_or(u64::MAX);
+        self.block = rate.clamp(1, self.block.saturating_mul(2)).min(pace.most);
+        let wanted = self.block.max(self.short.min(pace.most)).max(least);
+        let ask = Ask { id: fresh(), meter: self.meter, window: self.window, least, wanted };
+        (self.used, self.short, self.largest, self.since) = (0, 0, 0, now);
+        self.pending = Some(Pending { ask, first: now, until: later(now, pace.patience_ms), stale: false });
+        Some(ask)
+    }
+
+    /// The authority's answer to a question. One that isn't waited for any more counts for nothing: it may be a repetition.
+    pub(super) fn answer(&mut self, id: Uuid, amount: u64, left: Option<u64>, now: Timestamp) -> bool {
+        let Some(pending) = self.pending.take_if(|pending| pending.ask.id == id) else { return false };
+        if pending.stale {
+            self.refund = self.refund.saturating_add(amount);
+            return true;
+        }
+        // Whoever goes on waiting says so again.
+        (self.short, self.largest) = (0, 0);
+        self.left = self.left.saturating_add(amount);
+        self.above = left.unwrap_or(u64::MAX);
+        self.dry = if amount == 0 { (later(now, DRY_MS), pending.ask.least) } else { (now, u64::MAX) };
+        true
+    }
+
+    /// Nobody answered.
+    pub(super) fn failed(&mut self, id: Uuid, now: Timestamp) {
+        if let Some(pending) = self.pending.as_mut().filter(|pending| pending.ask.id == id) {
+            pending.until = later(now, FAILED_MS);
+        }
+    }
+
+    /// Other limits hold from now on: nothing that was given under the old ones is spent.
+    pub(super) fn void(&mut self) {
+        self.refund = self.refund.saturating_add(core::mem::take(&mut self.left));
+        self.dry = (Timestamp::default(), u64::MAX);
+        self.above = u64::MAX;
+        if let Some(pending) = &mut self.pending {
+            pending.stale = true;
+        }
+    }
+
+    /// Permits that go back: all that is more than was spent since the last time, or all there are. They are gone from here
+    /// before anybody hears of them.
+    pub(super) fn settle(&mut self, all: bool, fresh: &mut dyn FnMut() -> Uuid) -> Option<GiveBack> {
+        let keep = if all { 0 } else { self.lately };
+        self.lately = 0;
+        if self.pending.is_none() {
+            (self.short, self.largest) = (0, 0);
+        }
+        let idle = self.left.saturating_sub(keep);
+        self.left -= idle;
+        // The authority has them again, unless that word gets lost.
+        self.above = self.above.saturating_add(idle);
+        let amount = idle.saturating_add(core::mem::take(&mut self.refund));
+        if idle > 0 {
+            self.block = self.block.min(keep.max(FIRST));
+        }
+        (amount > 0).then(|| GiveBack { id: fresh(), meter: self.meter, window: self.window, amount })
+    }
+
+    /// Whether nothing would be lost with it.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.left == 0 && self.refund == 0 && self.pending.is_none() && self.lately == 0 && self.short == 0
+    }
+
+    /// Its window.
+    pub(super) const fn window(&self) -> Window {
+        Window::new(self.meter.period(), self.window)
+    }
+}
+
+const fn later(now: Timestamp, millis: u64) -> Timestamp {
+    Timestamp::from_millis(now.millis().saturating_add(millis))
+}
