@@ -52,7 +52,8 @@ impl Account {
 
     /// Gives permits of a window, as [`block`] says; `None` for a window whose place another has taken.
     ///
-    /// Where there is no limit all that is wanted is given, and counts: one that is set later holds for all of the window.
+    /// Where there is no limit any more all that is wanted is given, and counts. (Whoever knows that there is none doesn't ask:
+    /// a limit that is set later counts from then on.)
     pub fn grant(&mut self, window: u32, limit: Option<u64>, least: u64, wanted: u64) -> Option<Granted> {
         let (_, given) = self.slot(window)?;
         let left = limit.map(|limit| limit.saturating_sub(*given));

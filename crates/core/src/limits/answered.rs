@@ -39,4 +39,9 @@ impl<T: Copy> Answered<T> {
         }
         Some(*self.answers.entry(id).or_insert_with(act))
     }
+
+    /// Forgets an answer that was none: the question is new when it comes again.
+    pub fn forget(&mut self, id: Uuid) {
+        self.answers.remove(&id);
+    }
 }

@@ -30,9 +30,9 @@ impl Charge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Taken {
-    /// All of it was taken; `due`: it is time to [`Holder::ask`].
+    /// All of it was taken; `due`: it is time to [`Holder::settle`] and [`Holder::ask`].
     All {
-        /// Whether something may have to be asked.
+        /// Whether something has to be asked or given back, soon.
         due: bool,
     },
     /// A limit is reached, and nothing was taken.
@@ -40,7 +40,8 @@ pub enum Taken {
     /// Nothing was taken, since the window before this one, in which the request may still be by another clock, is used up:
     /// at that moment it is over.
     Later(Timestamp),
-    /// Nothing was taken, since permits have to come first: [`Holder::ask`], and try again.
+    /// Nothing was taken, since permits have to come first: [`Holder::settle`], [`Holder::ask`], and
+    /// try again.
     Short,
 }
 
@@ -55,7 +56,7 @@ pub enum Lent {
         /// How many are left, as far as is known.
         left: u64,
     },
-    /// None yet: [`Holder::ask`], and try again.
+    /// None yet: [`Holder::settle`], [`Holder::ask`], and try again.
     Short,
 }
 
@@ -137,11 +138,11 @@ impl Holder {
         Lent::Granted { amount: if amount >= least { amount } else { 0 }, left: pool.left.saturating_add(pool.above) }
     }
 
-    /// Takes back what was handed on; whoever calls this sees to it that it comes back once. Of a window that has ended, or
-    /// of other limits, nothing is taken.
+    /// Takes back what was handed on; whoever calls this sees to it that it comes back once. Of a window that has ended
+    /// nothing is taken; where the limits have changed since it began, all of it goes on to the authority.
     pub fn take_back(&mut self, meter: Meter, window: u32, amount: u64) {
         if let Some(pool) = self.pools.iter_mut().find(|pool| (pool.meter, pool.window) == (meter, window)) {
-            pool.left = pool.left.saturating_add(amount);
+            pool.take_back(amount);
         }
     }
 
@@ -176,17 +177,19 @@ impl Holder {
         }
     }
 
-    /// What goes back to the authority: what wasn't used since the last time, at most every [`Pace::settle_ms`]; or all.
+    /// What goes back to the authority: what was given under other limits, at once; and what wasn't used since the last time,
+    /// at most every [`Pace::settle_ms`], or all.
     pub fn settle(&mut self, pace: &Pace, now: Timestamp, all: bool, mut fresh: impl FnMut() -> Uuid, mut send: impl FnMut(GiveBack)) {
         self.advance(now);
-        let idle = now.since(self.settled) >= pace.settle_ms || now < self.settled;
+        let idle = all || now.since(self.settled) >= pace.settle_ms || now < self.settled;
         if idle {
             self.settled = now;
         }
         for pool in &mut self.pools {
-            if (idle || all)
-                && let Some(back) = pool.settle(all, &mut fresh)
-            {
+            if idle {
+                pool.settle(all);
+            }
+            if let Some(back) = pool.refund(&mut fresh) {
                 send(back);
             }
         }
@@ -211,6 +214,8 @@ impl Holder {
         if self.limits != *limits {
             self.limits = *limits;
             self.pools.iter_mut().for_each(Pool::void);
+            self.advance(now);
+            return true;
         }
         self.advance(now)
     }

@@ -7,7 +7,10 @@ use uuid::Uuid;
 pub struct Pace {
     /// For how long a block should last at the present rate, milliseconds.
     pub target_ms: u64,
-    /// The most permits to ask for at once, beyond what is waited for.
+    /// The size of a block for a rate that is low or not known yet: one that lasts through a round trip. What isn't used of
+    /// it goes back soon.
+    pub first: u64,
+    /// The most permits to ask for at once.
     pub most: u64,
     /// For how long a question is waited for before it is asked again, milliseconds.
     pub patience_ms: u64,
@@ -15,10 +18,11 @@ pub struct Pace {
     pub settle_ms: u64,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
-        Self { target_ms: 250, most: 1 << 16, patience_ms: 500, settle_ms: 2500 }
-    }
+impl Pace {
+    /// For who spends permits.
+    pub const SPEND: Self = Self { target_ms: 250, first: 16, most: 1 << 16, patience_ms: 500, settle_ms: 2500 };
+    /// For who hands them on in blocks: a hub.
+    pub const LEND: Self = Self { target_ms: 1000, first: 128, most: 1 << 18, ..Self::SPEND };
 }
 
 /// For how long it is believed that there is nothing left, milliseconds.
@@ -27,8 +31,6 @@ const DRY_MS: u64 = 200;
 const FAILED_MS: u64 = 50;
 /// For how long a question is repeated under its id, milliseconds. An authority remembers ids for longer than that.
 const REPEAT_MS: u64 = 30_000;
-/// The size of a first block, before any rate is known.
-const FIRST: u64 = 4;
 
 /// A question to an authority: permits of one window, under an id. Asked again under the same id it gets the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +92,10 @@ pub(super) struct Pool {
     /// Until when, and from which amount on, the authority has nothing.
     dry: (Timestamp, u64),
     pending: Option<Pending>,
-    /// Permits that came too late to be used.
+    /// Permits that go back.
     refund: u64,
+    /// The limits have changed in this window: what comes back may have been given under the old ones.
+    voided: bool,
 }
 
 impl Pool {
@@ -103,7 +107,7 @@ impl Pool {
             window,
             left: 0,
             above: u64::MAX,
-            block: (used / 2).max(FIRST),
+            block: used / 2,
             used,
             since: now,
             short: 0,
@@ -112,6 +116,7 @@ impl Pool {
             dry: (Timestamp::default(), u64::MAX),
             pending: None,
             refund: 0,
+            voided: false,
         }
     }
 
@@ -172,7 +177,7 @@ impl Pool {
         let demand = self.used.saturating_add(self.short);
         let rate = (u128::from(demand) * u128::from(pace.target_ms)).div_ceil(u128::from(now.since(self.since).max(1)));
         let rate = u64::try_from(rate).unwrap_or(u64::MAX);
-        self.block = rate.clamp(1, self.block.saturating_mul(2)).min(pace.most);
+        self.block = rate.min(self.block.saturating_mul(2)).max(pace.first).min(pace.most);
         let wanted = self.block.max(self.short.min(pace.most)).max(least);
         let ask = Ask { id: fresh(), meter: self.meter, window: self.window, least, wanted };
         (self.used, self.short, self.largest, self.since) = (0, 0, 0, now);
@@ -204,6 +209,7 @@ impl Pool {
 
     /// Other limits hold from now on: nothing that was given under the old ones is spent.
     pub(super) fn void(&mut self) {
+        self.voided = true;
         self.refund = self.refund.saturating_add(core::mem::take(&mut self.left));
         self.dry = (Timestamp::default(), u64::MAX);
         self.above = u64::MAX;
@@ -212,22 +218,32 @@ impl Pool {
         }
     }
 
-    /// Permits that go back: all that is more than was spent since the last time, or all there are. They are gone from here
-    /// before anybody hears of them.
-    pub(super) fn settle(&mut self, all: bool, fresh: &mut dyn FnMut() -> Uuid) -> Option<GiveBack> {
+    /// What was handed on comes back.
+    pub(super) fn take_back(&mut self, amount: u64) {
+        let to = if self.voided { &mut self.refund } else { &mut self.left };
+        *to = to.saturating_add(amount);
+    }
+
+    /// Takes out what isn't used: all that is more than was spent since the last time, or all there is.
+    pub(super) fn settle(&mut self, all: bool) {
         let keep = if all { 0 } else { self.lately };
         self.lately = 0;
         if self.pending.is_none() {
             (self.short, self.largest) = (0, 0);
         }
         let idle = self.left.saturating_sub(keep);
-        self.left -= idle;
-        // The authority has them again, unless that word gets lost.
-        self.above = self.above.saturating_add(idle);
-        let amount = idle.saturating_add(core::mem::take(&mut self.refund));
         if idle > 0 {
-            self.block = self.block.min(keep.max(FIRST));
+            self.left -= idle;
+            self.refund = self.refund.saturating_add(idle);
+            self.block = self.block.min(keep);
         }
+    }
+
+    /// Permits that go back. They are gone from here before anybody hears of them.
+    pub(super) fn refund(&mut self, fresh: &mut dyn FnMut() -> Uuid) -> Option<GiveBack> {
+        let amount = core::mem::take(&mut self.refund);
+        // The authority has them again, unless that word gets lost.
+        self.above = self.above.saturating_add(amount);
         (amount > 0).then(|| GiveBack { id: fresh(), meter: self.meter, window: self.window, amount })
     }
 
