@@ -17,6 +17,7 @@ use crate::{
     feed::Feed,
     journal::{Entry, Journal, Memory},
     keys::issue::NewKey,
+    limits::Escrow,
     metrics::Metrics,
     policies::Policies,
     positions::Positions,
@@ -60,6 +61,8 @@ pub struct App {
     pub audit: Audit,
     /// What keys are used for.
     pub usage: Usage,
+    /// Permits of keys' limits.
+    pub limits: Arc<Escrow>,
     /// Who may go on failing to prove who they are.
     pub failures: Failures,
     /// What happened, in numbers.

@@ -30,7 +30,7 @@ impl Charge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Taken {
-    /// All of it was taken; `due`: it is time to [`Holder::settle`] and [`Holder::ask`].
+    /// All of it was taken; `due`: it is time to [`Holder::ask`] and [`Holder::settle`].
     All {
         /// Whether something has to be asked or given back, soon.
         due: bool,
@@ -40,7 +40,7 @@ pub enum Taken {
     /// Nothing was taken, since the window before this one, in which the request may still be by another clock, is used up:
     /// at that moment it is over.
     Later(Timestamp),
-    /// Nothing was taken, since permits have to come first: [`Holder::settle`], [`Holder::ask`], and
+    /// Nothing was taken, since permits have to come first: [`Holder::ask`], [`Holder::settle`], and
     /// try again.
     Short,
 }
@@ -56,7 +56,7 @@ pub enum Lent {
         /// How many are left, as far as is known.
         left: u64,
     },
-    /// None yet: [`Holder::settle`], [`Holder::ask`], and try again.
+    /// None yet: [`Holder::ask`], [`Holder::settle`], and try again.
     Short,
 }
 
@@ -178,7 +178,8 @@ impl Holder {
     }
 
     /// What goes back to the authority: what was given under other limits, at once; and what wasn't used since the last time,
-    /// at most every [`Pace::settle_ms`], or all.
+    /// at most every [`Pace::settle_ms`], or all. What comes of one call of `ask` and one of this after it goes in one message, of which
+    /// the authority takes the returns first.
     pub fn settle(&mut self, pace: &Pace, now: Timestamp, all: bool, mut fresh: impl FnMut() -> Uuid, mut send: impl FnMut(GiveBack)) {
         self.advance(now);
         let idle = all || now.since(self.settled) >= pace.settle_ms || now < self.settled;
@@ -189,9 +190,17 @@ impl Holder {
             if idle {
                 pool.settle(all);
             }
-            if let Some(back) = pool.refund(&mut fresh) {
+            if let Some(back) = pool.refund(pace, now, &mut fresh) {
                 send(back);
             }
+        }
+    }
+
+    /// A return was answered, or given up. Until then (and [`Pace::patience_ms`] at the most) nothing is asked for in its place: it might
+    /// find nothing there.
+    pub fn returned(&mut self, back: &GiveBack) {
+        if let Some(pool) = self.pools.iter_mut().find(|pool| (pool.meter, pool.window) == (back.meter, back.window)) {
+            pool.returned(back.id);
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Pace {
 impl Pace {
     /// For who spends permits.
     pub const SPEND: Self = Self { target_ms: 250, first: 16, most: 1 << 16, patience_ms: 500, settle_ms: 2500 };
+    /// Likewise, where an answer is never lost without a word: nothing is repeated that is still under way.
+    pub const SPEND_AT_AUTHORITY: Self = Self { patience_ms: 20_000, ..Self::SPEND };
     /// For who hands them on in blocks: a hub.
     pub const LEND: Self = Self { target_ms: 1000, first: 128, most: 1 << 18, ..Self::SPEND };
 }
@@ -94,6 +96,8 @@ pub(super) struct Pool {
     pending: Option<Pending>,
     /// Permits that go back.
     refund: u64,
+    /// Some are on their way: until that is answered, or this moment, the authority has fewer than it will.
+    returning: Option<(Uuid, Timestamp)>,
     /// The limits have changed in this window: what comes back may have been given under the old ones.
     voided: bool,
 }
@@ -116,6 +120,7 @@ impl Pool {
             dry: (Timestamp::default(), u64::MAX),
             pending: None,
             refund: 0,
+            returning: None,
             voided: false,
         }
     }
@@ -145,7 +150,7 @@ impl Pool {
 
     /// Whether it is time to ask.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.is_low() && now >= self.dry.0 && self.pending.as_ref().is_none_or(|pending| now >= pending.until)
+        self.is_low() && now >= self.dry.0 && !self.is_returning(now) && self.pending.as_ref().is_none_or(|pending| now >= pending.until)
     }
 
     /// Whether it is the pool of that window.
@@ -167,7 +172,7 @@ impl Pool {
             }
             self.pending = None;
         }
-        if !(self.short > 0 || self.is_low()) {
+        if !(self.short > 0 || self.is_low()) || self.is_returning(now) {
             return None;
         }
         let least = self.largest.saturating_sub(self.left).max(1);
@@ -240,11 +245,25 @@ impl Pool {
     }
 
     /// Permits that go back. They are gone from here before anybody hears of them.
-    pub(super) fn refund(&mut self, fresh: &mut dyn FnMut() -> Uuid) -> Option<GiveBack> {
+    pub(super) fn refund(&mut self, pace: &Pace, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Option<GiveBack> {
         let amount = core::mem::take(&mut self.refund);
+        if amount == 0 {
+            return None;
+        }
+        let back = GiveBack { id: fresh(), meter: self.meter, window: self.window, amount };
+        self.returning = Some((back.id, later(now, pace.patience_ms)));
         // The authority has them again, unless that word gets lost.
         self.above = self.above.saturating_add(amount);
-        (amount > 0).then(|| GiveBack { id: fresh(), meter: self.meter, window: self.window, amount })
+        Some(back)
+    }
+
+    /// A return was answered, or given up.
+    pub(super) fn returned(&mut self, id: Uuid) {
+        self.returning.take_if(|(returning, _)| *returning == id);
+    }
+
+    fn is_returning(&self, now: Timestamp) -> bool {
+        self.returning.is_some_and(|(_, until)| now < until)
     }
 
     /// Whether nothing would be lost with it.

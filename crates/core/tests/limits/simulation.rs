@@ -54,6 +54,7 @@ enum Message {
     Ask(usize, Question),
     Answer(usize, Question, u64, Option<u64>),
     Back(usize, Return),
+    Taken(usize, Return),
 }
 
 /// What of an [`Ask`] and a [`GiveBack`] can be ordered.
@@ -195,8 +196,8 @@ impl Simulation {
             Taken::All { due } => {
                 self.admit(node, charge);
                 if due {
-                    self.settle(node, false);
                     self.ask(node);
+                    self.settle(node, false);
                 }
                 true
             }
@@ -210,8 +211,8 @@ impl Simulation {
             }
             Taken::Short => {
                 self.waited += u64::from(!again);
-                self.settle(node, false);
                 self.ask(node);
+                self.settle(node, false);
                 false
             }
         }
@@ -273,20 +274,24 @@ impl Simulation {
                 self.nodes[to].holder.answer(&ask(question), amount, left, now);
                 self.try_again(to);
             }
-            Message::Back(from, (id, meter, window, amount)) => match self.nodes[from].above {
-                None => {
-                    let account = self.accounts.entry(meter).or_default();
-                    let now = Timestamp::from_millis(self.now);
-                    self.returns.once(id, now, || {
-                        account.take_back(window, amount);
-                    });
+            Message::Taken(to, (id, meter, window, amount)) => self.nodes[to].holder.returned(&GiveBack { id, meter, window, amount }),
+            Message::Back(from, back @ (id, meter, window, amount)) => {
+                self.send(Message::Taken(from, back));
+                match self.nodes[from].above {
+                    None => {
+                        let account = self.accounts.entry(meter).or_default();
+                        let now = Timestamp::from_millis(self.now);
+                        self.returns.once(id, now, || {
+                            account.take_back(window, amount);
+                        });
+                    }
+                    Some(hub) => {
+                        let now = self.clock(hub);
+                        let node = &mut self.nodes[hub];
+                        node.returns.once(id, now, || node.holder.take_back(meter, window, amount));
+                    }
                 }
-                Some(hub) => {
-                    let now = self.clock(hub);
-                    let node = &mut self.nodes[hub];
-                    node.returns.once(id, now, || node.holder.take_back(meter, window, amount));
-                }
-            },
+            }
         }
     }
 

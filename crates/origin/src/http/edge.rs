@@ -8,15 +8,19 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use keyward_api::Code;
+use keyward_api::{
+    Code,
+    limits::{MAX_PERMITS_LEN, PermitsReply, PermitsRequest},
+};
 use keyward_core::{Digest, FeedReply, Position, SnapshotReply, StatusIndex};
 use serde::Deserialize;
 
-use super::extract::{Authorized, Follow, PolicyPath, Query};
+use super::extract::{Authorized, Body, Follow, PolicyPath, Query};
 use crate::{
     error::{Error, Result},
     feed::Follower,
     keys::issued::statement,
+    limits::check::check,
     state::App,
 };
 
@@ -74,6 +78,16 @@ pub async fn get_issued(
 /// `GET /edge/v1/manifest`
 pub async fn get_manifest(State(app): State<Arc<App>>, _: Authorized<Follow>) -> Response {
     jwt(app.keyrings.current().manifest.to_string())
+}
+
+/// `POST /edge/v1/permits`
+pub async fn post_permits(
+    State(app): State<Arc<App>>,
+    _: Authorized<Follow>,
+    body: Body<PermitsRequest, MAX_PERMITS_LEN>,
+) -> Result<Json<PermitsReply>> {
+    check(&body.value)?;
+    Ok(Json(app.limits.answer(body.value).await?))
 }
 
 fn jwt(text: String) -> Response {
