@@ -27,6 +27,7 @@ use crate::{
         idempotency::Idempotency,
         overlap,
         renew::renew,
+        revoke::revoke,
         rotate::rotate,
         standing,
     },
@@ -116,7 +117,7 @@ pub async fn delete_revoke(
         (Some(_), Some(_)) => return Err(Error::field("reason", "either in the query or in the body")),
         (one, other) => one.or(other),
     };
-    Ok(Json(standing::revoke(&app, &caller, tenant, id, &if_match, RevokeKey { reason }).await?))
+    Ok(Json(revoke(&app, &caller, tenant, id, if_match, RevokeKey { reason }).await?))
 }
 
 /// `POST /api/v1/api-keys/{id}/suspend`

@@ -1,6 +1,6 @@
 //! Making a credential: the raw key, and its row.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use keyward_api::Code;
 use keyward_core::{ApiKeyClaims, Digest, Environment, KeyId, KeyPrefix, PolicyNumber, Role, ScopeClass, Status, TenantId, Timestamp};
@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 
 use crate::{
     audit::{Action, Actor, Event, members},
+    batch::grouped,
     clock::{datetime, expiry, rfc3339},
     db::Db,
     error::{Error, Result},
@@ -194,11 +195,7 @@ impl NewKey {
 /// As any write: then those of some tenants may have been stored.
 pub async fn store_keys(db: &Db, keys: Vec<NewKey>) -> Result<Vec<bool>> {
     let mut stored = vec![false; keys.len()];
-    let mut tenants: BTreeMap<TenantId, Vec<usize>> = BTreeMap::new();
-    for (at, key) in keys.iter().enumerate() {
-        tenants.entry(key.profile.tenant).or_default().push(at);
-    }
-    for (tenant, places) in tenants {
+    for (tenant, places) in grouped(&keys, |key| key.profile.tenant) {
         let theirs: Vec<&NewKey> = places.iter().map(|at| &keys[*at]).collect();
         let mut tx = db.tenant(tenant).await?;
         let done = store_in(tx.connection(), tenant, &theirs).await?;

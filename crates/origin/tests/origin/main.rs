@@ -25,6 +25,7 @@ mod operating;
 mod owners;
 mod process;
 mod recovery;
+mod revocations;
 mod rotation;
 mod signing;
 mod tenants;
