@@ -92,7 +92,7 @@ pub async fn get_status_list(State(app): State<Arc<App>>, mut parts: Parts) -> R
 
 /// Says that this process answers.
 #[utoipa::path(
-    get, path = "/healthz", operation_id = "health", tag = "Operations",
+    get, path = "/healthz", operation_id = "health", tag = "Health",
     responses((status = 200, description = "It does", content_type = "text/plain", body = String))
 )]
 pub async fn get_healthz() -> &'static str {
@@ -101,7 +101,7 @@ pub async fn get_healthz() -> &'static str {
 
 /// Says whether requests would be served: the database answers, and needs no recovery.
 #[utoipa::path(
-    get, path = "/readyz", operation_id = "readiness", tag = "Operations",
+    get, path = "/readyz", operation_id = "readiness", tag = "Health",
     responses(
         (status = 200, description = "They would", content_type = "text/plain", body = String),
         (status = "default", description = "database_unavailable, recovery_required"),
@@ -114,7 +114,7 @@ pub async fn get_readyz(State(app): State<Arc<App>>) -> Result<&'static str> {
 
 /// Shows what happened, in numbers (OpenMetrics 1.0).
 #[utoipa::path(
-    get, path = "/metrics", operation_id = "metrics", tag = "Operations",
+    get, path = "/metrics", operation_id = "metrics", tag = "Health",
     responses((status = 200, description = "The metrics", content_type = "application/openmetrics-text", body = String))
 )]
 pub async fn get_metrics(State(app): State<Arc<App>>) -> Response {

@@ -72,6 +72,11 @@ async fn everything_is_explained_in_words_that_are_no_code() {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             assert!(parameter["description"].is_string(), "{method} {path}: {parameter}");
         }
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            for (name, header) in followed(&document, response)["headers"].as_object().into_iter().flatten() {
+                assert!(header["description"].as_str().is_some_and(|words| !words.is_empty()), "{method} {path}: {status}: {name}");
+            }
+        }
     }
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         assert!(schema["description"].is_string(), "{name}");
@@ -114,6 +119,29 @@ async fn the_capability_that_an_operation_names_is_the_one_that_it_asks_for() {
             assert_eq!(refused, needed != *allowed, "{method} {path} with {allowed}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_reference_shows_every_operation_and_loads_nothing_but_its_own_style() {
+    let origin = Origin::start().await;
+    let document = document(&origin).await;
+    let page = origin.anyone().get("/docs").await;
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'self';") && !policy.contains("script"), "{policy}");
+    let links: BTreeSet<_> =
+        ["href=\"", "src=\""].iter().flat_map(|name| page.text.split(name).skip(1)).map(|rest| rest.split('"').next().unwrap()).collect();
+    let (within, beyond): (Vec<_>, Vec<_>) = links.into_iter().partition(|link| link.starts_with('#'));
+    assert_eq!(beyond, ["/docs/style.css", "/openapi.json", "data:,"]);
+    for link in within {
+        assert!(page.text.contains(&format!("id=\"{}\"", &link[1..])), "{link} leads nowhere");
+    }
+    for (_, _, operation) in operations(&document) {
+        assert!(page.text.contains(&format!("id={}", operation["operationId"])), "{operation}");
+    }
+    assert!(!["<script", "<style", " style=", " onclick="].iter().any(|inline| page.text.contains(inline)));
+    let style = origin.anyone().get("/docs/style.css").await;
+    assert_eq!((style.status, style.headers["content-type"].to_str().unwrap()), (200, "text/css; charset=utf-8"));
+    assert!(!style.text.contains("url(") && !style.text.contains("@import"));
 }
 
 /// The code of the answer to a call that says nothing.

@@ -5,6 +5,7 @@
 //! words of code into those of a reference.
 
 mod forms;
+mod page;
 mod params;
 mod problems;
 mod shapes;
@@ -51,7 +52,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, signing, tenant
         (name = "OAuth", description = "Capability tokens for those who speak OAuth."),
         (name = "Edge", description = "What edges follow and report."),
         (name = "Published", description = "What anyone may verify with."),
-        (name = "Operations", description = "Whether it lives, and how it does."),
+        (name = "Health", description = "Whether it lives, and how it does."),
     ),
     paths(
         keys::post, keys::get_all, keys::get, keys::patch, keys::post_validate, keys::get_capabilities, keys::get_scopes, keys::post_supersede,
@@ -64,7 +65,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, signing, tenant
         oauth::post_token, oauth::post_introspect, oauth::post_revoke, oauth::get_metadata,
         edge::get_feed, edge::get_snapshot, edge::get_part, edge::get_policy, edge::get_issued, edge::get_manifest,
         public::get_jwks, public::get_manifest, public::get_root, public::get_status_list, public::get_healthz, public::get_readyz, public::get_metrics,
-        get_document,
+        get_document, get_page, get_style,
     ),
     // What parameters and problems alone refer to.
     components(schemas(Problem, OauthProblem, Sort, Order, Interval, KeyFilter)),
@@ -86,6 +87,12 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     document
 });
 static TEXT: LazyLock<String> = LazyLock::new(|| DOCUMENT.to_string());
+/// The same for people.
+static PAGE: LazyLock<String> = LazyLock::new(|| page::render(&DOCUMENT).into_string());
+
+/// What the page may do: look as its style says.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Describes the API: this document.
 #[utoipa::path(
@@ -99,4 +106,28 @@ pub async fn get_document() -> Response {
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
     (headers, TEXT.as_str()).into_response()
+}
+
+/// Describes the API for people: a page.
+#[utoipa::path(
+    get, path = "/docs", operation_id = "read", tag = "Published",
+    responses((status = 200, description = "A page", content_type = "text/html", body = String))
+)]
+pub async fn get_page() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=60"),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    ];
+    (headers, PAGE.as_str()).into_response()
+}
+
+/// Says how that page looks.
+#[utoipa::path(
+    get, path = "/docs/style.css", operation_id = "style", tag = "Published",
+    responses((status = 200, description = "A style sheet", content_type = "text/css", body = String))
+)]
+pub async fn get_style() -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=60")];
+    (headers, include_str!("page.css")).into_response()
 }

@@ -9,12 +9,18 @@ const SCHEMAS: &str = "#/components/schemas/";
 /// Says of answers that what may be `null` is stated all the same; and of requests what isn't `null`.
 pub fn tidy(document: &mut Value) {
     explain_choices(document);
+    name_formats(document);
     let (mut asked, mut answered) = (BTreeSet::new(), BTreeSet::new());
     let schemas = document["components"]["schemas"].take();
     for_each_operation(document, |_, operation| {
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             // What is left out of a query isn't `null`.
             not_null(&mut parameter["schema"]);
+        }
+        for response in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+            for (name, header) in response.get_mut("headers").and_then(Value::as_object_mut).into_iter().flatten() {
+                header["description"] = explained(name).into();
+            }
         }
         for content in operation.pointer_mut("/requestBody/content").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
             // A body that may be left out may not be `null` for that.
@@ -26,6 +32,15 @@ pub fn tidy(document: &mut Value) {
     document["components"]["schemas"] = schemas;
     for name in answered.difference(&asked) {
         require_nullable(&mut document["components"]["schemas"][name]);
+    }
+}
+
+/// What a header says of an answer.
+fn explained(header: &str) -> &'static str {
+    match header {
+        "ETag" => "The entity tag of this state, for `If-Match`.",
+        "Link" => "The next page, `rel=\"next\"` (RFC 8288). Without it this was the last.",
+        _ => "",
     }
 }
 
@@ -50,6 +65,22 @@ fn reach(value: &Value, schemas: &Value, reached: &mut BTreeSet<String>) {
             members.values().for_each(|member| reach(member, schemas, reached));
         }
         Value::Array(items) => items.iter().for_each(|item| reach(item, schemas, reached)),
+        _ => {}
+    }
+}
+
+/// The formats of unsigned numbers by the names that the registry of formats has for them.
+fn name_formats(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                match member {
+                    Value::String(format) if name == "format" => *format = format.replace("u-int", "uint"),
+                    other => name_formats(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(name_formats),
         _ => {}
     }
 }
