@@ -46,10 +46,12 @@ pub fn render(document: &Value) -> Markup {
                     section aria-labelledby="schemas" {
                         h2 id="schemas" { "Schemas" }
                         @for (name, schema) in schemas.into_iter().flatten() {
-                            details id={ "schema-" (name) } {
+                            details {
                                 summary { code { (name) } }
-                                (words(text(&schema["description"])))
-                                (shape(schema))
+                                div id={ "schema-" (name) } {
+                                    (words(text(&schema["description"])))
+                                    (shape(schema))
+                                }
                             }
                         }
                     }
@@ -72,32 +74,34 @@ fn described(document: &Value, path: &str, method: &str, operation: &Value) -> M
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
     let contents = operation["requestBody"]["content"].as_object();
     html! {
-        details.operation id=(text(&operation["operationId"])) {
+        details.operation {
             summary {
                 span.method data-method=(method) { (method.to_uppercase()) }
                 code.path { (breakable(path)) }
                 span.what { (inline(text(&operation["summary"]))) }
             }
-            (words(text(&operation["description"])))
-            (who(operation))
-            @if !parameters.is_empty() {
-                h3 { "Parameters" }
-                dl {
-                    @for parameter in parameters {
-                        (member(text(&parameter["name"]), &parameter["schema"], text(&parameter["description"]), html! {
-                            (text(&parameter["in"])) @if parameter["required"] == true { ", required" }
-                        }))
+            div id=(text(&operation["operationId"])) {
+                (words(text(&operation["description"])))
+                (who(operation))
+                @if !parameters.is_empty() {
+                    h3 { "Parameters" }
+                    dl {
+                        @for parameter in parameters {
+                            (member(text(&parameter["name"]), &parameter["schema"], text(&parameter["description"]), html! {
+                                (text(&parameter["in"])) @if parameter["required"] == true { ", required" }
+                            }))
+                        }
                     }
                 }
-            }
-            @for (kind, content) in contents.into_iter().flatten() {
-                h3 { "Body" }
-                p { (kind_of(&content["schema"])) " as " code { (kind) } @if operation["requestBody"]["required"] != true { "; may be left out" } }
-            }
-            h3 { "Answers" }
-            dl {
-                @for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-                    (answer(status, response["$ref"].as_str().and_then(|uri| document.pointer(uri.trim_start_matches('#'))).unwrap_or(response)))
+                @for (kind, content) in contents.into_iter().flatten() {
+                    h3 { "Body" }
+                    p { (kind_of(&content["schema"])) " as " code { (kind) } @if operation["requestBody"]["required"] != true { "; may be left out" } }
+                }
+                h3 { "Answers" }
+                dl {
+                    @for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+                        (answer(status, response["$ref"].as_str().and_then(|uri| document.pointer(uri.trim_start_matches('#'))).unwrap_or(response)))
+                    }
                 }
             }
         }
