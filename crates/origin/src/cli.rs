@@ -24,6 +24,8 @@ mod secret;
 mod show;
 mod signing;
 mod tenants;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod trail;
 mod usage;

@@ -94,7 +94,7 @@ impl BulkCommand {
         let sum = each(&ask, &body, |text| if client.json() { line(text) } else { Ok(()) })?;
         if !client.json() {
             let done = if many.dry_run { "would be changed" } else { "changed" };
-            line(&format!("{} keys match, {} {done} ({action})", sum.matched, sum.changed))?;
+            line(&format!("{action}: {} matched, {} {done}", sum.matched, sum.changed))?;
         }
         for id in sum.not_found {
             note(&format!("not found: {id}"));

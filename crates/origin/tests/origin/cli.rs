@@ -181,7 +181,7 @@ async fn a_list_is_followed_to_its_end_and_an_action_on_many_to_its_last_chunk()
     bulk(&["--yes"]).await.fails(2, "--all-keys");
     bulk(&["--owner", "ann"]).await.fails(4, "--yes");
     let counted = bulk(&["--owner", "ann", "--dry-run"]).await.ok();
-    assert!(counted.contains("5 keys match, 5 would be changed"), "{counted}");
+    assert!(counted.contains("5 matched, 5 would be changed"), "{counted}");
     let moved = shell.run(&["keys", "bulk", "reassign", "--owner", "ann", "--to", "ben", "--yes"]).await.ok();
     assert!(moved.contains("5 changed"), "{moved}");
     let done = bulk(&["--owner", "ben", "--reason", "has left", "--yes", "--json"]).await.json();
