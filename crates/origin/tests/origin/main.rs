@@ -7,6 +7,7 @@ mod bounds;
 mod bulk;
 mod ceilings;
 mod ceremony;
+mod cli;
 mod contention;
 mod database;
 mod described;
