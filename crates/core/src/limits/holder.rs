@@ -85,7 +85,7 @@ impl Holder {
             return refused;
         }
         self.each(charge, |pool, amount| {
-            pool.spend(amount);
+            pool.spend(amount, now);
             due |= pool.is_due(now);
         });
         Taken::All { due }
@@ -130,7 +130,7 @@ impl Holder {
         let (pool, least) = (self.pool(meter, window, now), least.max(1));
         let amount = block(pool.left.saturating_add(pool.above), least, wanted).min(pool.left);
         if amount >= least {
-            pool.spend(amount);
+            pool.spend(amount, now);
         } else if !pool.is_dry(least, now) {
             pool.miss(least);
             return Lent::Short;
@@ -188,7 +188,7 @@ impl Holder {
         }
         for pool in &mut self.pools {
             if idle {
-                pool.settle(all);
+                pool.settle(pace, now, all);
             }
             if let Some(back) = pool.refund(pace, now, &mut fresh) {
                 send(back);

@@ -16,17 +16,20 @@ pub struct Pace {
     pub patience_ms: u64,
     /// How often what isn't used goes back, milliseconds: within twice this time.
     pub settle_ms: u64,
+    /// For how long one permit stays where hundreds are left, milliseconds: so that a key which is used now and then finds
+    /// one there, and nobody waits.
+    pub keep_ms: u64,
 }
 
 impl Pace {
     /// For who spends permits.
-    pub const SPEND: Self = Self { target_ms: 250, first: 16, most: 1 << 16, patience_ms: 500, settle_ms: 2500 };
-    /// Likewise, where an answer is never lost without a word: nothing is repeated that is still under way.
-    pub const SPEND_AT_AUTHORITY: Self = Self { patience_ms: 20_000, ..Self::SPEND };
+    pub const SPEND: Self = Self { target_ms: 250, first: 16, most: 1 << 16, patience_ms: 500, settle_ms: 2500, keep_ms: 60_000 };
     /// For who hands them on in blocks: a hub.
     pub const LEND: Self = Self { target_ms: 1000, first: 128, most: 1 << 18, ..Self::SPEND };
 }
 
+/// A permit is kept for later where the authority has so many.
+const PLENTY: u64 = 256;
 /// For how long it is believed that there is nothing left, milliseconds.
 const DRY_MS: u64 = 200;
 /// After a question that found nobody, milliseconds until the next.
@@ -89,8 +92,9 @@ pub(super) struct Pool {
     /// What is waited for since the last question: all of it, and the largest.
     short: u64,
     largest: u64,
-    /// Spent since what isn't used last went back.
+    /// Spent since what isn't used last went back, and when last.
     lately: u64,
+    spent: Timestamp,
     /// Until when, and from which amount on, the authority has nothing.
     dry: (Timestamp, u64),
     pending: Option<Pending>,
@@ -117,6 +121,7 @@ impl Pool {
             short: 0,
             largest: 0,
             lately: 0,
+            spent: now,
             dry: (Timestamp::default(), u64::MAX),
             pending: None,
             refund: 0,
@@ -126,7 +131,8 @@ impl Pool {
     }
 
     /// Spends; the pool has as many.
-    pub(super) fn spend(&mut self, amount: u64) {
+    pub(super) fn spend(&mut self, amount: u64, now: Timestamp) {
+        self.spent = now;
         self.left = self.left.saturating_sub(amount);
         self.used = self.used.saturating_add(amount);
         self.lately = self.lately.saturating_add(amount);
@@ -230,8 +236,9 @@ impl Pool {
     }
 
     /// Takes out what isn't used: all that is more than was spent since the last time, or all there is.
-    pub(super) fn settle(&mut self, all: bool) {
-        let keep = if all { 0 } else { self.lately };
+    pub(super) fn settle(&mut self, pace: &Pace, now: Timestamp, all: bool) {
+        let spare = self.above >= PLENTY && now.since(self.spent) < pace.keep_ms;
+        let keep = if all { 0 } else { self.lately.max(spare.into()) };
         self.lately = 0;
         if self.pending.is_none() {
             (self.short, self.largest) = (0, 0);
