@@ -16,7 +16,7 @@ pub struct Pace {
     pub patience_ms: u64,
     /// How often what isn't used goes back, milliseconds: within twice this time.
     pub settle_ms: u64,
-    /// For how long one permit stays where hundreds are left, milliseconds: so that a key which is used now and then finds
+    /// For how long one permit stays where enough are left, milliseconds: so that a key which is used now and then finds
     /// one there, and nobody waits.
     pub keep_ms: u64,
 }
@@ -29,7 +29,7 @@ impl Pace {
 }
 
 /// A permit is kept for later where the authority has so many.
-const PLENTY: u64 = 256;
+const PLENTY: u64 = 64;
 /// For how long it is believed that there is nothing left, milliseconds.
 const DRY_MS: u64 = 200;
 /// After a question that found nobody, milliseconds until the next.
@@ -102,6 +102,8 @@ pub(super) struct Pool {
     refund: u64,
     /// Some are on their way: until that is answered, or this moment, the authority has fewer than it will.
     returning: Option<(Uuid, Timestamp)>,
+    /// Permits in the hands of other holders.
+    lent: u64,
     /// The limits have changed in this window: what comes back may have been given under the old ones.
     voided: bool,
 }
@@ -126,6 +128,7 @@ impl Pool {
             pending: None,
             refund: 0,
             returning: None,
+            lent: 0,
             voided: false,
         }
     }
@@ -229,10 +232,18 @@ impl Pool {
         }
     }
 
-    /// What was handed on comes back.
-    pub(super) fn take_back(&mut self, amount: u64) {
-        let to = if self.voided { &mut self.refund } else { &mut self.left };
-        *to = to.saturating_add(amount);
+    /// Hands permits on; the pool has as many.
+    pub(super) fn lend(&mut self, amount: u64, now: Timestamp) {
+        self.spend(amount, now);
+        self.lent = self.lent.saturating_add(amount);
+    }
+
+    /// What was handed on comes back. More than was, or under other limits, isn't for others to have.
+    pub(super) fn reclaim(&mut self, amount: u64) {
+        let ours = if self.voided { 0 } else { amount.min(self.lent) };
+        self.lent = self.lent.saturating_sub(amount);
+        self.left = self.left.saturating_add(ours);
+        self.refund = self.refund.saturating_add(amount - ours);
     }
 
     /// Takes out what isn't used: all that is more than was spent since the last time, or all there is.

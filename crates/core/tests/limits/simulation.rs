@@ -53,8 +53,10 @@ const MAD: World = World { skew: 40_000, ..BAD };
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Message {
     Ask(usize, Question),
-    Answer(usize, Question, u64, Option<u64>),
-    Back(usize, Return),
+    /// With the life of who answers.
+    Answer(usize, Question, u64, Option<u64>, u64),
+    /// With the life of who is believed to be above.
+    Back(usize, Return, u64),
     Taken(usize, Return),
 }
 
@@ -74,6 +76,9 @@ fn ask((id, meter, window, least, wanted): Question) -> Ask {
 struct Node {
     above: Option<usize>,
     skew: i64,
+    /// New with every crash; and that of who is above, as it last answered.
+    life: u64,
+    above_life: u64,
     holder: Holder,
     questions: Answered<(u64, Option<u64>)>,
     returns: Answered<()>,
@@ -121,6 +126,8 @@ impl Simulation {
             .map(|at| Node {
                 above: (at >= HUBS).then_some(at % HUBS),
                 skew: random.below(2 * world.skew + 1) as i64 - world.skew as i64,
+                life: 0,
+                above_life: 0,
                 holder: Holder::new(&limits, Timestamp::from_millis(begin)),
                 questions: Answered::default(),
                 returns: Answered::default(),
@@ -186,7 +193,7 @@ impl Simulation {
         for GiveBack { id, meter, window, amount } in backs {
             // Sent again, since nobody tells that it has come.
             for _ in 0..2 {
-                self.send(Message::Back(node, (id, meter, window, amount)));
+                self.send(Message::Back(node, (id, meter, window, amount), self.nodes[node].above_life));
             }
         }
     }
@@ -270,17 +277,19 @@ impl Simulation {
                     }
                 };
                 if let Some((amount, left)) = answer {
-                    self.send(Message::Answer(from, (id, meter, window, least, wanted), amount, left));
+                    let life = self.nodes[from].above.map_or(0, |hub| self.nodes[hub].life);
+                    self.send(Message::Answer(from, (id, meter, window, least, wanted), amount, left, life));
                 }
             }
-            Message::Answer(to, question, amount, left) => {
+            Message::Answer(to, question, amount, left, life) => {
+                self.nodes[to].above_life = life;
                 let now = self.clock(to);
                 self.nodes[to].holder.answer(&ask(question), amount, left, now);
                 self.try_again(to);
                 std::mem::take(&mut self.nodes[to].parked).into_iter().for_each(|message| self.deliver(message));
             }
             Message::Taken(to, (id, meter, window, amount)) => self.nodes[to].holder.returned(&GiveBack { id, meter, window, amount }),
-            Message::Back(from, back @ (id, meter, window, amount)) => {
+            Message::Back(from, back @ (id, meter, window, amount), life) => {
                 self.send(Message::Taken(from, back));
                 match self.nodes[from].above {
                     None => {
@@ -293,7 +302,9 @@ impl Simulation {
                     Some(hub) => {
                         let now = self.clock(hub);
                         let node = &mut self.nodes[hub];
-                        node.returns.once(id, now, || node.holder.take_back(meter, window, amount));
+                        if node.life == life {
+                            node.returns.once(id, now, || node.holder.reclaim(meter, window, amount));
+                        }
                     }
                 }
             }
@@ -314,6 +325,8 @@ impl Simulation {
         self.nodes[node] = Node {
             above,
             skew,
+            life: self.nodes[node].life + 1,
+            above_life: 0,
             holder: Holder::new(&self.limits, now),
             questions: Answered::default(),
             returns: Answered::default(),
@@ -365,7 +378,7 @@ impl Simulation {
     }
 
     /// An hour of steady traffic, somewhat more than the limit; isolates die after so many seconds without a word. The share of
-    /// requests that waited until 99 % of the limit was used, and of the limit that was used in the end.
+    /// requests that waited until 95 % of the limit were used, and of the limit that was used in the end.
     fn hour(&mut self, limit: u64, lifetime: Option<u64>) -> (f64, f64) {
         const TICK: u64 = 5;
         let isolates = self.world.isolates as u64;
@@ -380,7 +393,7 @@ impl Simulation {
                 if !self.attempt(node, Charge::request(0), false) {
                     self.nodes[node].waiting.push((self.now + PATIENCE, Charge::request(0)));
                 }
-                if self.named_requests() * 100 <= limit * 99 {
+                if self.named_requests() * 100 <= limit * 95 {
                     waited = self.waited as f64 / self.total as f64;
                 }
             }
@@ -441,9 +454,9 @@ fn never_is_more_admitted_than_a_limit_whatever_is_lost_late_doubled_crashed_or_
 #[test]
 #[ignore = "long: cargo xtask soak limits"]
 fn soak_limits_simulation() {
-    let admitted = campaign(1000..6000);
-    println!("{admitted} admissions in 15000 worlds, none of them over a limit");
-    assert!(admitted > 1_000_000);
+    let admitted = campaign(1000..21_000);
+    println!("{admitted} admissions in 60000 worlds, none of them over a limit");
+    assert!(admitted > 10_000_000);
 }
 
 /// What exactness costs, for `docs/limits.md`.
