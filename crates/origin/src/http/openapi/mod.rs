@@ -55,7 +55,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, signing, tenant
         (name = "Health", description = "Whether it lives, and how it does."),
     ),
     paths(
-        keys::post, keys::get_all, keys::get, keys::patch, keys::post_validate, keys::get_capabilities, keys::get_scopes, keys::post_supersede,
+        keys::post, keys::post_bulk_create, keys::get_all, keys::get, keys::patch, keys::post_validate, keys::get_capabilities, keys::get_scopes, keys::post_supersede,
         lifecycle::post_rotate, lifecycle::post_rotate_finish, lifecycle::post_rotate_cancel, lifecycle::post_renew, lifecycle::delete_revoke, lifecycle::post_suspend, lifecycle::post_resume, lifecycle::post_bulk_suspend, lifecycle::post_bulk_resume, lifecycle::post_bulk_revoke, lifecycle::post_bulk_reassign,
         events::get,
         usage::post, usage::get_of_key, usage::get_summary,
