@@ -28,6 +28,7 @@ use crate::{
         idempotency::Idempotency,
         overlap,
         renew::renew,
+        revoke::revoke,
         rotate::rotate,
         standing,
     },
@@ -170,7 +171,7 @@ pub async fn delete_revoke(
         (Some(_), Some(_)) => return Err(Error::field("reason", "either in the query or in the body")),
         (one, other) => one.or(other),
     };
-    Ok(Json(standing::revoke(&app, &caller, tenant, id, &if_match, RevokeKey { reason }).await?))
+    Ok(Json(revoke(&app, &caller, tenant, id, if_match, RevokeKey { reason }).await?))
 }
 
 /// Takes a key out of use until it is resumed.
