@@ -105,7 +105,7 @@ async fn many_keys_are_made_whole_or_not_at_all_and_the_same_ones_again_for_the_
     let admin = origin.admin();
     let bulk = format!("{KEYS}/bulk/create");
     let keys: Vec<Value> = (0..60).map(|n| json!({"name": format!("service {n}"), "rate_limit_per_hour": 5 + n % 3})).collect();
-    let name = [("idempotency-key", "the sixty")];
+    let name = [("idempotency-key", "the-sixty")];
     let made = admin.send("POST", &bulk, Some(&json!({ "keys": keys })), &name).await.ok();
     let made = made["keys"].as_array().unwrap();
     assert_eq!(made.len(), 60);
