@@ -88,8 +88,8 @@ async fn saying(answer: String) -> String {
     format!("http://{address}")
 }
 
-/// A way to the origin that swallows the answer to the first connection.
-async fn losing_the_first_answer(origin: &Origin) -> (String, Arc<AtomicUsize>) {
+/// A way to the origin on which the first request gets this answer; or, without one, the origin, whose answer is lost.
+async fn where_the_first_gets(origin: &Origin, answer: Option<&'static str>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, origin, count) = (listener.local_addr().unwrap(), origin.address, Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&count);
@@ -97,7 +97,12 @@ async fn losing_the_first_answer(origin: &Origin) -> (String, Arc<AtomicUsize>) 
         loop {
             let (mut client, _) = listener.accept().await.unwrap();
             let mut server = TcpStream::connect(origin).await.unwrap();
-            if counted.fetch_add(1, Ordering::Relaxed) == 0 {
+            if counted.fetch_add(1, Ordering::Relaxed) > 0 {
+                tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+            } else if let Some(answer) = answer {
+                client.read_buf(&mut Vec::new()).await.unwrap();
+                client.write_all(answer.as_bytes()).await.unwrap();
+            } else {
                 // The origin's answer begins once all is committed: there the connection breaks.
                 let (mut from_client, (mut from_server, mut to_server)) = (client.split().0, server.split());
                 let mut first = [0];
@@ -105,9 +110,7 @@ async fn losing_the_first_answer(origin: &Origin) -> (String, Arc<AtomicUsize>) 
                     _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
                     _ = from_server.read(&mut first) => {}
                 }
-                continue;
             }
-            tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
         }
     });
     (format!("http://{address}"), count)
@@ -117,21 +120,37 @@ async fn losing_the_first_answer(origin: &Origin) -> (String, Arc<AtomicUsize>) 
 async fn a_create_or_rotate_whose_answer_is_lost_is_done_once_and_its_raw_key_comes_with_the_next_try() {
     let origin = Origin::start().await;
     let admin = origin.admin();
-    let (url, connections) = losing_the_first_answer(&origin).await;
+    let (url, connections) = where_the_first_gets(&origin, None).await;
     let raw = Shell::at(&url, &origin.file("admin.key")).run(&["keys", "create", "once"]).await.ok();
     assert_eq!(connections.load(Ordering::Relaxed), 2);
     let listed = admin.get("/api/v1/api-keys?search=once").await.ok();
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!(admin.verdict(raw.trim()).await, None);
 
-    let (url, _) = losing_the_first_answer(&origin).await;
+    let (url, _) = where_the_first_gets(&origin, None).await;
     let id = listed[0]["id"].as_str().unwrap();
     let rotated = Shell::at(&url, &origin.file("admin.key")).run(&["keys", "rotate", id]).await.ok();
     assert_eq!(admin.verdict(rotated.trim()).await, None);
+    // What has no such name is not sent twice.
+    let (url, connections) = where_the_first_gets(&origin, None).await;
+    let unknown = Shell::at(&url, &origin.file("admin.key")).run(&["tenants", "create", "acme", "Acme"]).await;
+    unknown.fails(3, "isn't known");
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
     // By hand likewise: the name of the first run has its answer.
     let again = ["keys", "create", "named", "--idempotency-key", "order-4711"];
     let shell = Shell::of(&origin);
     assert_eq!(shell.run(&again).await.ok(), shell.run(&again).await.ok());
+}
+
+#[tokio::test]
+async fn an_origin_that_says_when_to_come_again_is_asked_again_then_and_no_proxy_hears_of_it() {
+    let origin = Origin::start().await;
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let (url, connections) = where_the_first_gets(&origin, Some(busy)).await;
+    let mut shell = Shell::at(&url, &origin.file("admin.key"));
+    shell.env.extend(["http_proxy", "HTTP_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1".to_owned())));
+    assert!(shell.run(&["keys", "list"]).await.ok().contains("First admin"));
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
 }
 
 /// The origin behind TLS, and the certificate of who vouches for it.
