@@ -26,6 +26,8 @@ pub mod usage;
 
 mod given;
 mod problem;
+#[cfg(feature = "openapi")]
+mod schema;
 
 pub use given::Given;
 pub use problem::{Code, FieldError, MEDIA_TYPE, Problem, challenge};
