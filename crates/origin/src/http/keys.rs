@@ -94,6 +94,8 @@ pub struct ListQuery {
 /// Creates a key.
 ///
 /// The raw key is in this answer and in no other. Nobody gives out more than they hold themselves.
+///
+/// Takes a key of tenant or admin scope.
 #[utoipa::path(
     post, path = "/api/v1/api-keys", operation_id = "createKey", tag = "Keys",
     security(("key" = ["keys:create"])),

@@ -36,7 +36,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, signing, tenant
         title = "Keyward",
         description = "API keys that are verified at the edge: issuing, changing and ending them, and what edges follow.\n\n\
             Times are RFC 3339 in UTC. Requests with members or parameters that aren't known are refused; answers may get new \
-            members. Every error is a problem (RFC 9457) with a stable `code`.",
+            members. Every error is a problem (RFC 9457) with a stable `code`. Every answer names its request in `X-Request-Id`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
