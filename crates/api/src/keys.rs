@@ -210,6 +210,11 @@ pub struct ValidateKey {
     pub tls: Option<bool>,
     /// What the request needs. Without it that isn't judged: see the token's `scope`.
     pub capability: Option<String>,
+    /// What the request costs, cents: charged to the key's cost limit. Left out: nothing.
+    #[cfg_attr(feature = "openapi", schema(maximum = 1_099_511_627_776_u64))]
+    pub cost_cents: Option<u64>,
+    /// Tokens of the request. Left out, the limit on them isn't judged.
+    pub tokens: Option<u64>,
 }
 
 /// What a key is at the moment of the answer.
@@ -405,9 +410,10 @@ pub struct KeyValidated {
     pub error_message: Option<String>,
     /// A short-lived token for what the key permits, where the key may be exchanged.
     pub capability_token: Option<String>,
-    /// Requests left in this hour; `null` where they aren't counted (yet).
+    /// Requests left in this hour, as far as this server knows: others may have used some since it last asked. `null` where
+    /// they aren't limited, and where the answer is of none of the key's limits.
     pub rate_limit_remaining: Option<u64>,
-    /// Requests left today; `null` where they aren't counted (yet).
+    /// Likewise, requests left today, within this month's quota too.
     pub quota_remaining: Option<u64>,
 }
 

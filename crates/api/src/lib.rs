@@ -9,6 +9,7 @@
 //! * [`signing`] has those about signing keys;
 //! * [`oauth`] has the answers of `/oauth`;
 //! * [`usage`] has what edges report of the use of keys, and the answers about it;
+//! * [`limits`] has the code of each limit, and the permits that edges ask for;
 //! * [`catalogue`] has the capabilities and scopes that ship with Keyward.
 //!
 //! Requests refuse members that they don't know: a misspelt restriction must not be a missing one.
@@ -18,6 +19,7 @@ pub mod bulk;
 pub mod catalogue;
 pub mod events;
 pub mod keys;
+pub mod limits;
 pub mod lists;
 pub mod oauth;
 pub mod signing;

@@ -7,19 +7,12 @@ use keyward_core::{KeyId, Reason};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::limits::LimitKind;
+
 /// The outcome of a request that was permitted.
 pub const PASSED: &str = "passed";
 /// The outcome of a request that was permitted, and to which the upstream gave no answer.
 pub const UPSTREAM_UNAVAILABLE: &str = "upstream_unavailable";
-/// The outcomes of requests that were refused for a limit.
-pub const LIMITS: [&str; 6] = [
-    "rate_limit_exceeded",
-    "daily_quota_exceeded",
-    "monthly_quota_exceeded",
-    "cost_limit_exceeded",
-    "tokens_limit_exceeded",
-    "concurrency_limit_exceeded",
-];
 /// What stands for all that is not told apart.
 pub const OTHER: &str = "(other)";
 /// The endpoint of a request that was refused before it was known to be for any.
@@ -47,7 +40,10 @@ pub fn latency_bucket(millis: u64) -> usize {
 /// The name by which an outcome is counted: `passed`, a reason's code, or [`OTHER`] for what this build doesn't know, so
 /// that their number is bounded.
 pub fn outcome(name: &str) -> &'static str {
-    let known = [PASSED, UPSTREAM_UNAVAILABLE].into_iter().chain(Reason::ALL.into_iter().map(Reason::code)).chain(LIMITS);
+    let known = [PASSED, UPSTREAM_UNAVAILABLE]
+        .into_iter()
+        .chain(Reason::ALL.into_iter().map(Reason::code))
+        .chain(LimitKind::ALL.into_iter().map(LimitKind::code));
     known.into_iter().find(|known| *known == name).unwrap_or(OTHER)
 }
 

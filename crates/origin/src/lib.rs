@@ -25,6 +25,7 @@ mod http;
 mod journal;
 mod keys;
 mod lately;
+mod limits;
 mod metrics;
 mod oauth;
 mod policies;

@@ -24,6 +24,7 @@ use crate::{
     http::router,
     journal::Journal,
     keys::{idempotency, issue::store_keys, revoke::revoke_keys, sweep},
+    limits::{self, Escrow},
     metrics::Metrics,
     policies::Policies,
     positions::Positions,
@@ -91,6 +92,7 @@ impl Server {
             recovery: Recovery::default(),
             audit: Audit::default(),
             usage: Usage::new(&mut tasks, &db, &clock, config.usage_days),
+            limits: Escrow::new(&mut tasks, &db, &clock),
             failures: Failures::new(config.failures_per_minute),
             metrics: Metrics::default(),
             journal: Arc::new(Mutex::new(journal)),
@@ -109,6 +111,7 @@ impl Server {
         tasks.spawn(keep_sweeping(Arc::clone(&app)));
         tasks.spawn(audit::run(Arc::clone(&app)));
         tasks.spawn(usage::run(Arc::clone(&app)));
+        tasks.spawn(limits::run(Arc::clone(&app)));
         Ok(Server { app, tasks })
     }
 
@@ -140,7 +143,7 @@ impl Server {
             tracing::warn!("some requests were cut off");
         }
         // Nothing is added any more: what is signed now is the end of every trail.
-        tokio::join!(audit::close(&self.app), usage::close(&self.app));
+        tokio::join!(audit::close(&self.app), usage::close(&self.app), limits::close(&self.app));
         self.tasks.shutdown().await;
         self.app.db.close().await;
         Ok(())

@@ -20,6 +20,7 @@ use crate::{
         issue::NewKey,
         revoke::{Outcome, Revocation},
     },
+    limits::Escrow,
     metrics::Metrics,
     policies::Policies,
     positions::Positions,
@@ -65,6 +66,8 @@ pub struct App {
     pub audit: Audit,
     /// What keys are used for.
     pub usage: Usage,
+    /// Permits of keys' limits.
+    pub limits: Arc<Escrow>,
     /// Who may go on failing to prove who they are.
     pub failures: Failures,
     /// What happened, in numbers.

@@ -8,16 +8,20 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use keyward_api::Code;
+use keyward_api::{
+    Code,
+    limits::{MAX_PERMITS_LEN, PermitsReply, PermitsRequest},
+};
 use keyward_core::{AmendmentPage, Digest, FeedReply, Position, SnapshotReply, StatusIndex};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::extract::{Authorized, Follow, PolicyPath, Query};
+use super::extract::{Authorized, Body, Follow, PolicyPath, Query};
 use crate::{
     error::{Error, Result},
     feed::Follower,
     keys::issued::statement,
+    limits::check::check,
     state::App,
 };
 
@@ -119,6 +123,24 @@ pub async fn get_issued(
 )]
 pub async fn get_manifest(State(app): State<Arc<App>>, _: Authorized<Follow>) -> Response {
     jwt(app.keyrings.current().manifest.to_string())
+}
+
+/// Gives permits of keys' limits, and takes them back.
+///
+/// `docs/limits.md` has the protocol.
+#[utoipa::path(
+    post, path = "/edge/v1/permits", operation_id = "askForPermits", tag = "Edge",
+    security(("key" = ["edge:sync"])),
+    request_body = PermitsRequest,
+    responses((status = 200, description = "What was given and taken, in the order of the request", body = PermitsReply))
+)]
+pub async fn post_permits(
+    State(app): State<Arc<App>>,
+    _: Authorized<Follow>,
+    body: Body<PermitsRequest, MAX_PERMITS_LEN>,
+) -> Result<Json<PermitsReply>> {
+    check(&body.value)?;
+    Ok(Json(app.limits.answer(body.value).await?))
 }
 
 fn jwt(text: String) -> Response {

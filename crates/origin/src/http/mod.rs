@@ -95,6 +95,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/edge/v1/issued/{index}/{digest}", get(edge::get_issued))
         .route("/edge/v1/manifest", get(edge::get_manifest))
         .route("/edge/v1/usage", post(usage::post))
+        .route("/edge/v1/permits", post(edge::post_permits))
         .route("/.well-known/jwks.json", get(public::get_jwks))
         .route("/.well-known/keyward-manifest", get(public::get_manifest))
         .route("/.well-known/keyward-root", get(public::get_root))

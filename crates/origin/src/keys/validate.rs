@@ -9,11 +9,25 @@ use std::{net::IpAddr, sync::Arc};
 use keyward_api::{
     Code,
     keys::{KeyValidated, ValidateKey},
+    limits::{LimitKind, MAX_AMOUNT},
     usage::PASSED,
 };
-use keyward_core::{AnyOr, Capability, EndpointPattern, ParsedKey, PolicyClaims, Reason, TenantId, bounds::MAX_POLICY_STRING};
+use keyward_core::{
+    AnyOr, Capability, EndpointPattern, ParsedKey, PolicyClaims, Reason, TenantId,
+    bounds::MAX_POLICY_STRING,
+    limits::{Charge, Meter},
+};
 
-use crate::{audit::Actor, auth::of_tenant, error::Result, keys::terms::Checks, state::App, tokens, usage::tally::Decision};
+use crate::{
+    audit::Actor,
+    auth::of_tenant,
+    error::Result,
+    keys::terms::Checks,
+    limits::spend::{Left, Spent, spend},
+    state::App,
+    tokens,
+    usage::tally::Decision,
+};
 
 /// All that is said of a key that nobody proved to hold.
 const UNRECOGNISED: &str = "Invalid API key";
@@ -46,10 +60,17 @@ pub async fn validate(app: &App, actor: &Arc<Actor>, tenant: TenantId, request: 
         count(outcome);
         return Ok(refused(&message));
     }
+    let left = match spend(&app.limits, holder.id(), &holder.claims().limits, asserted.charge()).await? {
+        Spent::Charged(left) => left,
+        Spent::Refused { limit, used, of, left } => {
+            count(limit.code());
+            return Ok(KeyValidated { error_message: Some(limit.message(used, of)), ..answer(left) });
+        }
+    };
     count(PASSED);
     let token = if holder.key().exchange() { tokens::whole(app, actor, &holder)? } else { None };
     let capability_token = token.map(|text| text.as_ref().to_owned());
-    Ok(KeyValidated { valid: true, error_message: None, capability_token, rate_limit_remaining: None, quota_remaining: None })
+    Ok(KeyValidated { valid: true, capability_token, ..answer(left) })
 }
 
 /// The request that the key would make, as the caller tells it.
@@ -66,6 +87,9 @@ impl<'a> Asserted<'a> {
         let endpoint = checks.endpoint(request.endpoint.as_deref());
         let address = checks.address(request.client_ip.as_deref());
         let capability = checks.capability(request.capability.as_deref());
+        if request.cost_cents.is_some_and(|cents| cents > MAX_AMOUNT) {
+            checks.refuse("cost_cents", format!("at most {MAX_AMOUNT}"));
+        }
         if request.domain.as_ref().is_some_and(|host| host.len() > MAX_POLICY_STRING) {
             checks.refuse("domain", "too long");
         }
@@ -75,7 +99,13 @@ impl<'a> Asserted<'a> {
     /// As it is counted. The key is genuine; whether it is the tenant's, the writer looks up.
     fn decision(&self, tenant: TenantId, key: &ParsedKey<'_>, outcome: &'static str) -> Decision<'_> {
         let endpoint = self.request.endpoint.as_deref().unwrap_or_default();
-        Decision { tenant, key: key.unverified_claims().id, endpoint, address: self.address, outcome }
+        let cost = if outcome == PASSED { self.charge().cents } else { 0 };
+        Decision { tenant, key: key.unverified_claims().id, endpoint, address: self.address, outcome, cost }
+    }
+
+    /// What it is charged.
+    fn charge(&self) -> Charge {
+        Charge::request(self.request.cost_cents.unwrap_or(0))
     }
 
     /// The first of the policy's rules that it breaks: its code, and in words. What isn't told may be anything, so that it breaks
@@ -109,7 +139,7 @@ impl<'a> Asserted<'a> {
         {
             return Some((Reason::CapabilityMissing.code(), format!("Capability {wanted} not granted")));
         }
-        exhausted(claims)
+        uncounted(claims, request.tokens)
     }
 }
 
@@ -122,25 +152,31 @@ fn within<P, T>(restriction: &AnyOr<P>, given: Option<&T>, admits: impl Fn(&P, &
     }
 }
 
-/// A limit of nothing is used up before anything is counted.
-fn exhausted(claims: &PolicyClaims) -> Option<(&'static str, String)> {
+/// The limits that nobody counts: on one request, and on requests at one time. Of those nobody tells `validate` the end, so that it
+/// judges only whether there may be any.
+fn uncounted(claims: &PolicyClaims, tokens: Option<u64>) -> Option<(&'static str, String)> {
     let limits = &claims.limits;
-    let words = [
-        (limits.rate_per_hour, "rate_limit_exceeded", "Rate limit exceeded: 0/0 requests per hour"),
-        (limits.daily_quota, "daily_quota_exceeded", "Daily quota exceeded: 0/0 requests per day"),
-        (limits.monthly_quota, "monthly_quota_exceeded", "Monthly quota exceeded: 0/0 requests per month"),
-        (limits.concurrent, "concurrency_limit_exceeded", "Concurrency limit exceeded: 0/0 requests at a time"),
-    ];
-    words.into_iter().find(|(limit, ..)| *limit == Some(0)).map(|(_, outcome, words)| (outcome, words.to_owned()))
+    if let (Some(limit), Some(tokens)) = (limits.tokens_per_request, tokens)
+        && tokens > limit
+    {
+        return Some((LimitKind::TokensPerRequest.code(), LimitKind::TokensPerRequest.message(tokens, limit)));
+    }
+    (limits.concurrent == Some(0)).then(|| (LimitKind::Concurrent.code(), LimitKind::Concurrent.message(0, 0)))
 }
 
 fn refused(message: &str) -> KeyValidated {
+    KeyValidated { error_message: Some(message.to_owned()), ..answer(Left::default()) }
+}
+
+/// An answer that says what is left of the key's limits, and no more yet.
+fn answer(left: Left) -> KeyValidated {
+    let today = [Meter::DailyQuota, Meter::MonthlyQuota].into_iter().filter_map(|meter| left.get(meter));
     KeyValidated {
         valid: false,
-        error_message: Some(message.to_owned()),
+        error_message: None,
         capability_token: None,
-        rate_limit_remaining: None,
-        quota_remaining: None,
+        rate_limit_remaining: left.get(Meter::RatePerHour),
+        quota_remaining: today.min(),
     }
 }
 

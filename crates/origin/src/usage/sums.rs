@@ -5,7 +5,10 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use keyward_api::usage::{LATENCIES, LIMITS, NO_ENDPOINT, PASSED, UPSTREAM_UNAVAILABLE, UsageCaller, UsageEntry, outcome};
+use keyward_api::{
+    limits::LimitKind,
+    usage::{LATENCIES, NO_ENDPOINT, PASSED, UPSTREAM_UNAVAILABLE, UsageCaller, UsageEntry, outcome},
+};
 use keyward_core::{KeyId, TenantId, Timestamp, canonical_address};
 use sqlx::types::Uuid;
 
@@ -224,5 +227,5 @@ pub fn is_refusal(outcome: &str) -> bool {
 
 /// Whether a request was refused for a limit.
 pub fn is_limit(outcome: &str) -> bool {
-    LIMITS.contains(&outcome)
+    LimitKind::ALL.iter().any(|limit| limit.code() == outcome)
 }

@@ -22,6 +22,8 @@ use crate::{error::Result, keys::issue::new_id, state::App};
 const MOST_KEYS: usize = 50_000;
 const MOST_LINES: usize = 64;
 const MOST_ADDRESSES: usize = 64;
+/// Cents of one line: no sum overflows, whatever is asserted.
+const MAX_COST: u64 = 1 << 44;
 
 /// A decision on a key.
 pub struct Decision<'a> {
@@ -35,6 +37,8 @@ pub struct Decision<'a> {
     pub address: Option<IpAddr>,
     /// See [`keyward_api::usage::outcome`].
     pub outcome: &'static str,
+    /// Cents.
+    pub cost: u64,
 }
 
 /// What was counted and isn't written yet.
@@ -63,6 +67,7 @@ struct Line {
     endpoint: Box<str>,
     outcome: &'static str,
     requests: u64,
+    cost: u64,
     last: u64,
 }
 
@@ -119,9 +124,12 @@ impl OfKey {
         match self.lines.iter_mut().find(|line| alike(line, endpoint)) {
             Some(line) => {
                 line.requests += 1;
+                line.cost = line.cost.saturating_add(decision.cost).min(MAX_COST);
                 line.last = line.last.max(now.millis());
             }
-            None => self.lines.push(Line { hour, endpoint: endpoint.into(), outcome, requests: 1, last: now.millis() }),
+            None => {
+                self.lines.push(Line { hour, endpoint: endpoint.into(), outcome, requests: 1, cost: decision.cost, last: now.millis() })
+            }
         }
         let Some(address) = decision.address else { return };
         if let Some((.., requests)) = self.addresses.iter_mut().find(|known| (known.0, known.1) == (hour / 24, address)) {
@@ -146,7 +154,7 @@ fn parcels(keys: HashMap<(TenantId, KeyId), OfKey>, now: Timestamp) -> Result<Ve
             requests: line.requests,
             bytes_in: 0,
             bytes_out: 0,
-            cost: 0,
+            cost: line.cost,
             latency: Default::default(),
             last_ms: line.last,
         }));
@@ -175,7 +183,7 @@ mod tests {
         let key = KeyId(Uuid::from_u128(2));
         for at in 0..1000u32 {
             let (endpoint, address) = (format!("/{at}"), Some(IpAddr::from(at.to_be_bytes())));
-            tally.count(&Decision { tenant, key, endpoint: &endpoint, address, outcome: "passed" }, Timestamp::from_secs(3600));
+            tally.count(&Decision { tenant, key, endpoint: &endpoint, address, outcome: "passed", cost: 0 }, Timestamp::from_secs(3600));
         }
         let [parcel] = &parcels(mem::take(&mut tally.lock().keys), Timestamp::from_secs(3600)).unwrap()[..] else { panic!() };
         let entries = &parcel.batch.entries;

@@ -20,6 +20,7 @@ mod holes;
 mod idempotency;
 mod key_holes;
 mod lifecycle;
+mod limits;
 mod lists;
 mod matrix;
 mod oauth;

@@ -66,6 +66,7 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("GET" | "DELETE", _) => None,
         ("POST", KEYS) => Some(json!({"name": "x"})),
         ("POST", "/api/v1/api-keys/validate") => Some(json!({"api_key": "x"})),
+        ("POST", "/edge/v1/permits") => Some(json!({})),
         ("POST", "/edge/v1/usage") => Some(json!({"id": crate::usage::batch_id(Clock::system().now()), "entries": []})),
         ("POST", "/api/v1/tenants") => Some(json!({"slug": "new", "name": "New"})),
         ("POST", "/api/v1/owners") => Some(json!({"id": "carol"})),

@@ -63,7 +63,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, signing, tenant
         audit::get, audit::get_checkpoints, audit::post_checkpoints, audit::get_export,
         signing::get_all, signing::post, signing::post_activate, signing::post_retire, signing::post_freeze, signing::get_proposal, signing::post_manifest,
         oauth::post_token, oauth::post_introspect, oauth::post_revoke, oauth::get_metadata,
-        edge::get_feed, edge::get_snapshot, edge::get_part, edge::get_policy, edge::get_issued, edge::get_manifest,
+        edge::get_feed, edge::get_snapshot, edge::get_part, edge::get_policy, edge::get_issued, edge::get_manifest, edge::post_permits,
         public::get_jwks, public::get_manifest, public::get_root, public::get_status_list, public::get_healthz, public::get_readyz, public::get_metrics,
         get_document, get_page, get_style,
     ),

@@ -1,0 +1,78 @@
+//! Charging a request to its key's limits, from memory.
+
+use std::{sync::Arc, time::Duration};
+
+use keyward_api::{Code, limits::LimitKind};
+use keyward_core::{
+    KeyId, Limits,
+    limits::{Charge, Meter, Taken},
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Escrow;
+pub use super::pools::Left;
+use crate::error::Result;
+
+/// How long a request waits for permits.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Spent {
+    /// It was charged to all of its limits.
+    Charged(Left),
+    /// A limit refuses it, and it was charged to none.
+    Refused {
+        /// Which.
+        limit: LimitKind,
+        /// So much of it is used.
+        used: u64,
+        /// Of so much.
+        of: u64,
+        /// What is left of the others.
+        left: Left,
+    },
+}
+
+/// Charges a request to all limits of its key, or to none.
+///
+/// # Errors
+/// `database_unavailable` where its permits have to come first, and don't.
+pub async fn spend(escrow: &Arc<Escrow>, key: KeyId, limits: &Limits, charge: Charge) -> Result<Spent> {
+    if Meter::ALL.into_iter().all(|meter| meter.limit(limits).is_none()) {
+        return Ok(Spent::Charged(Left::default()));
+    }
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let now = escrow.clock.now();
+        let outcome = escrow.pools.take(key, limits, charge, now);
+        if let Some((asks, backs)) = outcome.errand {
+            // Not a part of this request, which may be given up.
+            let escrow = Arc::clone(escrow);
+            tokio::spawn(async move { escrow.run(key, asks, backs).await });
+        }
+        match outcome.taken {
+            Taken::All { .. } => return Ok(Spent::Charged(outcome.left)),
+            Taken::Refused(meter) => {
+                let of = meter.limit(limits).unwrap_or(0);
+                let used = of - outcome.left.get(meter).unwrap_or(of).min(of);
+                return Ok(Spent::Refused { limit: meter.into(), used, of, left: outcome.left });
+            }
+            Taken::Later(moment) => {
+                // A second at the most, and no longer than that whatever the clock says.
+                let wait = Duration::from_millis(moment.since(now).clamp(1, 1000));
+                if Instant::now() + wait > until {
+                    return Err(Code::DatabaseUnavailable.into());
+                }
+                sleep(wait).await;
+            }
+            Taken::Short => {
+                let Some((answered, failures)) = outcome.wait else { continue };
+                let answered = timeout_at(until, answered).await.is_ok();
+                if !answered || escrow.pools.failures(key) != failures {
+                    return Err(Code::DatabaseUnavailable.into());
+                }
+            }
+        }
+    }
+}
