@@ -29,6 +29,9 @@ const KEYS: usize = 10_000;
 /// Keys that can be asked about for the first time in a round: more than will be.
 const UNMET: usize = 60_000;
 
+/// Keys that there are in the end, beside those that were asked about.
+const MANY: usize = 400_000;
+
 const VALIDATE: &str = "/api/v1/api-keys/validate";
 
 pub(super) async fn run(figures: &mut Figures, load: &Load, origin: &mut Origin, peer: &BetterAuth) -> Result<()> {
@@ -99,7 +102,10 @@ pub(super) async fn run(figures: &mut Figures, load: &Load, origin: &mut Origin,
     figures.more(("validate.reused", reused), (AXUM, hello), unit, RUNTIME);
     figures.less(("validate.p99", median(p99)), (P99, 8.0), "ms", RUNTIME);
 
-    // What it has in memory after all that, with the status and the policies of all keys there are.
+    // What it has in memory after all that, and after an edge has taken the status of all keys there are.
+    issue(origin, MANY).await?;
+    let edge = Request::new("GET", "/edge/v1/snapshot").bearer(&origin.edge_key()?);
+    send(origin.address(), &edge).await?.expect(200)?;
     let resident = resident(origin)?;
     figures.less(("memory.resident", resident), (MEMORY, 200.0), "MB", RUNTIME);
     Ok(())
