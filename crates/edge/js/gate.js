@@ -7,6 +7,7 @@ import * as glue from "./glue.js";
 const REOPEN = 1;
 const PASS = 2;
 const REFUSE = 3;
+const LIMIT = 4;
 const DUE = 128;
 const CODE_BITS = 8;
 const CODE_MASK = 127;
@@ -53,14 +54,36 @@ function isStripped(name) {
 // How to answer to each reason: the body and its status and headers.
 const refusals = new Map();
 
-function refused(reason) {
+function refused(reason, fields = []) {
   let answer = refusals.get(reason);
   if (answer === undefined) {
-    const { body, ...init } = JSON.parse(glue.gateRefusal(reason));
-    answer = [body, init];
+    answer = JSON.parse(glue.gateRefusal(reason));
     refusals.set(reason, answer);
   }
-  return new Response(...answer);
+  const { status, headers, body } = answer;
+  return new Response(body, { status, headers: fields.length === 0 ? headers : [...headers, ...fields] });
+}
+
+// The lines of the buffer, up to this length.
+function told(length) {
+  if (gate.buffer.length === 0) look();
+  return decoder.decode(gate.buffer.subarray(0, length)).split("\n");
+}
+
+// The headers that these lines tell from `at` on: a name, then its value.
+function pairs(lines, at) {
+  const found = [];
+  for (; at + 1 < lines.length; at += 2) found.push([lines[at], lines[at + 1]]);
+  return found;
+}
+
+// The upstream's response with these headers. It can't be changed, so that it is made anew; but not one that opens a
+// WebSocket.
+function withFields(response, fields) {
+  if (fields.length === 0 || response.status === 101) return response;
+  const anew = new Response(response.body, response);
+  for (const [name, value] of fields) anew.headers.set(name, value);
+  return anew;
 }
 
 // What a request's headers say to the edge, and what of them goes on; undefined where one can't be put into an object:
@@ -96,7 +119,7 @@ function credential(authorization, apiKey) {
 // Counts the upstream's answer, with the length of its body where that is declared.
 function count(ticket, method, response, env, context) {
   const length = method === "HEAD" ? null : response.headers.get("content-length");
-  if (glue.gateAnswered(opened, ticket, response.status, length === null ? 0 : +length, Date.now())) glue.gateReport(env, context);
+  if (glue.gateAnswered(opened, ticket, response.status, length === null ? 0 : +length, Date.now())) glue.gateTend(env, context);
   return response;
 }
 
@@ -116,23 +139,26 @@ export function shortWay(request, env, context) {
 
   const answer = glue.gateDecide(opened, written, Date.now());
   const rest = answer >>> CODE_BITS;
-  if (answer & DUE) glue.gateReport(env, context);
-  switch (answer & CODE_MASK) {
+  const code = answer & CODE_MASK;
+  const lines = code === PASS || code === LIMIT ? told(rest) : [];
+  if (answer & DUE) glue.gateTend(env, context);
+  switch (code) {
     case PASS: {
-      if (gate.buffer.length === 0) look();
-      const lines = decoder.decode(gate.buffer.subarray(0, rest)).split("\n");
       const headers = sent.onward;
       for (let i = 0; i < gate.identity.length; i++) headers[gate.identity[i]] = lines[i + 1];
       // A redirect is the client's to follow, past the edge's decision on it.
       const answered = fetch(gate.upstream + lines[0], { method, headers, redirect: "manual" });
       const ticket = +lines[gate.identity.length + 1];
+      const fields = pairs(lines, gate.identity.length + 2);
       return answered.then(
-        (response) => count(ticket, method, response, env, context),
+        (response) => withFields(count(ticket, method, response, env, context), fields),
         (fault) => glue.gateFailed(ticket, String(fault?.message ?? fault)),
       );
     }
     case REFUSE:
       return refused(rest);
+    case LIMIT:
+      return refused(+lines[0], pairs(lines, 1));
     case REOPEN:
       gate = undefined;
       return undefined;

@@ -4,22 +4,29 @@ use crate::{
     config::{Config, ConfigError, Tls},
     credential,
     decide::{Held, Outcome, Passage, Presented, decide, decide_token},
+    denial::Denial,
     flight::{FETCH_MS, Miss, What},
     follow::{Listener, Object},
     forward,
+    limits::{
+        charge::{self, charge},
+        fields::Field,
+        permits::{Charged, Permits},
+    },
     node::{Background, Keeper, Node, Pace, State},
     own,
-    refuse::{Answer, problem, refusal},
+    refuse::{Answer, denied, problem},
     report,
     source::{Place, Source, now},
     target::{Target, address, origin_host},
     usage::{Seen, Tally},
 };
-use keyward_api::Code;
+use keyward_api::{Code, limits::LimitKind};
 use keyward_core::{
-    Accelerator, Digest, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp,
+    Accelerator, Digest, KeyId, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp,
     WarmKeys,
     bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
+    limits::{Charge, Meter},
 };
 use std::{cell::OnceCell, rc::Rc};
 use worker::{Env, console_error, web_sys};
@@ -37,6 +44,7 @@ pub(crate) struct Cache {
     pub(crate) signatures: Accelerator,
     pub(crate) warm: WarmKeys,
     pub(crate) usage: Tally,
+    pub(crate) permits: Permits,
 }
 
 impl Listener for Cache {
@@ -70,6 +78,7 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
                     signatures: Accelerator::default(),
                     warm: WarmKeys::default(),
                     usage: Tally::default(),
+                    permits: Permits::default(),
                 };
                 Ok(Rc::new(Node::new(Rc::new(config), Pace::ISOLATE, cache)))
             })
@@ -105,19 +114,45 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
                 state.counters.passed += 1;
                 state.keeper.usage.passed(seen, sent, now())
             });
-            let answer = forward::send(&isolate.config, &request, &target, &passage).await;
+            let fields = limit_fields(&isolate, &passage, now());
+            let answer = forward::send(&isolate.config, &request, &target, &passage, &fields).await;
             answer.inspect(|answer| answered(&isolate, ticket, &request, answer)).map_err(|fault| upstream_failed(&isolate, ticket, &fault))
         }
-        Err(reason) => {
+        Err(denial) => {
             isolate.with(|state| {
-                state.counters.refused(reason);
-                state.keeper.usage.refused(seen, reason, now());
+                state.counters.refused(denial);
+                state.keeper.usage.refused(seen, denial, now());
             });
-            Err(refusal(reason))
+            let mut answer = denied(denial);
+            if let (Denial::Limit(kind), Some(key)) = (denial, seen.key) {
+                answer.headers.extend(refused_fields(&isolate, key, kind, now()));
+            }
+            Err(answer)
         }
     };
-    report::tend(&isolate, &source, context);
+    tend(&isolate, &source, context);
     answer
+}
+
+/// What goes on after a request: handing on what was counted, and seeing to the permits.
+pub(crate) fn tend(isolate: &Rc<Isolate>, source: &Source, background: &impl Background) {
+    report::tend(isolate, source, background);
+    charge::tend(isolate, source, background);
+}
+
+/// What a request that passes is told of its key's limits.
+fn limit_fields(isolate: &Isolate, passage: &Passage, now: Timestamp) -> Vec<Field> {
+    let asked = isolate.config.limit_fields;
+    if !asked.passed {
+        return Vec::new();
+    }
+    isolate.with(|state| state.keeper.permits.fields(passage.key, None, asked.legacy, now))
+}
+
+/// What a request is told that a limit refuses.
+fn refused_fields(isolate: &Isolate, key: KeyId, kind: LimitKind, now: Timestamp) -> Vec<Field> {
+    let meter = Meter::ALL.into_iter().find(|meter| LimitKind::from(*meter) == kind);
+    isolate.with(|state| state.keeper.permits.fields(key, meter, isolate.config.limit_fields.legacy, now))
 }
 
 /// Counts what the upstream has answered.
@@ -186,45 +221,70 @@ impl Sent<'_> {
 
 /// What an isolate holds to decide by.
 fn held(state: &State<Cache>) -> Held<'_> {
-    let Cache { policies, signatures, warm, usage: _ } = &state.keeper;
+    let Cache { policies, signatures, warm, usage: _, permits: _ } = &state.keeper;
     Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() }
 }
 
 /// A decision that was made at once.
 pub(crate) enum AtOnce {
-    /// It may pass; its answer is to be told under this number.
-    Pass(Box<Passage>, u32),
-    /// It may not; and whether there is something to report.
-    Refuse(Reason, bool),
+    /// It may pass; its answer is to be told under this number, and the client these.
+    Pass(Box<Passage>, u32, Vec<Field>),
+    /// It may not, and the client is told these.
+    Refuse(Denial, Vec<Field>),
 }
 
 /// Decides on a request at once, and counts it; `None` where that takes a wait, of whatever kind. For a request with a
 /// credential and a path that are in order, and without a body.
-pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<AtOnce> {
+///
+/// Beside it says whether something has to be seen to in the background ([`tend`]).
+pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce, bool)> {
     let isolate = current()?;
     if !isolate.is_steady(now) {
         return None;
     }
     let seen = sent.seen(&isolate.config);
-    let outcome = sent.decide(&isolate, &seen, now);
-    isolate.with(|state| {
-        let usage = &mut state.keeper.usage;
-        let decision = match outcome {
-            Outcome::Pass(passage) => {
-                state.counters.passed += 1;
-                let ticket = usage.passed(Seen { key: Some(passage.key), ..seen }, 0, now);
-                AtOnce::Pass(passage, ticket)
+    let (denial, key) = match sent.decide(&isolate, &seen, now) {
+        Outcome::Fetch(_) => return None,
+        Outcome::Refuse(reason, key) => (reason.into(), key),
+        Outcome::Pass(passage) => match charge_at_once(&isolate, &passage, now) {
+            Charged::Wait(_) => return None,
+            Charged::Denied(denial) => (denial, Some(passage.key)),
+            charged => {
+                let (ticket, due) = isolate.with(|state| {
+                    let State { counters, keeper, .. } = state;
+                    counters.passed += 1;
+                    counters.at_once += 1;
+                    counters.uncounted += u64::from(charged == Charged::Uncounted);
+                    let ticket = keeper.usage.passed(Seen { key: Some(passage.key), ..seen }, 0, now);
+                    (ticket, keeper.permits.is_due(now))
+                });
+                let fields = limit_fields(&isolate, &passage, now);
+                return Some((AtOnce::Pass(passage, ticket, fields), due));
             }
-            Outcome::Refuse(reason, key) => {
-                state.counters.refused(reason);
-                usage.refused(Seen { key, ..seen }, reason, now);
-                AtOnce::Refuse(reason, usage.is_due(now))
-            }
-            Outcome::Fetch(_) => return None,
-        };
-        state.counters.at_once += 1;
-        Some(decision)
-    })
+        },
+    };
+    let due = isolate.with(|state| {
+        let State { counters, keeper, .. } = state;
+        counters.refused(denial);
+        counters.at_once += 1;
+        keeper.usage.refused(Seen { key, ..seen }, denial, now);
+        keeper.usage.is_due(now) || keeper.permits.is_due(now)
+    });
+    let fields = match (denial, key) {
+        (Denial::Limit(kind), Some(key)) => refused_fields(&isolate, key, kind, now),
+        _ => Vec::new(),
+    };
+    Some((AtOnce::Refuse(denial, fields), due))
+}
+
+/// Charges a permitted request to its key's limits, where it has any.
+fn charge_at_once(isolate: &Isolate, passage: &Passage, now: Timestamp) -> Charged {
+    let (about, cost) = (passage.limited(), Charge::request(0));
+    if about.is_free(cost) {
+        return Charged::Passed;
+    }
+    let mode = isolate.config.limit_outage.mode(passage.scope);
+    isolate.with(|state| state.keeper.permits.charge(&about, cost, (mode, false), now))
 }
 
 /// Decides on a request, and says what of it is counted: what can be refused without any state first, then the state, then the key.
@@ -235,7 +295,7 @@ async fn admit(
     request: &web_sys::Request,
     target: Result<Target, Reason>,
     seen: &mut Seen,
-) -> Result<(Passage, Target), Reason> {
+) -> Result<(Passage, Target), Denial> {
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
     let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref())?;
@@ -261,11 +321,12 @@ async fn admit(
         let missing = match sent.decide(isolate, seen, now) {
             Outcome::Pass(passage) => {
                 seen.key = Some(passage.key);
+                charge(isolate, source, context, &passage, Charge::request(0)).await?;
                 return Ok((*passage, target));
             }
             Outcome::Refuse(reason, key) => {
                 seen.key = key;
-                return Err(reason);
+                return Err(reason.into());
             }
             Outcome::Fetch(missing) => missing,
         };
@@ -278,7 +339,7 @@ async fn admit(
             _ => Refusal::Undecided(missing).reason(),
         })?;
     }
-    Err(Reason::StateUnavailable)
+    Err(Reason::StateUnavailable.into())
 }
 
 /// Fetches what a decision on the key at `index` was found to lack.

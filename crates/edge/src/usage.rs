@@ -4,8 +4,9 @@
 //! length and time count with it; one whose answer never came (its client has left) counts without. Counts are *sealed*
 //! into batches, and a batch stays the same, under the same id, until the hub has it: so it is added once.
 
+use crate::denial::Denial;
 use keyward_api::usage::{LATENCIES, PASSED, UPSTREAM_UNAVAILABLE, UsageBatch, UsageCaller, UsageEntry, latency_bucket};
-use keyward_core::{Class, KeyId, Reason, RouteTable, Timestamp};
+use keyward_core::{KeyId, RouteTable, Timestamp};
 use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
@@ -44,7 +45,7 @@ pub struct Seen {
 enum Fate {
     Passed,
     Unanswered,
-    Refused(usize),
+    Refused(Denial),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,9 +98,9 @@ pub struct Tally {
 
 impl Tally {
     /// Counts a request that was refused.
-    pub fn refused(&mut self, seen: Seen, reason: Reason, now: Timestamp) {
-        let status = if reason.class() == Class::Unavailable { 5 } else { 4 };
-        self.add(seen, Fate::Refused(reason.number()), status, Sums { requests: 1, last_ms: now.millis(), ..Sums::default() });
+    pub fn refused(&mut self, seen: Seen, denial: impl Into<Denial>, now: Timestamp) {
+        let denial = denial.into();
+        self.add(seen, Fate::Refused(denial), denial.status_class(), Sums { requests: 1, last_ms: now.millis(), ..Sums::default() });
     }
 
     /// Notes a request that goes on to the upstream; [`Self::answered`] takes the number.
@@ -227,7 +228,7 @@ fn entry(line: Line, sums: Sums, routes: &RouteTable) -> UsageEntry {
     let outcome = match fate {
         Fate::Passed => PASSED,
         Fate::Unanswered => UPSTREAM_UNAVAILABLE,
-        Fate::Refused(number) => Reason::ALL.get(number).map_or("", |reason| reason.code()),
+        Fate::Refused(denial) => denial.code(),
     };
     let endpoint = route.and_then(|number| routes.entry(number)).map(|(pattern, _)| pattern.to_string()).unwrap_or_default();
     UsageEntry { key, hour, endpoint, outcome: outcome.to_owned(), status, requests, bytes_in, bytes_out, cost: 0, latency, last_ms }
@@ -236,6 +237,7 @@ fn entry(line: Line, sums: Sums, routes: &RouteTable) -> UsageEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keyward_core::Reason;
     use uuid::Uuid;
 
     const HOUR: u64 = 3_600_000;

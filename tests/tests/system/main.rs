@@ -7,6 +7,7 @@
 mod support;
 
 mod durability;
+mod limits;
 mod outage;
 mod propagation;
 mod recovery;
