@@ -63,6 +63,22 @@ fn what_runs_at_the_edge_or_in_a_browser_cannot_sign() -> Result<()> {
 }
 
 #[test]
+fn what_runs_at_the_edge_or_in_a_browser_carries_no_description_of_the_api() -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    for package in ["keyward-edge", "keyward-wasm"] {
+        // Unlike the metadata it knows which features the package alone asks for.
+        let output = Command::new(&cargo)
+            .args(["tree", "--locked", "--package", package, "--target", WASM, "--edges", "normal", "--prefix", "none"])
+            .current_dir(keyward_tests::workspace_root())
+            .output()?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let reached = String::from_utf8(output.stdout)?;
+        assert!(reached.contains("keyward-core") && !reached.contains("utoipa"), "{package}: {reached}");
+    }
+    Ok(())
+}
+
+#[test]
 fn nothing_points_upward() -> Result<()> {
     // From the bottom up: each may use those before it.
     const LAYERS: [&[&str]; 5] = [

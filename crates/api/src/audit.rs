@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /api/v1/audit/checkpoints`: all that proves them beside the pinned root.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoints {
     /// The manifest that names the keys which sign them.
@@ -15,6 +16,7 @@ pub struct Checkpoints {
 
 /// A checkpoint, and what it says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignedCheckpoint {
     /// The last record that it vouches for.
@@ -29,6 +31,7 @@ pub struct SignedCheckpoint {
 
 /// The first line of an export.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExportHead {
     /// The manifest that names the key which signed the checkpoint.

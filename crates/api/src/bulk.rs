@@ -13,19 +13,25 @@ pub const MAX_BULK: u32 = 500;
 
 /// The request.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Bulk {
-    /// These keys, at most [`MAX_BULK`] of them. Either this or the filter.
+    /// These keys, at most 500 of them. Either this or the filter.
+    #[cfg_attr(feature = "openapi", schema(max_items = 500))]
     pub ids: Option<Vec<KeyId>>,
     /// All keys that a list with this filter has, newest first. (An empty one means all: it has to be written down.)
     pub filter: Option<KeyFilter>,
     /// For reassign: the new owner.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 128))]
     pub owner_id: Option<String>,
     /// For revoke: why.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
     pub reason: Option<String>,
     /// Only counts.
+    #[serde(default)]
     pub dry_run: bool,
-    /// Keys in this call, 1 to [`MAX_BULK`], which is also the default. For a filter.
+    /// Keys in this call, 1 to 500, which is also the default. For a filter.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 500))]
     pub limit: Option<u32>,
     /// Where the last call ended. For a filter.
     pub cursor: Option<String>,
@@ -33,6 +39,7 @@ pub struct Bulk {
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BulkDone {
     /// Keys of this chunk that were meant.
     pub matched: u32,

@@ -87,6 +87,7 @@ pub fn resources() -> impl Iterator<Item = &'static str> {
 
 /// The limits that a key of a scope gets where its creator names none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DefaultLimits {
     /// Requests in an hour.
     pub rate_limit_per_hour: u64,
@@ -119,14 +120,15 @@ pub const fn default_limits(scope: ScopeClass) -> DefaultLimits {
     }
 }
 
-/// A capability that a tenant has added.
+/// A capability that a tenant has added. (Those that ship with Keyward have the same form.)
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OwnCapability {
-    /// See [`CapabilityEntry::value`].
+    /// `resource:name`.
     pub value: String,
-    /// See [`CapabilityEntry::label`].
+    /// For people.
     pub label: String,
-    /// See [`CapabilityEntry::category`].
+    /// The heading that it stands under.
     pub category: String,
 }
 
@@ -142,13 +144,16 @@ pub enum Line {
 
 /// The answer to `GET …/catalog/capabilities`.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Capabilities {
     /// All of them: what ships with Keyward, then the tenant's own.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<OwnCapability>))]
     pub capabilities: Vec<Line>,
 }
 
 /// A scope in the catalogue.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ScopeEntry {
     /// `user`, `tenant` or `admin`.
     pub value: ScopeClass,
@@ -162,6 +167,7 @@ pub struct ScopeEntry {
 
 /// The answer to `GET …/catalog/scopes`.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Scopes {
     /// All three.
     pub scopes: [ScopeEntry; 3],

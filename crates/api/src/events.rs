@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum EventKind {
     /// It will expire within seven days.
     #[serde(rename = "key.expiring")]
@@ -35,6 +36,7 @@ impl EventKind {
 
 /// An event. One kind of event comes once for a key and moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
     /// Counts up in the order in which events appear; there are gaps.
     pub id: i64,
@@ -42,6 +44,7 @@ pub struct Event {
     #[serde(rename = "type")]
     pub kind: EventKind,
     /// When it was noticed.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub created_at: String,
     /// To which key.
     pub key_id: KeyId,
@@ -50,5 +53,6 @@ pub struct Event {
     /// Its owner then.
     pub owner_id: String,
     /// The moment that it is about: of the expiry, or from which it has to be rotated.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub due_at: String,
 }

@@ -109,20 +109,21 @@ macro_rules! with_limits {
     ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         #[serde(deny_unknown_fields)]
         pub struct $name {
             $($(#[$field_meta])* pub $field: $type,)*
-            /// See [`GivenLimits::rate_limit_per_hour`].
+            /// Requests in each UTC hour.
             pub rate_limit_per_hour: Option<Limit>,
-            /// See [`GivenLimits::daily_quota`].
+            /// Requests in each UTC day.
             pub daily_quota: Option<Limit>,
-            /// See [`GivenLimits::monthly_quota`].
+            /// Requests in each UTC month.
             pub monthly_quota: Option<Limit>,
-            /// See [`GivenLimits::cost_limit_cents`].
+            /// Cost in cents in each UTC month.
             pub cost_limit_cents: Option<Limit>,
-            /// See [`GivenLimits::max_tokens_per_request`].
+            /// Tokens in one request.
             pub max_tokens_per_request: Option<Limit>,
-            /// See [`GivenLimits::max_concurrent_requests`].
+            /// Requests at one time.
             pub max_concurrent_requests: Option<Limit>,
         }
 
@@ -146,12 +147,16 @@ with_limits! {
     /// `POST /api/v1/api-keys`.
     pub struct CreateKey {
         /// For people; 1 to 128 characters.
+        #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 128))]
         pub name: String,
         /// For people; at most 1024 characters.
+        #[cfg_attr(feature = "openapi", schema(max_length = 1024))]
         pub description: Option<String>,
         /// Whose key it is; unset: the caller's owner. A caller of user scope can name no other.
+        #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 128))]
         pub owner_id: Option<String>,
         /// What it can do; none unless named.
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
         pub capabilities: Option<Vec<String>>,
         /// How far it reaches; `user` unless named.
         pub scope: Option<ScopeClass>,
@@ -159,14 +164,19 @@ with_limits! {
         pub environment: Option<Environment>,
         /// 1 to 3650; `null`: never; left out: 90, or less where the caller itself expires before.
         #[serde(default)]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1, maximum = 3650))]
         pub expires_in_days: Given<u32>,
         /// `[METHOD ]/path` patterns; none or empty: any.
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
         pub allowed_endpoints: Option<Vec<String>>,
         /// Patterns that are refused whatever else is said.
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
         pub blocked_endpoints: Option<Vec<String>>,
         /// Addresses and CIDR blocks; none or empty: any.
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
         pub allowed_ips: Option<Vec<String>>,
         /// Hosts of the Origin header; none or empty: any.
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
         pub allowed_domains: Option<Vec<String>>,
         /// `true` unless named.
         pub require_tls: Option<bool>,
@@ -175,6 +185,7 @@ with_limits! {
         /// Named constraints for the upstream, of known types.
         pub tenant_constraints: Option<BTreeMap<String, Value>>,
         /// 1 to 3650: how long a raw key is meant to be used; left out: for as long as it lives.
+        #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 3650))]
         pub rotation_period_days: Option<u32>,
     }
 }
@@ -184,20 +195,26 @@ with_limits! {
     /// out (or null) stays.
     pub struct UpdateKey {
         /// See [`CreateKey::name`]. Not for policies.
+        #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 128))]
         pub name: Option<String>,
         /// See [`CreateKey::description`]; `null` takes it away. Not for policies.
         #[serde(default)]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 1024))]
         pub description: Given<String>,
         /// See [`CreateKey::owner_id`]. Not for policies.
+        #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 128))]
         pub owner_id: Option<String>,
         /// See [`CreateKey::rotation_period_days`]; `null` takes it away. Not for policies.
         #[serde(default)]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1, maximum = 3650))]
         pub rotation_period_days: Given<u32>,
         /// See [`CreateKey::capabilities`].
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
         pub capabilities: Option<Vec<String>>,
         /// See [`CreateKey::allowed_endpoints`].
         pub allowed_endpoints: Option<Restriction>,
         /// See [`CreateKey::blocked_endpoints`].
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
         pub blocked_endpoints: Option<Vec<String>>,
         /// See [`CreateKey::allowed_ips`].
         pub allowed_ips: Option<Restriction>,
@@ -212,35 +229,45 @@ with_limits! {
 
 /// `POST /api/v1/api-keys/{id}/rotate`; the body may be left out.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RotateKey {
     /// For how long the old raw key stays usable, 0 to 30 days; 24 hours unless named, and never past its own expiry.
+    #[cfg_attr(feature = "openapi", schema(maximum = 2_592_000))]
     pub overlap_seconds: Option<u64>,
     /// A new expiry, as in [`CreateKey`]; left out: the old one stays.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1, maximum = 3650))]
     pub expires_in_days: Given<u32>,
 }
 
 /// `POST /api/v1/api-keys/{id}/renew`: one of the two.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct RenewKey {
     /// The new expiry from now, as in [`CreateKey`]; `null`: never.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1, maximum = 3650))]
     pub expires_in_days: Given<u32>,
     /// The new expiry as a moment (RFC 3339, whole seconds), at most 3650 days away: the same however often it is asked.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub expires_at: Option<String>,
 }
 
 /// `DELETE /api/v1/api-keys/{id}/revoke`; the body may be left out, and the reason may stand in the query instead.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct RevokeKey {
     /// For people; 1 to 256 characters. It is kept, and shown with the key.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 256))]
     pub reason: Option<String>,
 }
 
 /// `POST /api/v1/api-keys/validate`.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ValidateKey {
     /// The raw key.
@@ -256,6 +283,7 @@ pub struct ValidateKey {
     /// What the request needs. Without it that isn't judged: see the token's `scope`.
     pub capability: Option<String>,
     /// What the request costs, cents: charged to the key's cost limit. Left out: nothing.
+    #[cfg_attr(feature = "openapi", schema(maximum = 1_099_511_627_776_u64))]
     pub cost_cents: Option<u64>,
     /// Tokens of the request. Left out, the limit on them isn't judged.
     pub tokens: Option<u64>,
@@ -263,6 +291,7 @@ pub struct ValidateKey {
 
 /// What a key is at the moment of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum KeyStatus {
     /// Can be used.
@@ -289,6 +318,7 @@ impl KeyStatus {
 
 /// What a key was used for since it was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Usage {
     /// Requests with it, whatever became of them.
     pub requests_count: u64,
@@ -299,17 +329,21 @@ pub struct Usage {
     /// Requests refused for a limit.
     pub rate_limit_hits: u64,
     /// The last request.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub last_used: Option<String>,
 }
 
 /// A raw key of a key that isn't revoked and whose time isn't over: what can be presented for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Credential {
     /// How it begins and ends; `null` for one that is older than such hints.
     pub key_hint: Option<String>,
     /// When it was made.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub created_at: String,
     /// From when it can't be used: for one that was rotated away the overlap's end; `null`: never.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub expires_at: Option<String>,
     /// Whether it is the newest; the other one overlaps with it after a rotation.
     pub current: bool,
@@ -317,6 +351,7 @@ pub struct Credential {
 
 /// A key as the API shows it: everything but the secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Key {
     /// The same through rotations.
     pub id: KeyId,
@@ -334,17 +369,17 @@ pub struct Key {
     pub environment: Environment,
     /// See [`CreateKey::capabilities`].
     pub capabilities: Vec<String>,
-    /// `null`: unlimited; likewise the other limits.
+    /// Requests in each UTC hour. `null`: unlimited.
     pub rate_limit_per_hour: Option<u64>,
-    /// See [`GivenLimits::daily_quota`].
+    /// Requests in each UTC day. `null`: unlimited.
     pub daily_quota: Option<u64>,
-    /// See [`GivenLimits::monthly_quota`].
+    /// Requests in each UTC month. `null`: unlimited.
     pub monthly_quota: Option<u64>,
-    /// See [`GivenLimits::cost_limit_cents`].
+    /// Cost in cents in each UTC month. `null`: unlimited.
     pub cost_limit_cents: Option<u64>,
-    /// See [`GivenLimits::max_tokens_per_request`].
+    /// Tokens in one request. `null`: unlimited.
     pub max_tokens_per_request: Option<u64>,
-    /// See [`GivenLimits::max_concurrent_requests`].
+    /// Requests at one time. `null`: unlimited.
     pub max_concurrent_requests: Option<u64>,
     /// Empty: any.
     pub allowed_endpoints: Vec<String>,
@@ -367,22 +402,28 @@ pub struct Key {
     /// How the newest raw key begins and ends, to tell keys apart by.
     pub key_hint: String,
     /// When it was made.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub created_at: String,
     /// When anything of it last changed.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub updated_at: String,
     /// From when it can't be used; `null`: never.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub expires_at: Option<String>,
     /// When it was last rotated.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub last_rotated: Option<String>,
     /// See [`CreateKey::rotation_period_days`].
     pub rotation_period_days: Option<u32>,
     /// When it has to be rotated, by its period.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub rotation_due_at: Option<String>,
     /// Whether that moment has passed. Nothing rotates it by itself: nobody would be there to take the new raw key.
     pub rotation_due: bool,
     /// What can be presented now, newest first: one, and after a rotation a second one until its overlap ends.
     pub credentials: Vec<Credential>,
     /// When it was revoked.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub revoked_at: Option<String>,
     /// Why, in the words of who did it.
     pub revocation_reason: Option<String>,
@@ -394,6 +435,7 @@ pub struct Key {
 
 /// The answer to a create. The only time that the raw key is shown.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyCreated {
     /// The key.
     pub api_key: Key,
@@ -405,12 +447,14 @@ pub struct KeyCreated {
 
 /// The answer to a rotate. The only time that the new raw key is shown.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyRotated {
     /// The key.
     pub api_key: Key,
     /// What to present from now on. Keep it: it is stored nowhere.
     pub new_raw_key: String,
     /// Until when the old raw key can be used; `null`: no longer.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub old_key_expires_at: Option<String>,
     /// A word on that.
     pub warning: String,
@@ -418,6 +462,7 @@ pub struct KeyRotated {
 
 /// The answer to a revoke.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyRevoked {
     /// `true`.
     pub success: bool,
@@ -429,6 +474,7 @@ pub struct KeyRevoked {
 
 /// The answer to a validate.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct KeyValidated {
     /// Whether the key would pass.
     pub valid: bool,
@@ -445,6 +491,7 @@ pub struct KeyValidated {
 
 /// The answer to a supersede.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PolicySuperseded {
     /// The policy whose place was taken.
     pub superseded: PolicyNumber,

@@ -28,6 +28,8 @@ pub mod usage;
 
 mod given;
 mod problem;
+#[cfg(feature = "openapi")]
+mod schema;
 
 pub use given::Given;
 pub use problem::{Code, FieldError, MEDIA_TYPE, Problem, challenge};

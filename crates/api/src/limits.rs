@@ -70,20 +70,24 @@ pub const MAX_PERMITS: usize = 256;
 /// Permits in one question or return.
 pub const MAX_AMOUNT: u64 = 1 << 40;
 
-/// `POST /edge/v1/permits`: what a hub wants and what it gives back.
+/// What a hub wants of the limits of keys, and what it gives back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PermitsRequest {
-    /// Answered in this order; at most [`MAX_PERMITS`].
+    /// Answered in this order; at most 256.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 256))]
     pub wanted: Vec<PermitsWanted>,
-    /// Answered in this order, and done before anything is granted; at most [`MAX_PERMITS`].
+    /// Answered in this order, and done before anything is granted; at most 256.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 256))]
     pub returned: Vec<PermitsReturned>,
 }
 
 /// A question for permits of one limit of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PermitsWanted {
     /// A UUIDv7, made when it was first asked. Asked again under the same id it has the same answer, for two minutes; after
@@ -95,17 +99,20 @@ pub struct PermitsWanted {
     pub meter: Meter,
     /// The window: hours, days or months since 1970, by the meter.
     pub window: u32,
-    /// With fewer than so many nothing can be done; 1 to [`MAX_AMOUNT`].
+    /// With fewer than so many nothing can be done.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1_099_511_627_776_u64))]
     pub least: u64,
-    /// So many would be good; up to [`MAX_AMOUNT`].
+    /// So many would be good.
+    #[cfg_attr(feature = "openapi", schema(maximum = 1_099_511_627_776_u64))]
     pub wanted: u64,
 }
 
 /// Permits that go back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PermitsReturned {
-    /// As in [`PermitsWanted::id`]: taken back once.
+    /// A UUIDv7, made when it was first sent: taken back once.
     pub id: Uuid,
     /// The key.
     pub key: KeyId,
@@ -113,12 +120,14 @@ pub struct PermitsReturned {
     pub meter: Meter,
     /// The window that they are of.
     pub window: u32,
-    /// How many; 1 to [`MAX_AMOUNT`].
+    /// How many.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1_099_511_627_776_u64))]
     pub amount: u64,
 }
 
 /// The answer: everything in the order of the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PermitsReply {
     /// The origin's clock, unix milliseconds: who is more than a second off can't tell which window a request is in.
     pub now_ms: u64,
@@ -130,6 +139,7 @@ pub struct PermitsReply {
 
 /// The answer to a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PermitsGranted {
     /// The question's.
     pub id: Uuid,
@@ -137,23 +147,25 @@ pub struct PermitsGranted {
     pub amount: u64,
     /// Permits left after that; `null`: the key has no such limit.
     pub left: Option<u64>,
-    /// Why none was given, where it isn't that none was left.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Why none was given, where it isn't that none was left; else `null`.
+    #[serde(default)]
     pub fault: Option<PermitsFault>,
 }
 
 /// The answer to a return. Whatever it says, it is final: it isn't sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PermitsTaken {
     /// The return's.
     pub id: Uuid,
-    /// Why nothing was taken back.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Why nothing was taken back; `null`: it was.
+    #[serde(default)]
     pub fault: Option<PermitsFault>,
 }
 
 /// What is wrong with one entry. The others are answered all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PermitsFault {
     /// There is no such key.

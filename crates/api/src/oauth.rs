@@ -15,10 +15,11 @@ pub const API_KEY: &str = "urn:keyward:token-type:api-key";
 
 /// The answer to a token exchange (RFC 8693 section 2.2.1).
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenIssued {
     /// The token.
     pub access_token: String,
-    /// [`ACCESS_TOKEN`].
+    /// `urn:ietf:params:oauth:token-type:access_token`.
     pub issued_token_type: String,
     /// `Bearer`.
     pub token_type: String,
@@ -30,43 +31,55 @@ pub struct TokenIssued {
 
 /// The answer to an introspection (RFC 7662 section 2.2). Of what isn't active nothing else is said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Introspection {
     /// Whether it holds now.
     pub active: bool,
     /// What it permits now: the capabilities that both the token and its key's policy have.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub scope: Option<String>,
     /// The key.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub client_id: Option<KeyId>,
     /// `Bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub token_type: Option<String>,
     /// Unix seconds from which it doesn't; none: never.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub exp: Option<u64>,
     /// When it was made, unix seconds; of tokens alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub iat: Option<u64>,
     /// The key.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub sub: Option<KeyId>,
     /// For whom it is; of tokens alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub aud: Option<String>,
     /// The origin.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub iss: Option<String>,
     /// Its own id; of tokens alone.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub jti: Option<Uuid>,
     /// The tenant of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub tenant: Option<TenantId>,
 }
 
 /// The body of an error (RFC 6749 section 5.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OauthProblem {
     /// The standard's code.
     pub error: String,
@@ -77,6 +90,7 @@ pub struct OauthProblem {
 
 /// Where everything is (RFC 8414 section 2).
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Metadata {
     /// The origin's URL: the `iss` of its tokens.
     pub issuer: String,
@@ -88,7 +102,7 @@ pub struct Metadata {
     pub revocation_endpoint: String,
     /// RFC 7517.
     pub jwks_uri: String,
-    /// [`TOKEN_EXCHANGE`].
+    /// Token exchange alone.
     pub grant_types_supported: [&'static str; 1],
     /// None: there is no authorization endpoint.
     pub response_types_supported: [&'static str; 0],

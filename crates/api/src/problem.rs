@@ -75,6 +75,46 @@ pub enum Code {
 }
 
 impl Code {
+    /// All of them but the reasons, of which [`Reason::ALL`] has all.
+    pub const OWN: [Self; 30] = [
+        Self::MalformedRequest,
+        Self::ValidationFailed,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::GrantExceeded,
+        Self::ScopeInsufficient,
+        Self::KeyRevoked,
+        Self::KeyExpired,
+        Self::PreconditionFailed,
+        Self::RotationInProgress,
+        Self::RotationNotInProgress,
+        Self::PolicySuperseded,
+        Self::IdempotencyMismatch,
+        Self::IdempotencyConflict,
+        Self::AlreadyExists,
+        Self::SigningKeyState,
+        Self::SigningKeyUnseen,
+        Self::SigningKeyInUse,
+        Self::ManifestStale,
+        Self::CeilingReached,
+        Self::OwnerDisabled,
+        Self::RateLimited,
+        Self::CapacityExhausted,
+        Self::Internal,
+        Self::Misconfigured,
+        Self::UpstreamUnavailable,
+        Self::DatabaseUnavailable,
+        Self::RecoveryRequired,
+    ];
+
+    /// The code of that name; of several reasons that go by one name, the first.
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut all = Self::OWN.into_iter().chain(Reason::ALL.into_iter().map(Self::Refused));
+        all.find(|code| code.as_str() == name)
+    }
+
     /// Its stable name. A reason that says something of a key which the caller hasn't proved to hold is `invalid_token`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -196,6 +236,7 @@ impl From<Reason> for Code {
 
 /// One field of a request that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// Its path in the body or query: `allowed_ips[2]`.
     pub field: String,
@@ -205,6 +246,7 @@ pub struct FieldError {
 
 /// The body of an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// A URI that names the kind: `urn:keyward:problem:{code}`.
     #[serde(rename = "type")]
@@ -217,6 +259,7 @@ pub struct Problem {
     pub code: String,
     /// This occurrence in words, where there is more to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub detail: Option<String>,
     /// The fields at fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

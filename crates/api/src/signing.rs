@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a signing key signs: the roles of a manifest, and the manifest itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SigningRole {
     /// API keys.
@@ -37,12 +38,14 @@ impl SigningRole {
 
 /// The manifest in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ManifestInForce {
     /// Its version.
     pub version: u64,
     /// The epoch.
     pub epoch: u32,
     /// When it ends, RFC 3339.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub expires_at: String,
     /// Whether the root is kept elsewhere, so that the next one has to be signed there.
     pub root_is_elsewhere: bool,
@@ -52,6 +55,7 @@ pub struct ManifestInForce {
 
 /// The answer to `GET /api/v1/signing-keys`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SigningKeys {
     /// The manifest in force.
     pub manifest: ManifestInForce,
@@ -61,6 +65,7 @@ pub struct SigningKeys {
 
 /// A signing key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SigningKey {
     /// Its name: the RFC 7638 thumbprint.
     pub kid: Kid,
@@ -69,20 +74,26 @@ pub struct SigningKey {
     /// Where it stands.
     pub state: KeyState,
     /// Since when, RFC 3339.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub state_since: String,
     /// Its public half, base64url.
     pub public_key: String,
     /// Whether its private half is here.
     pub is_here: bool,
     /// When it was made, RFC 3339.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub created_at: String,
     /// When a manifest first told of it.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub announced_at: Option<String>,
     /// When it began to sign.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub activated_at: Option<String>,
     /// When what it signed ends to count, whatever that says; never, where there is nothing.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub expires_at: Option<String>,
     /// Of a key that was pre-published: from when every edge that decides knows it, so that it may be activated.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub activatable_at: Option<String>,
     /// Of a key that signs API keys: raw keys by it that could be presented now, the suspended ones among them.
     pub live_keys: Option<u64>,
@@ -92,6 +103,7 @@ pub struct SigningKey {
 
 /// The body of `POST /api/v1/signing-keys`.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateSigningKey {
     /// What it is to sign.
@@ -103,19 +115,23 @@ pub struct CreateSigningKey {
 
 /// The body of `POST /api/v1/signing-keys/{kid}/…`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct TurnSigningKey {
     /// Also where that ends what is in use, or comes before every edge can know of it.
+    #[serde(default)]
     pub force: bool,
 }
 
 /// The answer to a change of a signing key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SigningKeyTurned {
     /// The key.
     pub signing_key: SigningKey,
     /// The key that signs in its place from now on, where it was frozen and signed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub successor: Option<Kid>,
     /// The manifest in force.
     pub manifest: ManifestInForce,
@@ -123,6 +139,7 @@ pub struct SigningKeyTurned {
 
 /// The answer to `GET /api/v1/manifest/proposal`: what `keyward root sign` reads.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Proposal {
     /// The manifest in force, as it was signed.
@@ -133,6 +150,7 @@ pub struct Proposal {
 
 /// The body of `POST /api/v1/manifest`.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PublishManifest {
     /// The proposal, signed.

@@ -49,19 +49,23 @@ pub fn outcome(name: &str) -> &'static str {
 
 /// What was counted since the last batch. Sent again until it is answered, always the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsageBatch {
     /// A UUIDv7: names the batch, and says when it was made.
     pub id: Uuid,
-    /// At most [`MAX_BATCH_ENTRIES`].
+    /// At most 2000.
+    #[cfg_attr(feature = "openapi", schema(max_items = 2000))]
     pub entries: Vec<UsageEntry>,
-    /// From where requests with a key came; at most [`MAX_BATCH_ENTRIES`].
+    /// From where requests with a key came; at most 2000.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 2000))]
     pub callers: Vec<UsageCaller>,
 }
 
 /// Requests that are alike.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsageEntry {
     /// The key; left out where nobody has proved to hold one.
@@ -69,15 +73,18 @@ pub struct UsageEntry {
     pub key: Option<KeyId>,
     /// Hours since 1970 (UTC).
     pub hour: u32,
-    /// `[METHOD ]/pattern` of the route; at most [`MAX_ENDPOINT_LEN`] bytes.
+    /// `[METHOD ]/pattern` of the route; at most 512 bytes.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_length = 512))]
     pub endpoint: String,
-    /// See [`outcome`].
+    /// `passed`, or the code of a reason.
     pub outcome: String,
     /// The first digit of the answer's status; 0: it isn't known.
     #[serde(default, skip_serializing_if = "is_default")]
+    #[cfg_attr(feature = "openapi", schema(maximum = 5))]
     pub status: u8,
     /// How many; at least one.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1_000_000_000))]
     pub requests: u64,
     /// Bytes of requests' bodies.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -88,8 +95,9 @@ pub struct UsageEntry {
     /// Cents.
     #[serde(default, skip_serializing_if = "is_default")]
     pub cost: u64,
-    /// How many of them are in each bucket ([`LATENCY_MS`]): those whose latency is known.
+    /// How many of them, where that is known, took up to 1, 5, 25, 100, 250, 1000, 5000 milliseconds, and longer.
     #[serde(default, skip_serializing_if = "is_default")]
+    #[cfg_attr(feature = "openapi", schema(min_items = 8, max_items = 8))]
     pub latency: [u64; LATENCIES],
     /// When the last of them came, unix milliseconds; 0: some time in the hour.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -98,6 +106,7 @@ pub struct UsageEntry {
 
 /// Requests with a key from an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsageCaller {
     /// The key.
@@ -105,8 +114,10 @@ pub struct UsageCaller {
     /// Days since 1970 (UTC).
     pub day: u32,
     /// The client's address.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub address: IpAddr,
     /// How many; at least one.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1_000_000_000))]
     pub requests: u64,
 }
 
@@ -116,6 +127,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 /// The answer to a batch; the same, however often it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UsageReceived {
     /// The batch.
     pub id: Uuid,
@@ -127,6 +139,7 @@ pub struct UsageReceived {
 
 /// How fine a series is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Interval {
     /// By day.
@@ -138,10 +151,13 @@ pub enum Interval {
 
 /// A range of whole days (UTC), today included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DateRange {
     /// The beginning of the first day.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub start: String,
     /// The moment of the answer.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub end: String,
     /// How many days.
     pub days: u32,
@@ -149,6 +165,7 @@ pub struct DateRange {
 
 /// The use of a key, or of all keys that the caller sees.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UsageReport {
     /// Requests with the key, whatever became of them.
     pub total_requests: u64,
@@ -171,6 +188,7 @@ pub struct UsageReport {
     /// Cents.
     pub cost_cents: u64,
     /// When a key was last used, at whatever time.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub last_used: Option<String>,
     /// At most 20, most used first.
     pub most_used_endpoints: Vec<EndpointUsage>,
@@ -186,11 +204,13 @@ pub struct UsageReport {
     pub series: Vec<Point>,
     /// Requests that are nobody's, by why they were refused; to admins alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub unattributed: Option<Vec<OutcomeUsage>>,
 }
 
 /// The use of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EndpointUsage {
     /// `[METHOD ]/pattern`, `(none)` or `(other)`.
     pub endpoint: String,
@@ -204,6 +224,7 @@ pub struct EndpointUsage {
 
 /// Requests by what became of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OutcomeUsage {
     /// `passed`, or the code of a reason.
     pub outcome: String,
@@ -213,6 +234,7 @@ pub struct OutcomeUsage {
 
 /// Requests by the kind of answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StatusUsage {
     /// The first digit of the status.
     pub class: u8,
@@ -222,6 +244,7 @@ pub struct StatusUsage {
 
 /// Requests by how long they took.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LatencyUsage {
     /// Milliseconds, inclusive, and more than those of the one before; `null`: longer than all.
     pub up_to_ms: Option<u32>,
@@ -231,6 +254,7 @@ pub struct LatencyUsage {
 
 /// Requests by where they came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AddressUsage {
     /// An address, the /64 of an IPv6 address, or `(other)`.
     pub address: String,
@@ -240,8 +264,10 @@ pub struct AddressUsage {
 
 /// A day or an hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Point {
     /// When it begins.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub start: String,
     /// See [`UsageReport::total_requests`].
     pub requests: u64,

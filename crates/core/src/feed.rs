@@ -118,6 +118,7 @@ impl Signed for Snapshot {
 
 /// A page of amendments. Not signed itself: the snapshot's digest vouches for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AmendmentPage {
     /// Ascending by index.
@@ -126,6 +127,7 @@ pub struct AmendmentPage {
 
 /// The answer to `GET /edge/v1/feed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FeedReply {
     /// A heartbeat's text.
     pub heartbeat: String,
@@ -136,12 +138,14 @@ pub struct FeedReply {
     #[serde(default)]
     pub gap: bool,
     /// The manifest's text, where the caller has another version.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,
 }
 
 /// The answer to `GET /edge/v1/snapshot`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SnapshotReply {
     /// The manifest's text.
     pub manifest: String,

@@ -71,6 +71,7 @@ impl fmt::Display for StatusIndex {
 
 /// How far a key reaches. Ordered: each class includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ScopeClass {
     /// A person's own operations and data.
@@ -103,6 +104,7 @@ impl ScopeClass {
 
 /// Which of a tenant's two worlds a key belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Environment {
     /// Production.

@@ -17,7 +17,8 @@
 //! ```
 //!
 //! The formats stand in `docs/formats.md`.
-#![no_std]
+// What is derived for descriptions of the API takes `std`, and only the origin has them.
+#![cfg_attr(not(feature = "openapi"), no_std)]
 
 extern crate alloc;
 
@@ -47,6 +48,8 @@ mod policy;
 mod reason;
 mod replica;
 mod route;
+#[cfg(feature = "openapi")]
+mod schema;
 mod status;
 mod status_list;
 mod time;

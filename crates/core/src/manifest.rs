@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a key may sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// API keys.
@@ -27,6 +28,7 @@ pub enum Role {
 
 /// Where a signing key stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyState {
     /// Announced, so that every reader knows it before it signs.
@@ -51,6 +53,7 @@ impl KeyState {
 
 /// One signing key in a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ManifestKey {
     /// The thumbprint of `x`.
@@ -62,12 +65,14 @@ pub struct ManifestKey {
     /// Where it stands.
     pub state: KeyState,
     /// Unix seconds from which nothing that it signed is valid.
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exp: Option<u64>,
 }
 
 /// The payload of a manifest: see `docs/formats.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// The origin's URL.

@@ -3,7 +3,7 @@
 //! A request that finds nobody waiting goes at once; those that come while it is under way go together next. So an idle
 //! server adds no delay, and a busy one makes a few round trips and one write to the disk for many requests.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
 
 use keyward_api::Code;
 use tokio::{
@@ -84,6 +84,15 @@ impl<I: Send + 'static, O: Send + 'static> Batch<I, O> {
             _ => Err(Code::DatabaseUnavailable.into()),
         }
     }
+}
+
+/// Where in a batch the items of each kind are, for what can't be done to all of them at once.
+pub fn grouped<I, K: Ord>(items: &[I], kind: impl Fn(&I) -> K) -> BTreeMap<K, Vec<usize>> {
+    let mut groups: BTreeMap<K, Vec<usize>> = BTreeMap::new();
+    for (at, item) in items.iter().enumerate() {
+        groups.entry(kind(item)).or_default().push(at);
+    }
+    groups
 }
 
 /// Takes and answers one batch; `false` when there will be no more.

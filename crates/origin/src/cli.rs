@@ -1,8 +1,34 @@
 //! The command line.
 
 mod audit;
+mod bulk;
+mod catalog;
+mod client;
+mod completion;
+mod confirm;
+mod connection;
+mod events;
+mod failure;
+mod filter;
+mod key_terms;
+mod keys;
+mod list;
 mod master_key;
+mod owners;
+mod parse;
+mod policies;
+mod profile;
 mod root;
+mod rotate;
+mod secret;
+mod show;
+mod signing;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod tokens;
+mod trail;
+mod usage;
 
 use std::{
     io::{Read, Write},
@@ -23,6 +49,8 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 use zeroize::Zeroizing;
 
+pub use failure::report;
+
 use crate::{
     bootstrap::{self, Foundation},
     clock::Clock,
@@ -39,8 +67,11 @@ use crate::{
 /// `keyward serve` is the origin: it stores keys in Postgres (its own, unless DATABASE_URL names one), and tells edges of
 /// every change within milliseconds. The first start writes an admin key to DATA_DIR/admin.key; with it:
 ///
-///   curl -H "Authorization: Bearer $(cat .keyward/data/admin.key)" -H 'Content-Type: application/json'
-///        -d '{"name":"my first key","capabilities":["llm:gpt-4"]}' http://127.0.0.1:8080/api/v1/api-keys
+///   export KEYWARD_KEY=$(cat .keyward/data/admin.key)
+///   keyward keys create 'my first key' --capability llm:gpt-4
+///   keyward keys list
+///
+/// `keyward keys --help` says how to name another origin, and has more examples.
 #[derive(Parser)]
 #[command(name = "keyward", version, verbatim_doc_comment)]
 pub struct Cli {
@@ -65,9 +96,18 @@ enum Command {
     /// the data directory knows to have been revoked. The server may be running or not; edges follow by themselves.
     #[command(after_help = MASTER_KEY_HELP)]
     Recover(Recover),
-    /// The audit trail.
-    #[command(subcommand)]
-    Audit(audit::AuditCommand),
+    Keys(keys::Keys),
+    Tokens(tokens::Tokens),
+    Usage(usage::Usage),
+    Tenants(tenants::Tenants),
+    Owners(owners::Owners),
+    Policies(policies::Policies),
+    Catalog(catalog::Catalog),
+    Events(events::Events),
+    Audit(audit::Audit),
+    Signing(signing::Signing),
+    /// The profiles that there are: which origin each is for.
+    Profiles,
     /// The root that signs manifests, where it is kept apart from the server.
     #[command(subcommand)]
     Root(root::RootCommand),
@@ -79,6 +119,7 @@ enum Command {
         /// The key, or `-` to read it from standard input (an argument shows in the list of processes).
         key: String,
     },
+    Completion(completion::Completion),
 }
 
 // From the environment alone: arguments show in the list of processes.
@@ -160,7 +201,18 @@ impl Cli {
     /// With what hindered, for the person at the terminal.
     pub fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::Audit(command) => command.run(),
+            Command::Keys(keys) => keys.run(),
+            Command::Tokens(tokens) => tokens.run(),
+            Command::Usage(usage) => usage.run(),
+            Command::Tenants(tenants) => tenants.run(),
+            Command::Owners(owners) => owners.run(),
+            Command::Policies(policies) => policies.run(),
+            Command::Catalog(catalog) => catalog.run(),
+            Command::Events(events) => events.run(),
+            Command::Audit(audit) => audit.run(),
+            Command::Signing(signing) => signing.run(),
+            Command::Profiles => profile::list(),
+            Command::Completion(completion) => completion.run(),
             Command::Root(command) => command.run(),
             Command::MasterKey(command) => command.run(),
             Command::Inspect { key } => inspect(&key),

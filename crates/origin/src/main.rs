@@ -1,7 +1,13 @@
 //! The `keyward` command.
 
-use clap::Parser;
+use std::process::ExitCode;
 
-fn main() -> anyhow::Result<()> {
-    keyward_origin::cli::Cli::parse().run()
+use clap::Parser;
+use keyward_origin::cli::{Cli, report};
+
+fn main() -> ExitCode {
+    match Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => report(&error),
+    }
 }

@@ -23,7 +23,7 @@ use crate::{
     feed::{self, Feed},
     http::router,
     journal::Journal,
-    keys::{idempotency, issue::store_keys, sweep},
+    keys::{idempotency, issue::store_keys, revoke::revoke_keys, sweep},
     limits::{self, Escrow},
     metrics::Metrics,
     policies::Policies,
@@ -68,7 +68,7 @@ impl Server {
         journal.append(keyrings.current().entry())?;
         write_root(&config.data_dir, &keyrings.current().root)?;
         let mut tasks = JoinSet::new();
-        let (readers, writers) = (db.clone(), db.clone());
+        let (readers, writers, revokers) = (db.clone(), db.clone(), db.clone());
         let app = Arc::new(App {
             rows: Batch::new(&mut tasks, move |indices| {
                 let db = readers.clone();
@@ -77,6 +77,10 @@ impl Server {
             new_keys: Batch::new(&mut tasks, move |keys| {
                 let db = writers.clone();
                 async move { store_keys(&db, keys).await }
+            }),
+            revocations: Batch::new(&mut tasks, move |revocations| {
+                let db = revokers.clone();
+                async move { Ok(revoke_keys(&db, revocations).await) }
             }),
             positions: Positions::new(foundation.spread()),
             data_key: foundation.data_key,

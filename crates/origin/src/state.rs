@@ -16,7 +16,10 @@ use crate::{
     failures::Failures,
     feed::Feed,
     journal::{Entry, Journal, Memory},
-    keys::issue::NewKey,
+    keys::{
+        issue::NewKey,
+        revoke::{Outcome, Revocation},
+    },
     limits::Escrow,
     metrics::Metrics,
     policies::Policies,
@@ -41,6 +44,8 @@ pub struct App {
     pub rows: Batch<StatusIndex, Option<Row>>,
     /// New keys on their way to the database; answers whether the policy still was the tenant's.
     pub new_keys: Batch<NewKey, bool>,
+    /// Revocations on their way to the database.
+    pub revocations: Batch<Revocation, Outcome>,
     /// What seals secrets in the database.
     pub data_key: Arc<SealingKey>,
     /// The signing keys.

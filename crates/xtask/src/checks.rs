@@ -151,7 +151,7 @@ pub(crate) fn soak(name: Option<&str>) -> Result<()> {
     if name != Some(SAMENESS) {
         products::build(&products::RUN, Profile::Release)?;
         let mut command = cargo();
-        command.args(["test", "--release", "-p", "keyward-tests", "-p", "keyward-origin", "--no-fail-fast", "--"]);
+        command.args(["test", "--release", "-p", "keyward-tests", "-p", "keyward-origin", "-p", "keyward-core", "--no-fail-fast", "--"]);
         command.args(["--ignored", "--nocapture", "--test-threads=1"]).args(name);
         succeeded &= count(&mut command, &mut tally)?;
     }

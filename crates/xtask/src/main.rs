@@ -73,7 +73,7 @@ enum Task {
     Bench {
         /// What to measure; everything when nothing is named
         benches: Vec<Bench>,
-        /// Of the edge, only these parts
+        /// Of the edge and the origin, only these parts
         #[arg(long, value_delimiter = ',')]
         only: Vec<Part>,
     },

@@ -24,6 +24,7 @@ pub(crate) fn all() -> Result<()> {
     targets()?;
     npm()?;
     python()?;
+    programs()?;
     postgres()
 }
 
@@ -79,6 +80,17 @@ fn python() -> Result<()> {
         run_quietly(pip.arg("--requirement").arg(&wanted))?;
         Ok(fs::write(&stamp, digest)?)
     })
+}
+
+/// What the documentation's example in curl takes.
+fn programs() -> Result<()> {
+    for program in ["curl", "jq", "openssl"] {
+        if which(program).is_none() {
+            ensure!(is_root() && which("apt-get").is_some(), "no {program} here: install it");
+            step(program, || apt(program))?;
+        }
+    }
+    Ok(())
 }
 
 /// The digest of a list of what is wanted, where the stamp says that something else was installed, or nothing.

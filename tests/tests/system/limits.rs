@@ -1,8 +1,13 @@
 //! Limits that hold at every door together: the edges' and the origin's, whoever is killed in between.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -15,6 +20,7 @@ use keyward_tests::{
     http::{Request, Response},
 };
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 use crate::support::{Answer, Caller, Load, SOON, Stack, together};
 
@@ -153,5 +159,166 @@ async fn two_edges_hold_a_limit_together_and_use_it_up() -> Result<()> {
     ensure!((990..=1000).contains(&passed), "{passed} of 1000 were admitted: {count:?}");
     ensure!(count.keys().all(|status| [200, 401, 429].contains(status)), "{count:?}");
     ensure!(a_second <= 12.0, "{a_second} questions a second about an exhausted key");
+    Ok(())
+}
+
+/// Clients that ask without end, whatever becomes of the servers.
+struct Crowd {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Crowd {
+    /// So many at each edge, with a pause between an answer and the next request.
+    fn begin(stack: &Stack, key: &Created, each: usize, pause: Duration) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let callers = (0..each).flat_map(|_| &stack.edges).map(|edge| me(edge, &key.raw_key));
+        let ask = |mut caller: Caller| {
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    // Whoever is dead gives no answer; what matters is what came through.
+                    let _ = caller.call().await;
+                    tokio::time::sleep(pause).await;
+                }
+            })
+        };
+        let tasks = callers.map(ask).collect();
+        Self { stop, tasks }
+    }
+
+    async fn end(self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.await?;
+        }
+        Ok(())
+    }
+}
+
+/// Counts what edges have admitted a key to the upstream, from now on.
+struct Tally<'a> {
+    key: &'a Created,
+    admitted: Cell<u64>,
+}
+
+impl<'a> Tally<'a> {
+    fn of(key: &'a Created) -> Self {
+        Self { key, admitted: Cell::new(0) }
+    }
+
+    fn read(&self, stack: &Stack) -> u64 {
+        self.admitted.set(self.admitted.get() + admitted(stack, self.key));
+        self.admitted.get()
+    }
+
+    async fn reaches(&self, stack: &Stack, count: u64) -> Result<()> {
+        eventually(&format!("{count} are admitted"), SOON, || std::future::ready((self.read(stack) >= count).then_some(()))).await
+    }
+}
+
+#[tokio::test]
+async fn not_one_more_is_admitted_whoever_is_killed_in_between() -> Result<()> {
+    const LIMIT: u64 = 1000;
+    let _turn = together().await;
+    let mut stack = Stack::with_edges(2, |config| config).await?;
+    within(Period::Day).await;
+    let key = stack.origin.create(json!({"daily_quota": LIMIT})).await?;
+    let tally = Tally::of(&key);
+    let crowd = Crowd::begin(&stack, &key, 2, Duration::from_millis(15));
+
+    tally.reaches(&stack, 150).await?;
+    stack.edges[0].kill()?;
+    stack.edges[0].restart().await?;
+    tally.reaches(&stack, 300).await?;
+    stack.origin.kill()?;
+    stack.origin.restart().await?;
+    tally.reaches(&stack, 450).await?;
+    stack.origin.postgres.as_mut().context("Postgres")?.kill()?;
+    stack.origin.postgres.as_mut().context("Postgres")?.restart().await?;
+    tally.reaches(&stack, 600).await?;
+    stack.edges[1].kill()?;
+    stack.edges[1].restart().await?;
+
+    stack.all_answer("/v1/me", &key.raw_key, 429).await?;
+    // What was on its way back is given out again.
+    holds_for("no more are admitted than there are", Duration::from_secs(6), async || tally.read(&stack) <= LIMIT).await?;
+    crowd.end().await?;
+    let admitted = tally.read(&stack);
+    println!("{admitted} of {LIMIT} were admitted");
+    // Each edge has taken with it what it held: an eighth of what was left at most.
+    ensure!((LIMIT * 7 / 10..=LIMIT).contains(&admitted), "{admitted} of {LIMIT}");
+    ensure!(validates(&stack, &key.raw_key).await?["valid"] == false);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_limit_that_is_changed_holds_with_what_was_used_before() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::with_edges(2, |config| config).await?;
+    within(Period::Day).await;
+    let key = stack.origin.create(json!({"daily_quota": 100_000})).await?;
+    let tally = Tally::of(&key);
+    let crowd = Crowd::begin(&stack, &key, 1, Duration::from_millis(20));
+    tally.reaches(&stack, 100).await?;
+    stack.origin.amend(&key.id, &json!({"daily_quota": 200})).await?;
+    stack.all_answer("/v1/me", &key.raw_key, 429).await?;
+    holds_for("no more are admitted than the lower limit", Duration::from_secs(6), async || tally.read(&stack) <= 200).await?;
+    ensure!(tally.admitted.get() >= 198, "{} of 200", tally.admitted.get());
+    stack.origin.amend(&key.id, &json!({"daily_quota": 250})).await?;
+    tally.reaches(&stack, 248).await?;
+    holds_for("no more are admitted than the higher limit", Duration::from_secs(2), async || tally.read(&stack) <= 250).await?;
+    stack.origin.amend(&key.id, &json!({"daily_quota": 0})).await?;
+    stack.all_answer("/v1/me", &key.raw_key, 429).await?;
+    stack.origin.amend(&key.id, &json!({"daily_quota": "unlimited"})).await?;
+    stack.all_answer("/v1/me", &key.raw_key, 200).await?;
+    tally.reaches(&stack, 300).await?;
+    crowd.end().await
+}
+
+#[tokio::test]
+async fn what_an_idle_edge_does_not_use_another_can_within_seconds() -> Result<()> {
+    const GIVEN_BACK: Duration = Duration::from_secs(7);
+    let _turn = together().await;
+    let stack = Stack::with_edges(2, |config| config).await?;
+    within(Period::Day).await;
+    let key = stack.origin.create(json!({"daily_quota": 200})).await?;
+    let tally = Tally::of(&key);
+    // One request each, by which each edge has a block. Then one is silent.
+    stack.all_answer("/v1/me", &key.raw_key, 200).await?;
+    let start = Instant::now();
+    eventually("the other edge has used all", GIVEN_BACK, async || {
+        let _ = stack.get(1, "/v1/me", &key.raw_key).await;
+        (tally.read(&stack) == 200).then_some(())
+    })
+    .await?;
+    println!("all was used after {:?}", start.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deployment_can_tell_all_clients_of_their_limits() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::with_edges(1, |config| config.var("KEYWARD_RATELIMIT_FIELDS", "passed, legacy")).await?;
+    within(Period::Hour).await;
+    let key = stack.origin.create(json!({"rate_limit_per_hour": 5})).await?;
+    stack.all_answer("/v1/me", &key.raw_key, 200).await?;
+    // Without a body a request goes the short way, with one the long one.
+    let requests =
+        [Request::get("/v1/me"), Request::new("POST", "/files/a").json(&json!({})), Request::get("/v1/me"), Request::get("/v1/me")];
+    for (request, left) in requests.into_iter().zip([3, 2, 1, 0]) {
+        let answer = stack.send(0, &request.bearer(&key.raw_key)).await?.expect(200)?;
+        ensure!(items(&answer, "ratelimit")?["rate_per_hour"]["r"] == left, "{:?}", answer.headers);
+        ensure!(answer.headers.first("x-ratelimit-remaining") == Some(left.to_string().as_str()), "{:?}", answer.headers);
+        ensure!(answer.json()?["method"].is_string(), "the upstream's answer: {}", answer.text());
+    }
+    let refused = stack.get(0, "/v1/me", &key.raw_key).await?.expect(429)?;
+    ensure!(refused.headers.first("x-ratelimit-limit") == Some("5"), "{:?}", refused.headers);
+    // A token is its key's.
+    let token = stack.origin.exchange(&key.raw_key, &[]).await?;
+    ensure!(stack.get(0, "/v1/me", &token).await?.expect(429)?.json()?["code"] == "rate_limit_exceeded");
+    let free = stack.origin.create(json!({})).await?;
+    stack.all_answer("/v1/me", &free.raw_key, 200).await?;
+    ensure!(stack.get(0, "/v1/me", &free.raw_key).await?.headers.first("ratelimit-policy").is_none(), "of a key without limits");
     Ok(())
 }

@@ -16,6 +16,7 @@ pub type Members = BTreeMap<String, Value>;
 
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AuditActor {
     /// The tenant of the key: another one where an admin crosses tenants.
@@ -28,6 +29,7 @@ pub struct AuditActor {
 
 /// What it was done to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AuditTarget {
     /// What kind of thing: `api_key`, `policy`, `tenant` ...
@@ -38,6 +40,7 @@ pub struct AuditTarget {
 
 /// One record of a tenant's trail, as it is exported. Every member is stated, `null` where there is nothing to say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AuditRecord {
     /// Whose trail it stands in.
@@ -65,16 +68,16 @@ pub struct AuditRecord {
     pub target: Option<AuditTarget>,
     /// What the target was before: the members that changed.
     #[serde(deserialize_with = "members")]
-    pub before: Option<Members>,
+    pub before: Option<BTreeMap<String, Value>>,
     /// What the target was afterwards.
     #[serde(deserialize_with = "members")]
-    pub after: Option<Members>,
+    pub after: Option<BTreeMap<String, Value>>,
     /// What else there is to say.
     #[serde(deserialize_with = "members")]
-    pub details: Option<Members>,
+    pub details: Option<BTreeMap<String, Value>>,
     /// The hash of the record before; of the first record, 32 zero bytes.
     pub prev: Digest,
-    /// The hash of this record: [`AuditRecord::digest`].
+    /// The hash of this record, over the canonical form of its other members.
     pub hash: Digest,
 }
 

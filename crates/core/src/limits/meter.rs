@@ -3,12 +3,8 @@ use crate::Limits;
 use serde::{Deserialize, Serialize};
 
 /// What is counted by window: the limits of a policy that have an authority.
-///
-/// ```
-/// use keyward_core::limits::Meter;
-/// assert_eq!(serde_json::to_string(&Meter::CostCents).unwrap(), r#""cost_cents""#);
-/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Meter {
     /// Requests in an hour.

@@ -1,4 +1,4 @@
-//! `keyward audit`: whether an exported trail is the one that was written. Needs no server.
+//! `keyward audit`: reading a trail, and whether an exported one is the one that was written. Proving needs no server.
 
 use std::{
     fs::File,
@@ -7,11 +7,16 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use keyward_api::audit::{Checkpoints, ExportHead};
 use keyward_core::{AuditRecord, AuditVerifier, Checkpoint, KeySet, Manifest, PublicKey, Timestamp, codec::decode_base64url};
 use serde_json::json;
 
+use super::{
+    connection::CONNECTION_HELP,
+    failure::EXIT_CODES,
+    trail::{CheckpointsOf, Export, Search},
+};
 use crate::audit::unproved;
 
 /// Bytes of one line: a record may hold two states of a policy.
@@ -19,12 +24,33 @@ const MAX_LINE: u64 = 1024 * 1024;
 /// Bytes of a file of checkpoints.
 const MAX_CHECKPOINTS: u64 = 64 * 1024 * 1024;
 
+const EXAMPLES: &str = "\
+Examples:
+  keyward audit search --action api_key_revoked --from 2027-01-01T00:00:00Z
+  keyward audit export --output audit.jsonl
+  keyward audit checkpoints --new > kept.json     # to be kept somewhere else
+  keyward audit verify audit.jsonl --root \"$(cat root.pub)\" --checkpoint kept.json";
+
+/// The audit trail.
+#[derive(Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{CONNECTION_HELP}\n\n{EXIT_CODES}"))]
+pub struct Audit {
+    #[command(subcommand)]
+    command: AuditCommand,
+}
+
 /// What can be done with a trail.
 #[derive(Subcommand)]
-pub enum AuditCommand {
+enum AuditCommand {
+    /// Who did what: records of the trail, newest first. The reading is itself recorded.
+    Search(Box<Search>),
+    /// The whole trail, oldest first, with what proves it.
+    Export(Export),
+    /// Signed checkpoints of the trail: what to keep somewhere else.
+    Checkpoints(CheckpointsOf),
     /// Find any edit, removal or reordering in an export, up to the last checkpoint that there is.
     ///
-    ///   curl -H "Authorization: Bearer $KEY" $URL/api/v1/audit/export > audit.jsonl
+    ///   keyward audit export --output audit.jsonl
     ///   keyward audit verify audit.jsonl --root $(cat root.pub) --checkpoint kept.json
     ///
     /// An export brings its newest checkpoint along. That proves that nobody has changed it since it left the origin, and
@@ -32,29 +58,45 @@ pub enum AuditCommand {
     /// written anew by somebody who controls the origin, only a checkpoint can prove that was kept elsewhere: keep the
     /// answers of /api/v1/audit/checkpoints, and name them.
     #[command(verbatim_doc_comment)]
-    Verify {
-        /// The export, or `-` for standard input.
-        file: PathBuf,
-        /// Checkpoints that were kept: an answer of /api/v1/audit/checkpoints, or one signed checkpoint a line.
-        #[arg(long)]
-        checkpoint: Vec<PathBuf>,
-        /// The root's public key (`root.pub`), which proves the checkpoints' signatures. Without it the kept ones are
-        /// believed as they are, and those of the export count for nothing.
-        #[arg(long)]
-        root: Option<String>,
-        /// The first record of the export, where it was not made from the beginning.
-        #[arg(long, default_value_t = 1)]
-        from: u64,
-    },
+    Verify(Verify),
 }
 
-impl AuditCommand {
+/// What to verify, and by what.
+#[derive(Args)]
+struct Verify {
+    /// The export, or `-` for standard input.
+    file: PathBuf,
+    /// Checkpoints that were kept: an answer of /api/v1/audit/checkpoints, or one signed checkpoint a line.
+    #[arg(long)]
+    checkpoint: Vec<PathBuf>,
+    /// The root's public key (`root.pub`), which proves the checkpoints' signatures. Without it the kept ones are
+    /// believed as they are, and those of the export count for nothing.
+    #[arg(long)]
+    root: Option<String>,
+    /// The first record of the export, where it was not made from the beginning.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+}
+
+impl Audit {
     /// Does it.
     ///
     /// # Errors
-    /// With what is wrong with the trail, or hindered the reading.
+    /// With what came in between.
     pub fn run(self) -> anyhow::Result<()> {
-        let Self::Verify { file, checkpoint, root, from } = self;
+        match self.command {
+            AuditCommand::Search(search) => search.run(),
+            AuditCommand::Export(export) => export.run(),
+            AuditCommand::Checkpoints(which) => which.run(),
+            AuditCommand::Verify(verify) => verify.run(),
+        }
+    }
+}
+
+impl Verify {
+    /// Does it, or says what is wrong with the trail, or hindered the reading.
+    fn run(self) -> anyhow::Result<()> {
+        let Self { file, checkpoint, root, from } = self;
         ensure!(from > 0, "records are counted from 1");
         ensure!(
             root.is_some() || !checkpoint.is_empty(),

@@ -134,7 +134,11 @@ pub fn read_root(file: &Path) -> anyhow::Result<SigningKey> {
     SigningKey::from_text(&text).with_context(|| format!("{} holds no root", file.display()))
 }
 
-fn read(path: &Path, most: u64) -> anyhow::Result<String> {
+/// What a file says, or standard input where it is `-`; bounded.
+///
+/// # Errors
+/// Where it can't be read, or is longer.
+pub fn read(path: &Path, most: u64) -> anyhow::Result<String> {
     let mut text = String::new();
     let reader: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())

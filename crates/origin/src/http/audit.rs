@@ -17,10 +17,12 @@ use keyward_api::{
 use keyward_core::{AuditRecord, KeyId, ScopeClass, TenantId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::IntoParams;
 
 use super::{
     extract::{Audit, Authorized, Moment, Query},
-    keys::next_page,
+    keys::{InTenant, next_page},
+    openapi::ExportLine,
 };
 use crate::{
     audit::{self, Action, Event, Filter, Kept, Range, members},
@@ -37,34 +39,58 @@ const MAX_ACTION: usize = 64;
 const EXPORT_PAGE: i64 = 1000;
 
 /// The query of a search.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct SearchQuery {
+    /// The tenant that an admin acts in, where it isn't its own.
     tenant: Option<TenantId>,
+    /// By this key.
     actor: Option<KeyId>,
+    /// This action.
+    #[param(max_length = 64)]
     action: Option<String>,
+    /// Of what was done to this key.
     key: Option<KeyId>,
+    /// From this moment on.
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Moment>,
+    /// Before this moment.
+    #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Moment>,
+    /// Where the last page ended: from its `Link`.
     cursor: Option<u64>,
+    /// 1 to 1000; 100 unless named.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
 /// The query of an export.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ExportQuery {
+    /// The tenant that an admin acts in, where it isn't its own.
     tenant: Option<TenantId>,
+    /// From this moment on.
+    #[param(value_type = Option<String>, format = DateTime)]
     from: Option<Moment>,
+    /// Before this moment.
+    #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Moment>,
 }
 
 /// The query for checkpoints.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct CheckpointQuery {
+    /// The tenant that an admin acts in, where it isn't its own.
     tenant: Option<TenantId>,
+    /// Where the last page ended: from its `Link`.
     cursor: Option<u64>,
+    /// 1 to 1000; 100 unless named.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
@@ -85,7 +111,15 @@ fn event(caller: &Caller, app: &App, action: Action, asked: Value) -> Event {
     Event::by(caller.actor(), action, app.clock.now()).details(members(asked))
 }
 
-/// `GET /api/v1/audit`
+/// Searches the audit trail, newest first.
+///
+/// Reading it is itself recorded.
+#[utoipa::path(
+    get, path = "/api/v1/audit", operation_id = "searchAudit", tag = "Audit",
+    security(("key" = ["audit:read"])),
+    params(SearchQuery),
+    responses((status = 200, description = "A page of records", body = [AuditRecord], headers(("Link"))))
+)]
 pub async fn get(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Audit>,
@@ -114,7 +148,13 @@ pub async fn get(
     Ok(response)
 }
 
-/// `GET /api/v1/audit/checkpoints`
+/// Lists the checkpoints of the trail, with all that proves them beside the pinned root.
+#[utoipa::path(
+    get, path = "/api/v1/audit/checkpoints", operation_id = "listCheckpoints", tag = "Audit",
+    security(("key" = ["audit:read"])),
+    params(CheckpointQuery),
+    responses((status = 200, description = "A page of checkpoints", body = Checkpoints, headers(("Link"))))
+)]
 pub async fn get_checkpoints(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Audit>,
@@ -135,11 +175,17 @@ pub async fn get_checkpoints(
     Ok(response)
 }
 
-/// `POST /api/v1/audit/checkpoints`: one for what there is now.
+/// Signs a checkpoint for what there is now.
+#[utoipa::path(
+    post, path = "/api/v1/audit/checkpoints", operation_id = "makeCheckpoint", tag = "Audit",
+    security(("key" = ["audit:read"])),
+    params(InTenant),
+    responses((status = 200, description = "The newest checkpoint", body = Checkpoints))
+)]
 pub async fn post_checkpoints(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Audit>,
-    Query(query): Query<super::keys::InTenant>,
+    Query(query): Query<InTenant>,
 ) -> Result<Json<Checkpoints>> {
     let tenant = reading(&caller, query.tenant)?;
     app.audit.tally.flush_tenant(&app, tenant).await?;
@@ -153,7 +199,18 @@ fn answer(app: &App, kept: Vec<Kept>) -> Checkpoints {
     Checkpoints { manifest: app.keyrings.current().manifest.to_string(), checkpoints: kept.into_iter().map(show).collect() }
 }
 
-/// `GET /api/v1/audit/export`: what proves it, then a record a line, oldest first.
+/// Streams the trail, or a part of it.
+///
+/// The first line says what follows; then each line is a record, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/audit/export", operation_id = "exportAudit", tag = "Audit",
+    security(("key" = ["audit:read"])),
+    params(ExportQuery),
+    responses(
+        (status = 200, description = "Lines of JSON", content_type = "application/x-ndjson", body = ExportLine),
+        (status = "default", description = "rate_limited"),
+    )
+)]
 pub async fn get_export(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Audit>,

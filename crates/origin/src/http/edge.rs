@@ -12,8 +12,9 @@ use keyward_api::{
     Code,
     limits::{MAX_PERMITS_LEN, PermitsReply, PermitsRequest},
 };
-use keyward_core::{Digest, FeedReply, Position, SnapshotReply, StatusIndex};
+use keyward_core::{AmendmentPage, Digest, FeedReply, Position, SnapshotReply, StatusIndex};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::extract::{Authorized, Body, Follow, PolicyPath, Query};
 use crate::{
@@ -28,16 +29,30 @@ use crate::{
 const MAX_WAIT: u64 = 5000;
 
 /// Where the edge stands, and how long it waits.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct FeedQuery {
+    /// The epoch of the caller's state.
     epoch: u32,
+    /// The sequence number of the caller's state.
     after: u64,
+    /// The version of the caller's manifest.
     manifest: u64,
+    /// How long to wait for news, milliseconds.
+    #[param(maximum = 5000)]
     wait_ms: u64,
 }
 
-/// `GET /edge/v1/feed`
+/// Waits for what has changed.
+///
+/// `docs/formats.md` has the protocol.
+#[utoipa::path(
+    get, path = "/edge/v1/feed", operation_id = "followFeed", tag = "Edge",
+    security(("key" = ["edge:sync"])),
+    params(FeedQuery),
+    responses((status = 200, description = "Signed deltas and a heartbeat", body = FeedReply))
+)]
 pub async fn get_feed(State(app): State<Arc<App>>, _: Authorized<Follow>, Query(query): Query<FeedQuery>) -> Result<Json<FeedReply>> {
     if query.wait_ms > MAX_WAIT {
         return Err(Error::field("wait_ms", format!("0 to {MAX_WAIT}")));
@@ -46,12 +61,25 @@ pub async fn get_feed(State(app): State<Arc<App>>, _: Authorized<Follow>, Query(
     Ok(Json(app.feed.follow(&app, follower, Duration::from_millis(query.wait_ms)).await?))
 }
 
-/// `GET /edge/v1/snapshot`
+/// Shows the whole state by digests.
+#[utoipa::path(
+    get, path = "/edge/v1/snapshot", operation_id = "takeSnapshot", tag = "Edge",
+    security(("key" = ["edge:sync"])),
+    responses((status = 200, description = "A signed snapshot", body = SnapshotReply))
+)]
 pub async fn get_snapshot(State(app): State<Arc<App>>, _: Authorized<Follow>) -> Result<Json<SnapshotReply>> {
     Ok(Json(app.feed.snapshots.reply(&app).await?))
 }
 
-/// `GET /edge/v1/parts/{digest}`
+/// Shows a part of a snapshot.
+#[utoipa::path(
+    get, path = "/edge/v1/parts/{digest}", operation_id = "takePart", tag = "Edge",
+    security(("key" = ["edge:sync"])),
+    params(("digest" = Digest, Path, description = "As the snapshot names it")),
+    responses(
+        (status = 200, description = "A status list, or a page of amendments", content((String = "application/statuslist+jwt"), (AmendmentPage = "application/json"))),
+    )
+)]
 pub async fn get_part(State(app): State<Arc<App>>, _: Authorized<Follow>, Path(digest): Path<String>) -> Result<Response> {
     let digest = Digest::parse(&digest).ok_or(Code::NotFound)?;
     let body = app.feed.snapshots.part(&app, &digest).await?;
@@ -59,12 +87,24 @@ pub async fn get_part(State(app): State<Arc<App>>, _: Authorized<Follow>, Path(d
     Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
 }
 
-/// `GET /edge/v1/policies/{number}`
+/// Shows a signed policy.
+#[utoipa::path(
+    get, path = "/edge/v1/policies/{number}", operation_id = "takePolicy", tag = "Edge",
+    security(("key" = ["edge:sync"])),
+    params(PolicyPath),
+    responses((status = 200, description = "The policy", content_type = "application/jwt", body = String))
+)]
 pub async fn get_policy(State(app): State<Arc<App>>, _: Authorized<Follow>, PolicyPath(number): PolicyPath) -> Result<Response> {
     Ok(jwt(app.policies.signed(&app, number).await?.to_string()))
 }
 
-/// `GET /edge/v1/issued/{index}/{digest}`
+/// Says that a key was issued: for keys whose signing key is frozen.
+#[utoipa::path(
+    get, path = "/edge/v1/issued/{index}/{digest}", operation_id = "takeIssued", tag = "Edge",
+    security(("key" = ["edge:sync"])),
+    params(("index" = u32, Path, description = "Where the key's status stands"), ("digest" = Digest, Path, description = "Of the key's whole text")),
+    responses((status = 200, description = "It was: a signed statement", content_type = "application/jwt", body = String))
+)]
 pub async fn get_issued(
     State(app): State<Arc<App>>,
     _: Authorized<Follow>,
@@ -75,12 +115,25 @@ pub async fn get_issued(
     Ok(jwt(statement(&app, StatusIndex(index), digest).await?))
 }
 
-/// `GET /edge/v1/manifest`
+/// Shows the manifest in force.
+#[utoipa::path(
+    get, path = "/edge/v1/manifest", operation_id = "takeManifest", tag = "Edge",
+    security(("key" = ["edge:sync"])),
+    responses((status = 200, description = "The manifest", content_type = "application/jwt", body = String))
+)]
 pub async fn get_manifest(State(app): State<Arc<App>>, _: Authorized<Follow>) -> Response {
     jwt(app.keyrings.current().manifest.to_string())
 }
 
-/// `POST /edge/v1/permits`
+/// Gives permits of keys' limits, and takes them back.
+///
+/// `docs/limits.md` has the protocol.
+#[utoipa::path(
+    post, path = "/edge/v1/permits", operation_id = "askForPermits", tag = "Edge",
+    security(("key" = ["edge:sync"])),
+    request_body = PermitsRequest,
+    responses((status = 200, description = "What was given and taken, in the order of the request", body = PermitsReply))
+)]
 pub async fn post_permits(
     State(app): State<Arc<App>>,
     _: Authorized<Follow>,

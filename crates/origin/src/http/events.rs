@@ -8,8 +8,10 @@ use axum::{
     http::{Uri, header},
     response::{IntoResponse, Response},
 };
+use keyward_api::events::Event;
 use keyward_core::TenantId;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
     extract::{Authorized, Query, Read},
@@ -23,15 +25,28 @@ use crate::{
 };
 
 /// The query.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct EventsQuery {
+    /// The tenant that an admin acts in, where it isn't its own.
     tenant: Option<TenantId>,
+    /// The `id` of the last event that was dealt with; 0 unless named.
     after: Option<i64>,
+    /// 1 to 1000; 100 unless named.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
-/// `GET /api/v1/events`
+/// Lists what happened to keys by time alone.
+///
+/// Oldest first, kept for 30 days. Ask again after the last `id` that was dealt with; none is missed.
+#[utoipa::path(
+    get, path = "/api/v1/events", operation_id = "listEvents", tag = "Events",
+    security(("key" = ["keys:read"])),
+    params(EventsQuery),
+    responses((status = 200, description = "A page of events", body = [Event], headers(("Link"))))
+)]
 pub async fn get(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Read>,

@@ -11,11 +11,12 @@ use axum::{
 use keyward_api::{
     FieldError, Given,
     catalogue::{Capabilities, Scopes, scopes},
-    keys::{CreateKey, KeyStatus, KeyValidated, PolicySuperseded, UpdateKey, ValidateKey},
+    keys::{CreateKey, Key, KeyCreated, KeyStatus, KeyValidated, PolicySuperseded, UpdateKey, ValidateKey},
     lists::{KeyFilter, Order, Sort},
 };
 use keyward_core::{Kid, ScopeClass, TenantId};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::extract::{Authorized, Body, Create, KeyPath, PolicyPath, Precondition, Query, Read, Update, Validate};
 use crate::{
@@ -33,7 +34,8 @@ use crate::{
 };
 
 /// The query of most calls.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct InTenant {
     /// The tenant that an admin acts in, where it isn't its own.
@@ -41,31 +43,67 @@ pub struct InTenant {
 }
 
 /// The query of a list. (Its filter written out: `#[serde(flatten)]` and refusing unknown members exclude each other.)
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
+    /// The tenant that an admin acts in, where it isn't its own.
     tenant: Option<TenantId>,
+    /// See [`KeyFilter::status`].
     status: Option<KeyStatus>,
+    /// See [`KeyFilter::owner_id`].
     owner_id: Option<String>,
+    /// See [`KeyFilter::scope`].
     scope: Option<ScopeClass>,
+    /// See [`KeyFilter::capability`].
     capability: Option<String>,
+    /// See [`KeyFilter::search`].
+    #[param(min_length = 3, max_length = 128)]
     search: Option<String>,
+    /// See [`KeyFilter::expiring_within_days`].
+    #[param(minimum = 1, maximum = 3650)]
     expiring_within_days: Option<u32>,
+    /// See [`KeyFilter::signing_key`].
     signing_key: Option<Kid>,
+    /// See [`KeyFilter::created_after`].
+    #[param(format = DateTime)]
     created_after: Option<String>,
+    /// See [`KeyFilter::created_before`].
+    #[param(format = DateTime)]
     created_before: Option<String>,
+    /// By what the list is ordered.
     #[serde(default)]
     sort: Sort,
+    /// In which direction.
     #[serde(default)]
     order: Order,
+    /// Where the last page ended: from its `Link`.
     cursor: Option<String>,
+    /// 1 to 1000; 100 unless named.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
+    /// `false`: the keys' `usage` is `null`.
     include_usage: Option<bool>,
+    /// See [`KeyFilter::unused_for_days`].
+    #[param(minimum = 1, maximum = 3650)]
     unused_for_days: Option<u32>,
+    /// See [`KeyFilter::never_used`].
     never_used: Option<bool>,
 }
 
-/// `POST /api/v1/api-keys`
+/// Creates a key.
+///
+/// The raw key is in this answer and in no other. Nobody gives out more than they hold themselves.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys", operation_id = "createKey", tag = "Keys",
+    security(("key" = ["keys:create"])),
+    params(InTenant, Idempotency),
+    request_body = CreateKey,
+    responses(
+        (status = 201, description = "The key, and what to present for it", body = KeyCreated, headers(("ETag"))),
+        (status = "default", description = "grant_exceeded, not_found, owner_disabled, ceiling_reached, rate_limited, capacity_exhausted"),
+    )
+)]
 pub async fn post(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Create>,
@@ -82,7 +120,18 @@ pub async fn post(
     Ok(secret(tagged(&etag, (StatusCode::CREATED, Json(created)))))
 }
 
-/// `GET /api/v1/api-keys`
+/// Lists keys.
+///
+/// A page may be shorter than its limit, also empty, and still not be the last: the last one has no `Link`.
+#[utoipa::path(
+    get, path = "/api/v1/api-keys", operation_id = "listKeys", tag = "Keys",
+    security(("key" = ["keys:read"])),
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page of keys", body = [Key], headers(("Link"))),
+        (status = "default", description = "not_found"),
+    )
+)]
 pub async fn get_all(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Read>,
@@ -126,7 +175,13 @@ pub fn next_page(uri: &Uri, name: &str, cursor: impl std::fmt::Display) -> Optio
     HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))).ok()
 }
 
-/// `GET /api/v1/api-keys/{id}`
+/// Shows a key.
+#[utoipa::path(
+    get, path = "/api/v1/api-keys/{id}", operation_id = "showKey", tag = "Keys",
+    security(("key" = ["keys:read"])),
+    params(KeyPath, InTenant),
+    responses((status = 200, description = "The key as it is now", body = Key, headers(("ETag"))))
+)]
 pub async fn get(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Read>,
@@ -138,7 +193,19 @@ pub async fn get(
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
 
-/// `PATCH /api/v1/api-keys/{id}`
+/// Changes a key.
+///
+/// What is left out stays. The edge knows within a second.
+#[utoipa::path(
+    patch, path = "/api/v1/api-keys/{id}", operation_id = "changeKey", tag = "Keys",
+    security(("key" = ["keys:update"])),
+    params(KeyPath, InTenant, Precondition),
+    request_body = UpdateKey,
+    responses(
+        (status = 200, description = "The key as it is now", body = Key, headers(("ETag"))),
+        (status = "default", description = "grant_exceeded, key_revoked, owner_disabled, ceiling_reached, rate_limited, capacity_exhausted"),
+    )
+)]
 pub async fn patch(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Update>,
@@ -152,7 +219,16 @@ pub async fn patch(
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
 
-/// `POST /api/v1/api-keys/validate`
+/// Says whether a key would pass.
+///
+/// Nothing is changed by it, and nothing is counted.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/validate", operation_id = "validateKey", tag = "Keys",
+    security(("key" = ["keys:validate"])),
+    params(InTenant),
+    request_body = ValidateKey,
+    responses((status = 200, description = "Whether it would, and why not", body = KeyValidated))
+)]
 pub async fn post_validate(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Validate>,
@@ -163,7 +239,16 @@ pub async fn post_validate(
     Ok(Json(validate(&app, caller.actor(), tenant, body.value).await?))
 }
 
-/// `GET /api/v1/api-keys/catalog/capabilities`
+/// Lists the capabilities that keys can be given.
+#[utoipa::path(
+    get, path = "/api/v1/api-keys/catalog/capabilities", operation_id = "listCapabilities", tag = "Catalogue",
+    security(("key" = ["keys:read"])),
+    params(InTenant),
+    responses(
+        (status = 200, description = "What ships with Keyward, then the tenant's own", body = Capabilities),
+        (status = "default", description = "not_found"),
+    )
+)]
 pub async fn get_capabilities(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Read>,
@@ -172,12 +257,29 @@ pub async fn get_capabilities(
     Ok(Json(catalogue::list(&app, acting_in(&caller, query.tenant)?).await?))
 }
 
-/// `GET /api/v1/api-keys/catalog/scopes`
+/// Lists the scopes, and the limits of keys for which none are named.
+#[utoipa::path(
+    get, path = "/api/v1/api-keys/catalog/scopes", operation_id = "listScopes", tag = "Catalogue",
+    security(("key" = ["keys:read"])),
+    responses((status = 200, description = "All three", body = Scopes))
+)]
 pub async fn get_scopes(_: Authorized<Read>) -> Json<Scopes> {
     Json(scopes())
 }
 
-/// `POST /api/v1/policies/{number}/supersede`
+/// Puts a new policy in the place of one, for all keys that have it.
+///
+/// Of the members, those that are about a single key are refused.
+#[utoipa::path(
+    post, path = "/api/v1/policies/{number}/supersede", operation_id = "supersedePolicy", tag = "Keys",
+    security(("key" = ["keys:update"])),
+    params(PolicyPath, InTenant),
+    request_body = UpdateKey,
+    responses(
+        (status = 200, description = "Which policy is in force now", body = PolicySuperseded),
+        (status = "default", description = "grant_exceeded, policy_superseded, ceiling_reached, owner_disabled, rate_limited, capacity_exhausted"),
+    )
+)]
 pub async fn post_supersede(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Update>,

@@ -10,10 +10,11 @@ use axum::{
 };
 use keyward_api::{
     bulk::{Bulk, BulkDone},
-    keys::{KeyRevoked, RenewKey, RevokeKey, RotateKey},
+    keys::{Key, KeyRevoked, KeyRotated, RenewKey, RevokeKey, RotateKey},
 };
 use keyward_core::TenantId;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
     extract::{Authorized, Body, KeyPath, OptionalBody, Precondition, Query, Revoke, Rotate, Update},
@@ -27,6 +28,7 @@ use crate::{
         idempotency::Idempotency,
         overlap,
         renew::renew,
+        revoke::revoke,
         rotate::rotate,
         standing,
     },
@@ -35,14 +37,30 @@ use crate::{
 };
 
 /// The query of a revoke.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeQuery {
+    /// The tenant that an admin acts in, where it isn't its own.
     tenant: Option<TenantId>,
+    /// See [`RevokeKey::reason`].
+    #[param(min_length = 1, max_length = 256)]
     reason: Option<String>,
 }
 
-/// `POST /api/v1/api-keys/{id}/rotate`
+/// Makes a new raw key for a key; the old one ends with an overlap.
+///
+/// The new raw key is in this answer and in no other. An overlap of 0 ends all older raw keys at once.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/{id}/rotate", operation_id = "rotateKey", tag = "Keys",
+    security(("key" = ["keys:rotate"])),
+    params(KeyPath, InTenant, Precondition, Idempotency),
+    request_body = Option<RotateKey>,
+    responses(
+        (status = 200, description = "The key, and what to present from now on", body = KeyRotated, headers(("ETag"))),
+        (status = "default", description = "grant_exceeded, key_revoked, key_expired, rotation_in_progress, owner_disabled, ceiling_reached, rate_limited, capacity_exhausted"),
+    )
+)]
 #[allow(clippy::too_many_arguments)] // Each is an extractor.
 pub async fn post_rotate(
     State(app): State<Arc<App>>,
@@ -62,7 +80,16 @@ pub async fn post_rotate(
     Ok(secret(tagged(&etag, Json(rotated))))
 }
 
-/// `POST /api/v1/api-keys/{id}/rotate/finish`
+/// Ends the overlap of a rotation: the old raw key ends now.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/{id}/rotate/finish", operation_id = "finishRotation", tag = "Keys",
+    security(("key" = ["keys:rotate"])),
+    params(KeyPath, InTenant, Precondition),
+    responses(
+        (status = 200, description = "The key as it is now", body = Key, headers(("ETag"))),
+        (status = "default", description = "key_revoked, owner_disabled, rate_limited"),
+    )
+)]
 pub async fn post_rotate_finish(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Rotate>,
@@ -75,7 +102,16 @@ pub async fn post_rotate_finish(
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
 
-/// `POST /api/v1/api-keys/{id}/rotate/cancel`
+/// Takes a rotation back: the new raw key ends now, and the old one is as before.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/{id}/rotate/cancel", operation_id = "cancelRotation", tag = "Keys",
+    security(("key" = ["keys:rotate"])),
+    params(KeyPath, InTenant, Precondition),
+    responses(
+        (status = 200, description = "The key as it is now", body = Key, headers(("ETag"))),
+        (status = "default", description = "key_revoked, rotation_not_in_progress, owner_disabled, rate_limited"),
+    )
+)]
 pub async fn post_rotate_cancel(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Rotate>,
@@ -88,7 +124,17 @@ pub async fn post_rotate_cancel(
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
 
-/// `POST /api/v1/api-keys/{id}/renew`
+/// Gives a key another expiry; the raw key stays.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/{id}/renew", operation_id = "renewKey", tag = "Keys",
+    security(("key" = ["keys:update"])),
+    params(KeyPath, InTenant, Precondition),
+    request_body = RenewKey,
+    responses(
+        (status = 200, description = "The key as it is now", body = Key, headers(("ETag"))),
+        (status = "default", description = "grant_exceeded, key_revoked, key_expired, owner_disabled, ceiling_reached, rate_limited"),
+    )
+)]
 pub async fn post_renew(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Update>,
@@ -102,7 +148,16 @@ pub async fn post_renew(
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
 
-/// `DELETE /api/v1/api-keys/{id}/revoke`
+/// Ends a key for ever.
+///
+/// The reason stands in the body or in the query. Once more does no harm.
+#[utoipa::path(
+    delete, path = "/api/v1/api-keys/{id}/revoke", operation_id = "revokeKey", tag = "Keys",
+    security(("key" = ["keys:revoke"])),
+    params(KeyPath, RevokeQuery, Precondition),
+    request_body = Option<RevokeKey>,
+    responses((status = 200, description = "It has ended", body = KeyRevoked))
+)]
 pub async fn delete_revoke(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Revoke>,
@@ -116,10 +171,19 @@ pub async fn delete_revoke(
         (Some(_), Some(_)) => return Err(Error::field("reason", "either in the query or in the body")),
         (one, other) => one.or(other),
     };
-    Ok(Json(standing::revoke(&app, &caller, tenant, id, &if_match, RevokeKey { reason }).await?))
+    Ok(Json(revoke(&app, &caller, tenant, id, if_match, RevokeKey { reason }).await?))
 }
 
-/// `POST /api/v1/api-keys/{id}/suspend`
+/// Takes a key out of use until it is resumed.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/{id}/suspend", operation_id = "suspendKey", tag = "Keys",
+    security(("key" = ["keys:update"])),
+    params(KeyPath, InTenant, Precondition),
+    responses(
+        (status = 200, description = "The key as it is now", body = Key, headers(("ETag"))),
+        (status = "default", description = "key_revoked, owner_disabled"),
+    )
+)]
 pub async fn post_suspend(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Update>,
@@ -132,7 +196,16 @@ pub async fn post_suspend(
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
 
-/// `POST /api/v1/api-keys/{id}/resume`
+/// Takes a suspended key into use again, as it was.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/{id}/resume", operation_id = "resumeKey", tag = "Keys",
+    security(("key" = ["keys:update"])),
+    params(KeyPath, InTenant, Precondition),
+    responses(
+        (status = 200, description = "The key as it is now", body = Key, headers(("ETag"))),
+        (status = "default", description = "grant_exceeded, key_revoked, owner_disabled, rate_limited"),
+    )
+)]
 pub async fn post_resume(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Update>,
@@ -145,7 +218,16 @@ pub async fn post_resume(
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
 
-/// `POST /api/v1/api-keys/bulk/suspend`
+/// Suspends many keys.
+///
+/// One call is one chunk, done as a whole or not at all; `next_cursor` is where the next one begins.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/bulk/suspend", operation_id = "suspendKeys", tag = "Many keys at once",
+    security(("key" = ["keys:update"])),
+    params(InTenant),
+    request_body = Bulk,
+    responses((status = 200, description = "What was done", body = BulkDone))
+)]
 pub async fn post_bulk_suspend(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Update>,
@@ -155,7 +237,19 @@ pub async fn post_bulk_suspend(
     many(&app, &caller, query, Action::Suspend, body.value).await
 }
 
-/// `POST /api/v1/api-keys/bulk/resume`
+/// Resumes many keys.
+///
+/// One call is one chunk, done as a whole or not at all; `next_cursor` is where the next one begins.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/bulk/resume", operation_id = "resumeKeys", tag = "Many keys at once",
+    security(("key" = ["keys:update"])),
+    params(InTenant),
+    request_body = Bulk,
+    responses(
+        (status = 200, description = "What was done", body = BulkDone),
+        (status = "default", description = "owner_disabled, rate_limited, grant_exceeded"),
+    )
+)]
 pub async fn post_bulk_resume(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Update>,
@@ -165,7 +259,16 @@ pub async fn post_bulk_resume(
     many(&app, &caller, query, Action::Resume, body.value).await
 }
 
-/// `POST /api/v1/api-keys/bulk/revoke`
+/// Revokes many keys.
+///
+/// One call is one chunk, done as a whole or not at all; `next_cursor` is where the next one begins.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/bulk/revoke", operation_id = "revokeKeys", tag = "Many keys at once",
+    security(("key" = ["keys:revoke"])),
+    params(InTenant),
+    request_body = Bulk,
+    responses((status = 200, description = "What was done", body = BulkDone))
+)]
 pub async fn post_bulk_revoke(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Revoke>,
@@ -175,7 +278,19 @@ pub async fn post_bulk_revoke(
     many(&app, &caller, query, Action::Revoke, body.value).await
 }
 
-/// `POST /api/v1/api-keys/bulk/reassign`
+/// Gives many keys to another owner.
+///
+/// One call is one chunk, done as a whole or not at all; `next_cursor` is where the next one begins.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/bulk/reassign", operation_id = "reassignKeys", tag = "Many keys at once",
+    security(("key" = ["keys:update"])),
+    params(InTenant),
+    request_body = Bulk,
+    responses(
+        (status = 200, description = "What was done", body = BulkDone),
+        (status = "default", description = "owner_disabled, rate_limited"),
+    )
+)]
 pub async fn post_bulk_reassign(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Update>,

@@ -8,6 +8,7 @@ mod keys;
 mod lifecycle;
 mod oauth;
 mod observe;
+mod openapi;
 mod public;
 mod signing;
 mod tenants;
@@ -102,6 +103,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route_layer(from_fn_with_state(Arc::clone(&app), stand_still))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
     let routes = api
+        .route("/openapi.json", get(openapi::get_document))
+        .route("/docs", get(openapi::get_page))
+        .route("/docs/style.css", get(openapi::get_style))
         .route("/healthz", get(public::get_healthz))
         .route("/readyz", get(public::get_readyz))
         .route("/metrics", get(public::get_metrics))

@@ -10,10 +10,11 @@ use axum::{
 };
 use keyward_api::{
     catalogue::OwnCapability,
-    tenants::{AddCapability, CreateOwner, CreateTenant, Owner, Tenant, UpdateOwner, UpdateTenant},
+    tenants::{AddCapability, CreateOwner, CreateTenant, Owner, Tenant, TenantCreated, UpdateOwner, UpdateTenant},
 };
 use keyward_core::TenantId;
 use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::{
     audit::page_size,
@@ -27,19 +28,28 @@ use crate::{
 };
 
 /// The query of a list of tenants.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct TenantsQuery {
+    /// Where the last page ended: from its `Link`.
     cursor: Option<TenantId>,
+    /// 1 to 1000; 100 unless named.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
 /// The query of a list of owners.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct OwnersQuery {
+    /// The tenant that an admin acts in, where it isn't its own.
     tenant: Option<TenantId>,
+    /// Where the last page ended: from its `Link`.
     cursor: Option<String>,
+    /// 1 to 1000; 100 unless named.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
 }
 
@@ -56,7 +66,16 @@ fn page<T: Serialize>(uri: &Uri, mut found: Vec<T>, limit: u32, cursor: impl Fn(
     response
 }
 
-/// `POST /api/v1/tenants`
+/// Makes a tenant, and its first management key where that is asked for.
+#[utoipa::path(
+    post, path = "/api/v1/tenants", operation_id = "createTenant", tag = "Tenants",
+    security(("key" = ["tenants:create"])),
+    request_body = CreateTenant,
+    responses(
+        (status = 201, description = "The tenant", body = TenantCreated),
+        (status = "default", description = "already_exists, owner_disabled, rate_limited, capacity_exhausted"),
+    )
+)]
 pub async fn post(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<CreateTenants>,
@@ -65,7 +84,16 @@ pub async fn post(
     Ok(secret((StatusCode::CREATED, Json(manage::make(&app, &caller, body.value).await?))))
 }
 
-/// `GET /api/v1/tenants`
+/// Lists the tenants that the caller sees.
+#[utoipa::path(
+    get, path = "/api/v1/tenants", operation_id = "listTenants", tag = "Tenants",
+    security(("key" = ["tenants:read"])),
+    params(TenantsQuery),
+    responses(
+        (status = 200, description = "A page of tenants", body = [Tenant], headers(("Link"))),
+        (status = "default", description = "not_found"),
+    )
+)]
 pub async fn get_all(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<SeeTenants>,
@@ -77,7 +105,13 @@ pub async fn get_all(
     Ok(page(&uri, found, limit, |tenant| tenant.id.to_string()))
 }
 
-/// `GET /api/v1/tenants/{id}`
+/// Shows a tenant.
+#[utoipa::path(
+    get, path = "/api/v1/tenants/{id}", operation_id = "showTenant", tag = "Tenants",
+    security(("key" = ["tenants:read"])),
+    params(KeyPath),
+    responses((status = 200, description = "The tenant", body = Tenant))
+)]
 pub async fn get(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<SeeTenants>,
@@ -86,7 +120,17 @@ pub async fn get(
     Ok(Json(manage::find(&app, &caller, TenantId(id.0)).await?))
 }
 
-/// `PATCH /api/v1/tenants/{id}`
+/// Changes a tenant.
+#[utoipa::path(
+    patch, path = "/api/v1/tenants/{id}", operation_id = "changeTenant", tag = "Tenants",
+    security(("key" = ["tenants:update"])),
+    params(KeyPath),
+    request_body = UpdateTenant,
+    responses(
+        (status = 200, description = "The tenant as it is now", body = Tenant),
+        (status = "default", description = "owner_disabled, rate_limited"),
+    )
+)]
 pub async fn patch(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<UpdateTenants>,
@@ -96,7 +140,13 @@ pub async fn patch(
     Ok(Json(manage::update(&app, &caller, TenantId(id.0), body.value).await?))
 }
 
-/// `GET /api/v1/owners`
+/// Lists the owners that the caller sees.
+#[utoipa::path(
+    get, path = "/api/v1/owners", operation_id = "listOwners", tag = "Owners",
+    security(("key" = ["tenants:owners"])),
+    params(OwnersQuery),
+    responses((status = 200, description = "A page of owners", body = [Owner], headers(("Link"))))
+)]
 pub async fn get_owners(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Owners>,
@@ -120,7 +170,17 @@ fn percent_encoded(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// `POST /api/v1/owners`
+/// Makes an owner.
+#[utoipa::path(
+    post, path = "/api/v1/owners", operation_id = "createOwner", tag = "Owners",
+    security(("key" = ["tenants:owners"])),
+    params(InTenant),
+    request_body = CreateOwner,
+    responses(
+        (status = 201, description = "The owner", body = Owner),
+        (status = "default", description = "not_found, already_exists, owner_disabled, rate_limited"),
+    )
+)]
 pub async fn post_owner(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Owners>,
@@ -131,7 +191,13 @@ pub async fn post_owner(
     Ok((StatusCode::CREATED, Json(owners::make(&app, &caller, tenant, body.value).await?)))
 }
 
-/// `GET /api/v1/owners/{id}`
+/// Shows an owner.
+#[utoipa::path(
+    get, path = "/api/v1/owners/{id}", operation_id = "showOwner", tag = "Owners",
+    security(("key" = ["tenants:owners"])),
+    params(OwnerPath, InTenant),
+    responses((status = 200, description = "The owner", body = Owner))
+)]
 pub async fn get_owner(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Owners>,
@@ -141,7 +207,17 @@ pub async fn get_owner(
     Ok(Json(owners::find(&app, &caller, acting_in(&caller, query.tenant)?, &id).await?))
 }
 
-/// `PATCH /api/v1/owners/{id}`
+/// Changes an owner; disabling it suspends all of its keys.
+#[utoipa::path(
+    patch, path = "/api/v1/owners/{id}", operation_id = "changeOwner", tag = "Owners",
+    security(("key" = ["tenants:owners"])),
+    params(OwnerPath, InTenant),
+    request_body = UpdateOwner,
+    responses(
+        (status = 200, description = "The owner as it is now", body = Owner),
+        (status = "default", description = "owner_disabled, rate_limited"),
+    )
+)]
 pub async fn patch_owner(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Owners>,
@@ -152,7 +228,17 @@ pub async fn patch_owner(
     Ok(Json(owners::update(&app, &caller, acting_in(&caller, query.tenant)?, &id, body.value).await?))
 }
 
-/// `POST /api/v1/api-keys/catalog/capabilities`
+/// Adds a capability to the tenant's catalogue.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/catalog/capabilities", operation_id = "addCapability", tag = "Catalogue",
+    security(("key" = ["tenants:catalog"])),
+    params(InTenant),
+    request_body = AddCapability,
+    responses(
+        (status = 201, description = "It can be given from now on", body = OwnCapability),
+        (status = "default", description = "not_found, already_exists, ceiling_reached, owner_disabled, rate_limited"),
+    )
+)]
 pub async fn post_capability(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Catalogue>,

@@ -14,7 +14,9 @@ use super::{
     cursor::Cursor,
     filter::Filter,
     find::{Page, Want, page, those},
-    standing::{resume_in, revoke_in, revoked, suspend_in, turned},
+    revoke::{revoke_in, revoked},
+    row::Held,
+    standing::{resume_in, suspend_in, turned},
     terms::Checks,
 };
 use crate::{
@@ -45,13 +47,6 @@ impl Action {
             Self::Reassign => "reassign",
         }
     }
-}
-
-/// A key as it was when it was held.
-struct Held {
-    id: Uuid,
-    state: String,
-    owner: String,
 }
 
 impl Held {
@@ -99,15 +94,8 @@ pub async fn bulk(app: &App, caller: &Caller, tenant: TenantId, action: Action, 
         }
     };
     let chosen: Vec<Uuid> = chosen;
-    // Held in one order by all, so that nobody waits in a circle; and looked at again now that nobody else changes them.
-    let held = sqlx::query_as!(
-        Held,
-        "SELECT id, state, owner FROM api_keys WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
-        tenant.0,
-        &chosen,
-    )
-    .fetch_all(tx.connection())
-    .await?;
+    // Looked at again now that nobody else changes them.
+    let held = Held::hold(&mut tx, tenant, &chosen).await?;
     let matched = those(&mut tx, tenant, &filter, &chosen).await?;
     let (changed, change) = act(&mut tx, action, &request, &matched, now).await?;
     let key_ids: Vec<KeyId> = changed.iter().copied().map(KeyId).collect();
@@ -174,7 +162,10 @@ async fn act(tx: &mut Tx, action: Action, request: &Bulk, ids: &[Uuid], now: Tim
     match action {
         Action::Suspend => suspend_in(tx, ids, now).await,
         Action::Resume => resume_in(tx, ids, now).await,
-        Action::Revoke => revoke_in(tx, ids, request.reason.as_deref(), now).await,
+        Action::Revoke => {
+            let keys: Vec<_> = ids.iter().map(|id| (*id, request.reason.as_deref())).collect();
+            revoke_in(tx, &keys, now).await
+        }
         // None of the feed's business: an edge doesn't know of owners.
         Action::Reassign => {
             let changed = sqlx::query_scalar!(

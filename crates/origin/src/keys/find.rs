@@ -320,13 +320,9 @@ async fn rare(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
     let most = RARE + 1;
     let few = |ids: Vec<Uuid>| (ids.len() < most as usize).then_some(ids);
     if let Some(pattern) = filter.pattern() {
-        let new = sqlx::query_scalar!("SELECT id FROM api_keys WHERE tenant = $1 AND NOT texted LIMIT 2001", tenant.0);
-        if let Some(mut new) = few(new.fetch_all(tx.connection()).await?) {
-            let old = sqlx::query_scalar!("SELECT keys_with_text($1, $2)", pattern, most as i32);
-            if let Some(old) = old.fetch_one(tx.connection()).await?.and_then(few) {
-                new.extend(old);
-                return Ok(Some(new));
-            }
+        let ids = sqlx::query_scalar!("SELECT keys_with_text($1, $2)", pattern, most as i32);
+        if let Some(ids) = ids.fetch_one(tx.connection()).await?.and_then(few) {
+            return Ok(Some(ids));
         }
     }
     if filter.owner.is_some() && want.sort != Sort::Created {

@@ -1,18 +1,20 @@
 //! Making a credential: the raw key, and its row.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use keyward_api::Code;
 use keyward_core::{ApiKeyClaims, Digest, Environment, KeyId, KeyPrefix, PolicyNumber, Role, ScopeClass, Status, TenantId, Timestamp};
 use keyward_issuer::{ENTROPY_LEN, SecretKeyText, SigningKey, mint_api_key};
 use serde_json::json;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::time::OffsetDateTime};
 
 use crate::{
     audit::{Action, Actor, Event, members},
+    batch::grouped,
     clock::{datetime, expiry, rfc3339},
     db::Db,
     error::{Error, Result},
+    keys::sweep,
     positions::Place,
     sealing::random,
     signing::Keyring,
@@ -167,6 +169,11 @@ pub struct NewKey {
 }
 
 impl NewKey {
+    /// When time does something to it first.
+    fn first_look(&self) -> Option<OffsetDateTime> {
+        sweep::first_look(datetime(self.profile.created), expiry(self.draft.expires), self.profile.rotation_period_days)
+    }
+
     /// What the audit trail says of it.
     pub fn event(&self) -> Event {
         let Self { profile, draft, stamp } = self;
@@ -194,11 +201,7 @@ impl NewKey {
 /// As any write: then those of some tenants may have been stored.
 pub async fn store_keys(db: &Db, keys: Vec<NewKey>) -> Result<Vec<bool>> {
     let mut stored = vec![false; keys.len()];
-    let mut tenants: BTreeMap<TenantId, Vec<usize>> = BTreeMap::new();
-    for (at, key) in keys.iter().enumerate() {
-        tenants.entry(key.profile.tenant).or_default().push(at);
-    }
-    for (tenant, places) in tenants {
+    for (tenant, places) in grouped(&keys, |key| key.profile.tenant) {
         let theirs: Vec<&NewKey> = places.iter().map(|at| &keys[*at]).collect();
         let mut tx = db.tenant(tenant).await?;
         let done = store_in(tx.connection(), tenant, &theirs).await?;
@@ -231,16 +234,16 @@ pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&
              SELECT given.*
              FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::bool[],
                          $10::timestamptz[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::timestamptz[], $16::bytea[], $17::text[],
-                         $18::integer[], $19::bytea[])
+                         $18::integer[], $19::bytea[], $20::timestamptz[])
                   AS given (id, policy, owner, name, description, scope, environment, exchange,
                             expires_at, index, position, hint, created_by, created_at, signing_key, prefix,
-                            rotation_period_days, digest)
+                            rotation_period_days, digest, wake_at)
              WHERE (SELECT number FROM policies WHERE number = given.policy AND tenant = $1 AND superseded_by IS NULL) IS NOT NULL
            ), key AS (
              INSERT INTO api_keys (id, tenant, owner, name, description, scope, environment, exchange, state, policy, expires_at,
-                                   current_index, hint, created_by, created_at, updated_at, rotation_period_days)
+                                   current_index, hint, created_by, created_at, updated_at, rotation_period_days, wake_at)
              SELECT id, $1, owner, name, description, scope, environment, exchange, 'active', policy, expires_at,
-                    index, hint, created_by, created_at, created_at, rotation_period_days FROM fit
+                    index, hint, created_by, created_at, created_at, rotation_period_days, wake_at FROM fit
            ), owner AS (
              -- In one order, so that two batches with the same new owners don't wait for each other.
              INSERT INTO owners (tenant, id, kind, name, created_at, updated_at)
@@ -270,6 +273,7 @@ pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&
         &text(|key| key.draft.prefix.as_str()),
         &keys.iter().map(|key| key.profile.rotation_period_days).collect::<Vec<_>>() as _,
         &keys.iter().map(|key| key.stamp.digest.as_bytes().to_vec()).collect::<Vec<_>>(),
+        &keys.iter().map(|key| key.first_look()).collect::<Vec<_>>() as _,
     )
     .fetch_all(connection)
     .await?;

@@ -14,6 +14,7 @@ pub mod list;
 pub mod overlap;
 pub mod precondition;
 pub mod renew;
+pub mod revoke;
 pub mod rotate;
 pub mod row;
 pub mod standing;

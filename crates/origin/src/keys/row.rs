@@ -63,6 +63,30 @@ pub struct Holding {
     pub expires: Option<OffsetDateTime>,
 }
 
+/// What of a key decides what may be done to it, as it was when it was held.
+pub struct Held {
+    pub id: Uuid,
+    pub state: String,
+    pub owner: String,
+}
+
+impl Held {
+    /// Those of these keys that there are, held until the transaction ends. In one order by all, so that nobody waits in a
+    /// circle.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn hold(tx: &mut Tx, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Held>> {
+        let held = sqlx::query_as!(
+            Held,
+            "SELECT id, state, owner FROM api_keys WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
+            tenant.0,
+            ids,
+        );
+        Ok(held.fetch_all(tx.connection()).await?)
+    }
+}
+
 /// Selects [`KeyRow`]s, by the end of the statement and its arguments.
 macro_rules! key_rows {
     ($end:literal, $($argument:expr),* $(,)?) => {

@@ -1,14 +1,11 @@
-//! Revoke, suspend and resume: one transaction and one delta for all credentials of a key, or of many.
+//! Suspend and resume: one transaction and one delta for all credentials of a key, or of many.
 
-use keyward_api::{
-    Code,
-    keys::{Key, KeyRevoked, RevokeKey},
-};
+use keyward_api::{Code, keys::Key};
 use keyward_core::{Amendment, KeyId, Status, StatusIndex, TenantId, Timestamp};
 use serde_json::json;
 use sqlx::types::{Uuid, time::OffsetDateTime};
 
-use super::{create::finish, precondition::IfMatch, row::KeyRow, terms::Checks};
+use super::{create::finish, precondition::IfMatch, row::KeyRow};
 use crate::{
     audit::{Action, Event, members},
     auth::Caller,
@@ -53,35 +50,6 @@ pub fn turned(caller: &Caller, action: Action, id: KeyId, states: (&str, &str), 
     Event::by(caller.actor(), action, now).on_key(id).before(members(json!({"state": states.0}))).after(members(json!({"state": states.1})))
 }
 
-/// What the audit trail says of a key that was revoked.
-pub fn revoked(caller: &Caller, id: KeyId, state: &str, reason: Option<&str>, now: Timestamp) -> Event {
-    let event = turned(caller, Action::ApiKeyRevoked, id, (state, "revoked"), now);
-    event.details(reason.and_then(|reason| members(json!({"reason": reason}))))
-}
-
-/// Revokes a key for ever. Again is as good as once; then the first reason stays.
-///
-/// # Errors
-/// `not_found` where there is none that the caller sees; `precondition_failed`; `validation_failed`.
-pub async fn revoke(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_match: &IfMatch, request: RevokeKey) -> Result<KeyRevoked> {
-    let now = app.clock.now();
-    let mut checks = Checks::default();
-    if let Some(reason) = &request.reason {
-        checks.reason(reason);
-    }
-    checks.finish(())?;
-    let mut tx = app.db.tenant(tenant).await?;
-    let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
-    if_match.check(&key, now)?;
-    let (_, change) = revoke_in(&mut tx, &[key.id], request.reason.as_deref(), now).await?;
-    if key.state != "revoked" {
-        tx.record(revoked(caller, id, &key.state, request.reason.as_deref(), now));
-        finish(app, tx, &change).await?;
-        tracing::info!(event = "api_key_revoked", key = %id, tenant = %tenant, by = %caller.id());
-    }
-    Ok(KeyRevoked { success: true, message: "API key revoked successfully".to_owned(), key_id: id })
-}
-
 /// Takes a key out of use until it is resumed. Again is as good as once.
 ///
 /// # Errors
@@ -124,32 +92,6 @@ pub async fn resume(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_
     finish(app, tx, &change).await?;
     tracing::info!(event = "api_key_resumed", key = %id, tenant = %tenant, by = %caller.id());
     key.show(now)
-}
-
-/// Revokes those of some keys, which are held, that aren't yet: which they are, and what the feed has to tell.
-///
-/// # Errors
-/// As any write.
-pub async fn revoke_in(tx: &mut Tx, ids: &[Uuid], reason: Option<&str>, now: Timestamp) -> Result<(Vec<Uuid>, Change)> {
-    let keys = sqlx::query_scalar!(
-        "UPDATE api_keys SET state = 'revoked', lapsed = false, revoked_at = $2, revocation_reason = $3, updated_at = $2,
-                             version = version + 1
-         WHERE id = ANY($1) AND state <> 'revoked' RETURNING id",
-        ids,
-        datetime(now),
-        reason,
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    let changed = sqlx::query_as!(
-        Changed,
-        "UPDATE credentials SET status = 1 WHERE api_key = ANY($1) AND status <> 1
-         RETURNING index, status, amended_policy, amended_expires",
-        &keys,
-    )
-    .fetch_all(tx.connection())
-    .await?;
-    Ok((keys, announce(&changed)?))
 }
 
 /// Suspends those of some keys, which are held, that are active.

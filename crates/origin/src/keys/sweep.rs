@@ -1,7 +1,7 @@
 //! The sweeper: writes down what time has done to keys, and tells of it.
 //!
 //! No decision waits for it, since those are made by the time itself. It brings indexes up to date (which keys have
-//! lapsed, which texts can be searched), so that lists stay fast and what is over can be cleared away; and it writes
+//! lapsed), so that lists stay fast and what is over can be cleared away; and it writes
 //! events. One server at a time sweeps, by a lock of the transaction's; whatever is swept twice is as after once.
 
 use keyward_api::events::EventKind;
@@ -58,6 +58,25 @@ impl Waiting {
     }
 }
 
+/// When to look at a new key first; `None`: never.
+pub fn first_look(
+    created: OffsetDateTime,
+    expires_at: Option<OffsetDateTime>,
+    rotation_period_days: Option<i32>,
+) -> Option<OffsetDateTime> {
+    let rotation_due = rotation_period_days.map(|days| created + Duration::days(days.into()));
+    let key = Waiting {
+        id: Uuid::nil(),
+        tenant: Uuid::nil(),
+        owner: String::new(),
+        name: String::new(),
+        state: "active".to_owned(),
+        expires_at,
+        rotation_due,
+    };
+    key.moments().into_iter().map(|(when, ..)| when).min()
+}
+
 /// Sweeps what is due, a chunk at a time; at once done where another server is at it.
 ///
 /// # Errors
@@ -92,7 +111,7 @@ async fn chunk(app: &App, now: Timestamp) -> Result<usize> {
         return Ok(0);
     }
     sqlx::query!(
-        "UPDATE api_keys k SET lapsed = swept.lapsed, wake_at = swept.wake_at, texted = true
+        "UPDATE api_keys k SET lapsed = swept.lapsed, wake_at = swept.wake_at
          FROM unnest($1::uuid[], $2::bool[], $3::timestamptz[]) AS swept (id, lapsed, wake_at) WHERE k.id = swept.id",
         &waiting.iter().map(|key| key.id).collect::<Vec<_>>(),
         &waiting.iter().map(|key| key.lapsed(now)).collect::<Vec<_>>(),

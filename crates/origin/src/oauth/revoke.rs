@@ -9,7 +9,7 @@ use super::Result;
 use crate::{
     auth::{self, Asked, Caller, Freshness},
     error::Error,
-    keys::{precondition::IfMatch, standing},
+    keys::{precondition::IfMatch, revoke},
     state::App,
     tokens,
 };
@@ -92,7 +92,7 @@ async fn revoker(app: &App, asked: &Asked<'_>) -> Result<Caller> {
 
 /// Revokes the key, with all of its credentials.
 async fn end(app: &App, by: &Caller, id: KeyId) -> Result<()> {
-    match standing::revoke(app, by, by.tenant(), id, &IfMatch::Any, RevokeKey::default()).await {
+    match revoke::revoke(app, by, by.tenant(), id, IfMatch::Any, RevokeKey::default()).await {
         Err(error) if error.code() != Code::NotFound => Err(error.into()),
         _ => Ok(()),
     }

@@ -18,6 +18,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
+use crate::described::{Description, Exchange};
+
 pub const MASTER_KEY: [u8; 32] = [7; 32];
 pub const KEYS: &str = "/api/v1/api-keys";
 
@@ -287,13 +289,13 @@ impl Client {
         if let Some(body) = body {
             request = request.json(body);
         }
-        Self::answer(request).await
+        self.answer(request, body).await
     }
 
     /// A form, as OAuth has it.
     pub async fn form(&self, path: &str, parameters: &[(&str, &str)]) -> Answer {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-        Self::answer(self.request("POST", path).header("content-type", "application/x-www-form-urlencoded").body(body)).await
+        self.answer(self.request("POST", path).header("content-type", "application/x-www-form-urlencoded").body(body), None).await
     }
 
     /// With the key, where there is one.
@@ -302,10 +304,19 @@ impl Client {
         if self.key.is_empty() { request } else { request.bearer_auth(&self.key) }
     }
 
-    async fn answer(request: reqwest::RequestBuilder) -> Answer {
-        let response = request.send().await.expect("an answer");
+    /// What comes back, which has to be as the server's own description says.
+    async fn answer(&self, request: reqwest::RequestBuilder, asked: Option<&Value>) -> Answer {
+        let request = request.build().expect("a request");
+        let (method, url) = (request.method().to_string(), request.url().clone());
+        let response = self.http.execute(request).await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.expect("a text") }
+        let text = response.text().await.expect("a text");
+        let path = &url.as_str()[url.origin().ascii_serialization().len()..];
+        let exchange = Exchange { method: &method, path, asked, status, headers: &headers, text: &text };
+        if let Err(fault) = Description::get(&self.base).await.check(&exchange) {
+            panic!("{method} {path}: {status}: {fault}: {text}");
+        }
+        Answer { status, headers, text }
     }
 
     pub async fn get(&self, path: &str) -> Answer {

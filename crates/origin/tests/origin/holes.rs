@@ -3,7 +3,10 @@
 use keyward_core::AuditRecord;
 use serde_json::{Value, json};
 
-use crate::harness::{KEYS, Origin};
+use crate::{
+    harness::{KEYS, Origin},
+    limits,
+};
 
 #[tokio::test]
 async fn hole_01_a_tenant_comes_from_the_key_and_tokens_verify_by_public_keys_alone() {
@@ -50,6 +53,56 @@ async fn hole_05_a_tenants_manager_ends_the_keys_of_people_who_left() {
     manager.act(&left.id, "revoke", None).await.ok();
     manager.send("PATCH", "/api/v1/owners/left", Some(&json!({"disabled": true})), &[]).await.ok();
     manager.try_create(json!({"owner_id": "left"})).await.refused(409, "owner_disabled");
+}
+
+#[tokio::test]
+async fn hole_06_every_limit_is_enforced_as_the_key_has_it_and_what_remains_is_true() {
+    let origin = limits::start().await;
+    let admin = origin.admin();
+    let validate = async |raw: &str, more: Value| {
+        let mut request = json!({"api_key": raw, "endpoint": "/v1/x", "client_ip": "192.0.2.1"});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        admin.post(&format!("{KEYS}/validate"), request).await.ok()
+    };
+    // Custom rate, quotas and cost: each refuses by its own count, and two keys have two counts.
+    for (given, more, message) in [
+        (json!({"rate_limit_per_hour": 7}), json!({}), "Rate limit exceeded: 7/7 requests per hour"),
+        (json!({"daily_quota": 7}), json!({}), "Daily quota exceeded: 7/7 requests per day"),
+        (json!({"monthly_quota": 7}), json!({}), "Monthly quota exceeded: 7/7 requests per month"),
+        (json!({"cost_limit_cents": 7}), json!({"cost_cents": 1}), "Cost limit exceeded: 7/7 cents per month"),
+    ] {
+        let key = admin.create(given.clone()).await;
+        let (rate, quota) = (given["rate_limit_per_hour"].as_u64().unwrap_or(1000), given["daily_quota"].as_u64().unwrap_or(10_000));
+        let quota = given["monthly_quota"].as_u64().unwrap_or(quota);
+        for used in 1..=7 {
+            let answer = validate(&key.raw, more.clone()).await;
+            assert_eq!((&answer["valid"], &answer["error_message"]), (&json!(true), &Value::Null), "{given}");
+            assert_eq!(
+                (&answer["rate_limit_remaining"], &answer["quota_remaining"]),
+                (&json!(rate - used), &json!(quota - used)),
+                "{given}"
+            );
+        }
+        assert_eq!(validate(&key.raw, more.clone()).await["error_message"], message);
+    }
+    // What isn't counted by window.
+    let small = admin.create(json!({"max_tokens_per_request": 10, "allowed_domains": ["app.example.com"], "require_tls": true})).await;
+    let sound = json!({"domain": "app.example.com", "tls": true, "tokens": 10});
+    let with = |change: Value| {
+        let mut request = sound.clone();
+        request.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        request
+    };
+    for (change, message) in [
+        (json!({}), Value::Null),
+        (json!({"tokens": 11}), json!("Token limit exceeded: 11/10 tokens per request")),
+        (json!({"tls": false}), json!("TLS is required")),
+        (json!({"domain": "evil.example.com"}), json!("Domain evil.example.com not allowed")),
+    ] {
+        assert_eq!(validate(&small.raw, with(change)).await["error_message"], message);
+    }
+    let none = admin.create(json!({"max_concurrent_requests": 0})).await;
+    assert_eq!(validate(&none.raw, json!({})).await["error_message"], "Concurrency limit exceeded: 0/0 requests at a time");
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ async fn at_rest(origin: &Origin) {
 }
 
 /// A server of which the clock stands in the middle of a month's first hour.
-async fn start() -> Origin {
+pub async fn start() -> Origin {
     let origin = Origin::start().await;
     at_rest(&origin).await;
     origin
@@ -274,17 +274,23 @@ async fn an_edge_gets_each_answer_once_however_often_it_asks() {
     let first = question(1, 40);
     let answer = permits(json!({"wanted": [first]})).await;
     // An eighth of what there is.
-    assert_eq!(answer["granted"], json!([{"id": first["id"], "amount": 12, "left": 88}]));
+    assert_eq!(answer["granted"], json!([{"id": first["id"], "amount": 12, "left": 88, "fault": null}]));
     assert!(origin.now().millis() - answer["now_ms"].as_u64().unwrap() < 20_000);
     assert_eq!(permits(json!({"wanted": [first, first]})).await["granted"], json!([answer["granted"][0], answer["granted"][0]]));
     let least = question(80, 80);
     assert_eq!(permits(json!({"wanted": [least]})).await["granted"][0]["amount"], 80);
     let too_many = question(9, 9);
-    assert_eq!(permits(json!({"wanted": [too_many]})).await["granted"][0], json!({"id": too_many["id"], "amount": 0, "left": 8}));
+    assert_eq!(
+        permits(json!({"wanted": [too_many]})).await["granted"][0],
+        json!({"id": too_many["id"], "amount": 0, "left": 8, "fault": null})
+    );
     // What comes back can be given again, and comes back once.
     let back = json!({"id": id(origin.now()), "key": key.id, "meter": "rate_per_hour", "window": hour, "amount": 50});
     for _ in 0..2 {
-        assert_eq!(permits(json!({"returned": [back, back]})).await["taken"], json!([{"id": back["id"]}, {"id": back["id"]}]));
+        assert_eq!(
+            permits(json!({"returned": [back, back]})).await["taken"],
+            json!([{"id": back["id"], "fault": null}, {"id": back["id"], "fault": null}])
+        );
     }
     assert_eq!(permits(json!({"wanted": [question(58, 58)]})).await["granted"][0]["left"], 0);
     assert!(!passes(&origin.admin(), &key.raw).await, "one limit for both doors");

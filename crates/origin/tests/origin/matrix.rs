@@ -16,7 +16,7 @@ const API_KEY: &str = "urn:keyward:token-type:api-key";
 const EXPECTED: &str = include_str!("authorization.txt");
 
 /// Method and path of every route, as the router names them.
-fn routes() -> BTreeSet<(String, &'static str)> {
+pub fn routes() -> BTreeSet<(String, &'static str)> {
     let mut found = BTreeSet::new();
     // From one `.route(` to the next: the path in quotes, then what each method is answered by.
     for route in ROUTER.split(".route(").skip(1) {

@@ -5,11 +5,15 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use serde_json::{Value, json};
 
-use crate::harness::{KEYS, pg_bin};
+use crate::harness::{KEYS, eventually, pg_bin};
 
 struct Serve {
     child: Child,
@@ -109,6 +113,68 @@ async fn a_server_that_is_killed_starts_again_with_all_that_it_answered_and_writ
             assert!(!text.contains(secret.as_str()) && !text.contains(&secret[60..100]), "{}", log.display());
         }
     }
+}
+
+#[tokio::test]
+async fn no_death_of_the_server_or_its_postgres_lets_more_pass_than_a_limit() {
+    const LIMIT: u64 = 400;
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let data = home.path().join("data");
+    let mut server = Serve::start(&data);
+    let admin = std::fs::read_to_string(data.join("admin.key")).unwrap().trim().to_owned();
+    // A month: no edge of a window falls into this.
+    let limits = json!({"name": "limited", "monthly_quota": LIMIT, "daily_quota": "unlimited", "rate_limit_per_hour": "unlimited"});
+    let raw = server.send("POST", KEYS, &admin, Some(limits)).await.1["raw_key"].as_str().unwrap().to_owned();
+
+    #[derive(Default)]
+    struct Seen {
+        url: Mutex<String>,
+        passed: AtomicU64,
+        refused: AtomicU64,
+    }
+    let seen = Arc::new(Seen { url: Mutex::new(server.url.clone()), ..Seen::default() });
+    let clients: Vec<_> = (0..6)
+        .map(|_| {
+            let (seen, http, admin, raw) = (Arc::clone(&seen), reqwest::Client::new(), admin.clone(), raw.clone());
+            tokio::spawn(async move {
+                while seen.refused.load(Ordering::Relaxed) < 50 {
+                    let url = format!("{}{KEYS}/validate", seen.url.lock().unwrap());
+                    let answer = http.post(url).bearer_auth(&admin).json(&json!({"api_key": raw})).send().await;
+                    let Ok(answer) = answer else { continue };
+                    let Ok(answer) = answer.json::<Value>().await else { continue };
+                    if answer["valid"] == true {
+                        seen.passed.fetch_add(1, Ordering::Relaxed);
+                    } else if answer["valid"] == false {
+                        seen.refused.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+        })
+        .collect();
+    let passed = async |least: u64| {
+        eventually("they pass", async || (seen.passed.load(Ordering::Relaxed) >= least).then_some(())).await;
+    };
+    for death in [60, 120, 180] {
+        passed(death).await;
+        if death == 120 {
+            let text = std::fs::read_to_string(data.join("postgres/data/postmaster.pid")).unwrap();
+            assert!(Command::new("kill").args(["-KILL", text.lines().next().unwrap()]).status().unwrap().success());
+        } else {
+            server.child.kill().unwrap();
+            server.child.wait().unwrap();
+            server = Serve::start(&data);
+            server.url.clone_into(&mut seen.url.lock().unwrap());
+        }
+    }
+    for client in clients {
+        client.await.unwrap();
+    }
+    let passed = seen.passed.load(Ordering::Relaxed);
+    // Each death costs a block: an eighth of what is left.
+    assert!((LIMIT - 3 * LIMIT / 8..=LIMIT).contains(&passed), "{passed}");
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
 }
 
 #[test]

@@ -11,13 +11,27 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 const CONNECTIONS: usize = 32;
+/// More requests than any bench makes.
+const MANY: u64 = 1_000_000_000_000;
+
+/// What limits the keys have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limits {
+    /// Some that are counted, and not reached.
+    Counted,
+    /// None.
+    Lifted,
+}
 
 /// Issues so many keys, over several connections: the origin commits what comes at the same time together.
-pub(super) async fn issue(origin: &Origin, count: usize) -> Result<Vec<String>> {
+pub(super) async fn issue(origin: &Origin, count: usize, limits: Limits) -> Result<Vec<String>> {
     let (address, admin) = (origin.address(), origin.admin_key()?);
-    // What is measured sends more than a key may by default.
-    let key = json!({"name": "bench", "rate_limit_per_hour": "unlimited", "daily_quota": "unlimited", "monthly_quota": "unlimited"});
-    let request = Arc::new(Request::new("POST", "/api/v1/api-keys").bearer(&admin).json(&key));
+    let limit = match limits {
+        Limits::Counted => json!(MANY),
+        Limits::Lifted => json!("unlimited"),
+    };
+    let members = json!({"name": "bench", "rate_limit_per_hour": limit, "daily_quota": limit, "monthly_quota": limit});
+    let request = Arc::new(Request::new("POST", "/api/v1/api-keys").bearer(&admin).json(&members));
     let mut workers = JoinSet::new();
     for worker in 0..CONNECTIONS {
         let (request, share) = (request.clone(), (count + worker) / CONNECTIONS);

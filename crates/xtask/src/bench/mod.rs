@@ -17,8 +17,6 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
 
-pub(crate) use edge::Part;
-
 /// Something to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Bench {
@@ -27,23 +25,40 @@ pub(crate) enum Bench {
     /// What a shard of the status list weighs, against the least that its information can
     Status,
     /// What checking a key costs at the edge: its signature against other implementations, the first requests of an
-    /// isolate, and whole requests against a worker that passes everything through (`--only` for one of these)
+    /// isolate, and whole requests against a worker that passes everything through
     Edge,
     /// What the origin does in a second, against better-auth's API keys, pgbench and a bare axum server, all on the same
     /// machine and Postgres
     Origin,
 }
 
-/// Measures these, or everything when there are none; of the edge these parts, or all.
+/// What of the edge or of the origin to measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Of the edge: verifications by themselves, warm hits and refusals: in workerd, Node and natively, against other
+    /// implementations
+    Verify,
+    /// Of the edge: the first requests of a fresh isolate, against the same edge without tables
+    ColdStart,
+    /// Of the edge: whole requests under load, against a worker that passes everything through
+    Requests,
+    /// Of the origin: keys made and revoked
+    Writes,
+    /// Of the origin: keys asked about
+    Validate,
+}
+
+/// Measures these, or everything when there are none; of the edge and the origin these parts, or all.
 pub(crate) fn run(benches: &[Bench], parts: &[Part]) -> Result<()> {
     let benches = if benches.is_empty() { Bench::value_variants() } else { benches };
+    let parts = if parts.is_empty() { Part::value_variants() } else { parts };
     let runtime = tokio::runtime::Runtime::new()?;
     for bench in benches {
         match bench {
             Bench::Size => size::run()?,
             Bench::Status => status::run()?,
             Bench::Edge => runtime.block_on(edge::run(parts))?,
-            Bench::Origin => runtime.block_on(origin::run())?,
+            Bench::Origin => runtime.block_on(origin::run(parts))?,
         }
     }
     Ok(())

@@ -8,20 +8,11 @@ mod slots;
 mod verify;
 
 use anyhow::Result;
-use clap::ValueEnum;
 
-use super::figures::{Figures, Goal, goal};
-
-/// What of the edge to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Part {
-    /// Verifications by themselves, warm hits and refusals: in workerd, Node and natively, against other implementations
-    Verify,
-    /// The first requests of a fresh isolate, against the same edge without tables
-    ColdStart,
-    /// Whole requests under load, against a worker that passes everything through
-    Requests,
-}
+use super::{
+    Part,
+    figures::{Figures, Goal, goal},
+};
 
 /// What there is to reach. A request that may cost 1.25 times its peer's is 0.8 times better.
 const GOALS: [Goal; 16] = [
@@ -46,15 +37,15 @@ const GOALS: [Goal; 16] = [
 /// The peer of whole requests.
 const PASS_THROUGH: &str = "a worker that passes through";
 
-/// Measures these parts, or all when there are none.
+/// Measures these parts.
 pub(super) async fn run(parts: &[Part]) -> Result<()> {
-    let parts = if parts.is_empty() { Part::value_variants() } else { parts };
     let mut figures = Figures::new(&GOALS);
     for part in parts {
         match part {
             Part::Verify => verify::run(&mut figures).await?,
             Part::ColdStart => cold_start::run(&mut figures).await?,
             Part::Requests => requests::run(&mut figures).await?,
+            Part::Writes | Part::Validate => {}
         }
     }
     figures.summary();

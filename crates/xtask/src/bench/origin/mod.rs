@@ -12,6 +12,7 @@ use anyhow::Result;
 use keyward_tests::{Origin, OriginConfig};
 
 use super::{
+    Part,
     figures::{Figures, Goal, goal},
     load::Load,
 };
@@ -40,14 +41,19 @@ const GOALS: [Goal; 10] = [
     goal("memory.resident", MEMORY, RUNTIME, 1.0),
 ];
 
-pub(super) async fn run() -> Result<()> {
+/// Measures these parts.
+pub(super) async fn run(parts: &[Part]) -> Result<()> {
     products::build(&[Product::Keyward], Profile::Release)?;
     let load = Load::new()?;
     let mut figures = Figures::new(&GOALS);
     let mut origin = start(&[]).await?;
     let peer = peers::BetterAuth::start(&origin).await?;
-    writes::run(&mut figures, &origin, &peer).await?;
-    validate::run(&mut figures, &load, &mut origin, &peer).await?;
+    if parts.contains(&Part::Writes) {
+        writes::run(&mut figures, &origin, &peer).await?;
+    }
+    if parts.contains(&Part::Validate) {
+        validate::run(&mut figures, &load, &mut origin, &peer).await?;
+    }
     figures.summary();
     Ok(())
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::bench::{
     figures::Figures,
-    issue::issue,
+    issue::{Limits, issue},
     load::{Answered, Load, Requests, Sent},
     median,
 };
@@ -35,8 +35,8 @@ pub(super) async fn run(figures: &mut Figures, load: &Load, origin: &mut Origin,
     let hello = Hello::start().await?;
     // Hands out a new token each time.
     let fresh = start(&[("KEYWARD_TOKEN_REUSE_SECONDS", "0")]).await?;
-    let keys = issue(origin, UNMET).await?;
-    let fresh_keys = issue(&fresh, KEYS).await?;
+    let keys = issue(origin, UNMET, Limits::Counted).await?;
+    let fresh_keys = issue(&fresh, KEYS, Limits::Counted).await?;
     let quota = peer.issue(KEYS, "/create-with-quota").await?;
     let limited = peer.issue(KEYS, "/create").await?;
     let admin = origin.admin_key()?;

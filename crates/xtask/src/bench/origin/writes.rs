@@ -18,7 +18,11 @@ use tokio::task::JoinSet;
 
 use super::{BETTER_AUTH, CONNECTIONS, PGBENCH, RUNTIME, peers::BetterAuth};
 use crate::{
-    bench::{figures::Figures, issue::issue, median},
+    bench::{
+        figures::Figures,
+        issue::{Limits, issue},
+        median,
+    },
     shell::run_quietly,
 };
 
@@ -51,7 +55,7 @@ pub(super) async fn run(figures: &mut Figures, origin: &Origin, peer: &BetterAut
 
     let (mut revokes, mut disables) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let keys = issue(origin, REVOCABLE.0).await?;
+        let keys = issue(origin, REVOCABLE.0, Limits::Counted).await?;
         let revocations = keys.iter().map(|raw| {
             let id = ParsedKey::parse(raw).map_err(|reason| anyhow::anyhow!("{reason}"))?.unverified_claims().id;
             Ok(Request::new("DELETE", format!("/api/v1/api-keys/{id}/revoke")).bearer(&admin))

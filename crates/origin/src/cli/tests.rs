@@ -1,0 +1,65 @@
+//! The help and the documentation, held against the command.
+
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn page(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)).expect(name)
+}
+
+/// The words of a line for a shell, up to a comment, a pipe or a redirection.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (None, '#' | '|' | '>' | '<') if word.is_none() => break,
+            (None, ' ') => words.extend(word.take()),
+            (None, '\'' | '"') => (quote, word) = (Some(c), Some(word.unwrap_or_default())),
+            (Some(open), _) if open == c => quote = None,
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[test]
+fn every_example_in_the_help_and_the_documentation_is_a_command_that_there_is() {
+    let pages = ["README.md", "docs/cli.md", "docs/api.md", "docs/operating.md", "docs/signing-keys.md", "docs/usage.md"];
+    let mut texts: Vec<String> = pages.iter().map(|name| page(name)).collect();
+    texts.extend(Cli::command().get_subcommands_mut().map(|group| group.render_long_help().to_string()));
+    let lines = texts.iter().flat_map(|text| text.lines()).map(str::trim);
+    let examples: Vec<&str> = lines.filter(|line| line.starts_with("keyward ") && !line.starts_with("keyward ready")).collect();
+    assert!(examples.len() > 50, "{examples:?}");
+    for example in examples {
+        let stand_in = |word: String| match word.as_str() {
+            "0197…" => "0197f3a0-0000-7000-8000-000000000000".to_owned(),
+            "KID" | "$KID" => "A".repeat(43),
+            _ => word,
+        };
+        if let Err(error) = Cli::try_parse_from(words(example).into_iter().map(stand_in)) {
+            panic!("{example}\n{error}");
+        }
+    }
+}
+
+#[test]
+fn the_page_about_the_command_names_all_that_there_is() {
+    let page = page("docs/cli.md");
+    Cli::command().debug_assert();
+    for group in Cli::command().get_subcommands() {
+        let start = format!("| `keyward {}` |", group.get_name());
+        let row = page.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row {start}"));
+        for action in group.get_subcommands() {
+            let inner: Vec<String> =
+                action.get_subcommands().map(|inner| format!("`{} {}`", action.get_name(), inner.get_name())).collect();
+            let own = (inner.is_empty() || action.is_args_conflicts_with_subcommands_set()).then(|| format!("`{}`", action.get_name()));
+            for words in own.into_iter().chain(inner) {
+                assert!(row.contains(&words), "{start} lacks {words}");
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The `keyward` command against a real origin: what operators and scripts do with it.
+
+mod groups;
+mod keys;
+mod shell;
+mod ways;
