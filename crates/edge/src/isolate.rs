@@ -9,7 +9,7 @@ use crate::{
     follow::{Listener, Object},
     forward,
     limits::{
-        charge::{self, charge},
+        charge::{self, charge, charge_at_once, limit_fields, refused_fields},
         fields::Field,
         permits::{Charged, Permits},
     },
@@ -21,12 +21,12 @@ use crate::{
     target::{Target, address, origin_host},
     usage::{Seen, Tally},
 };
-use keyward_api::{Code, limits::LimitKind};
+use keyward_api::Code;
 use keyward_core::{
-    Accelerator, Digest, KeyId, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp,
+    Accelerator, Digest, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp,
     WarmKeys,
     bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
-    limits::{Charge, Meter},
+    limits::Charge,
 };
 use std::{cell::OnceCell, rc::Rc};
 use worker::{Env, console_error, web_sys};
@@ -86,6 +86,11 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
     })
 }
 
+/// The configuration, read once for an isolate and all objects in it; `None`, with a line in the log, where it can't be read.
+pub(crate) fn shared_config(env: &Env) -> Option<Rc<Config>> {
+    isolate(env).ok().map(|isolate| isolate.config.clone())
+}
+
 /// This isolate, if it has been made and is configured.
 pub(crate) fn current() -> Option<Rc<Isolate>> {
     ISOLATE.with(|isolate| isolate.get()?.as_ref().ok().cloned())
@@ -138,21 +143,6 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
 pub(crate) fn tend(isolate: &Rc<Isolate>, source: &Source, background: &impl Background) {
     report::tend(isolate, source, background);
     charge::tend(isolate, source, background);
-}
-
-/// What a request that passes is told of its key's limits.
-fn limit_fields(isolate: &Isolate, passage: &Passage, now: Timestamp) -> Vec<Field> {
-    let asked = isolate.config.limit_fields;
-    if !asked.passed {
-        return Vec::new();
-    }
-    isolate.with(|state| state.keeper.permits.fields(passage.key, None, asked.legacy, now))
-}
-
-/// What a request is told that a limit refuses.
-fn refused_fields(isolate: &Isolate, key: KeyId, kind: LimitKind, now: Timestamp) -> Vec<Field> {
-    let meter = Meter::ALL.into_iter().find(|meter| LimitKind::from(*meter) == kind);
-    isolate.with(|state| state.keeper.permits.fields(key, meter, isolate.config.limit_fields.legacy, now))
 }
 
 /// Counts what the upstream has answered.
@@ -246,7 +236,7 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
     let (denial, key) = match sent.decide(&isolate, &seen, now) {
         Outcome::Fetch(_) => return None,
         Outcome::Refuse(reason, key) => (reason.into(), key),
-        Outcome::Pass(passage) => match charge_at_once(&isolate, &passage, now) {
+        Outcome::Pass(passage) => match charge_at_once(&isolate, &passage, Charge::request(0), now) {
             Charged::Wait(_) => return None,
             Charged::Denied(denial) => (denial, Some(passage.key)),
             charged => {
@@ -275,16 +265,6 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
         _ => Vec::new(),
     };
     Some((AtOnce::Refuse(denial, fields), due))
-}
-
-/// Charges a permitted request to its key's limits, where it has any.
-fn charge_at_once(isolate: &Isolate, passage: &Passage, now: Timestamp) -> Charged {
-    let (about, cost) = (passage.limited(), Charge::request(0));
-    if about.is_free(cost) {
-        return Charged::Passed;
-    }
-    let mode = isolate.config.limit_outage.mode(passage.scope);
-    isolate.with(|state| state.keeper.permits.charge(&about, cost, (mode, false), now))
 }
 
 /// Decides on a request, and says what of it is counted: what can be refused without any state first, then the state, then the key.

@@ -7,6 +7,7 @@
 mod support;
 
 mod durability;
+mod limit_outage;
 mod limits;
 mod outage;
 mod propagation;

@@ -1,6 +1,6 @@
 //! Charging a request to its key's limits where its permits have to come first, and what goes on in the background.
 
-use super::{permits::Charged, shift::SETTLE_MS, teller::Errand};
+use super::{fields::Field, permits::Charged, shift::SETTLE_MS, teller::Errand};
 use crate::{
     decide::Passage,
     denial::Denial,
@@ -9,8 +9,11 @@ use crate::{
     source::{Source, fresh_id, now},
 };
 use futures_util::future::join_all;
-use keyward_api::limits::PermitsReply;
-use keyward_core::{KeyId, Reason, Timestamp, limits::Charge};
+use keyward_api::limits::{LimitKind, PermitsReply};
+use keyward_core::{
+    KeyId, Reason, Timestamp,
+    limits::{Charge, Meter},
+};
 use std::{rc::Rc, time::Duration};
 use worker::Delay;
 
@@ -22,6 +25,31 @@ const TICK_MS: u64 = 2;
 const ASK_MS: u64 = 900;
 /// Bytes of an object's answer.
 const MAX_REPLY: usize = 64 * 1024;
+
+/// Charges a permitted request to its key's limits, where it has any, by what is here.
+pub(crate) fn charge_at_once(isolate: &Isolate, passage: &Passage, charge: Charge, now: Timestamp) -> Charged {
+    let about = passage.limited();
+    if about.is_free(charge) {
+        return Charged::Passed;
+    }
+    let mode = isolate.config.limit_outage.mode(passage.scope);
+    isolate.with(|state| state.keeper.permits.charge(&about, charge, (mode, false), now))
+}
+
+/// What a request that passes is told of its key's limits.
+pub(crate) fn limit_fields(isolate: &Isolate, passage: &Passage, now: Timestamp) -> Vec<Field> {
+    let asked = isolate.config.limit_fields;
+    if !asked.passed {
+        return Vec::new();
+    }
+    isolate.with(|state| state.keeper.permits.fields(passage.key, None, asked.legacy, now))
+}
+
+/// What a request is told that a limit refuses.
+pub(crate) fn refused_fields(isolate: &Isolate, key: KeyId, kind: LimitKind, now: Timestamp) -> Vec<Field> {
+    let meter = Meter::ALL.into_iter().find(|meter| LimitKind::from(*meter) == kind);
+    isolate.with(|state| state.keeper.permits.fields(key, meter, isolate.config.limit_fields.legacy, now))
+}
 
 /// Charges a request to all limits of its key, or to none; waits for permits where it has to.
 ///

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    isolate::read_config,
+    isolate::shared_config,
     node::Background,
     source::{ask_origin_with, fresh_id, now},
 };
@@ -65,8 +65,7 @@ struct Desk {
 
 impl DurableObject for Limiter {
     fn new(state: State, env: Env) -> Self {
-        let config = read_config(&env).inspect_err(|error| console_error!("a key's object is out of service: {error}")).ok();
-        Self { state, config: config.map(Rc::new), desk: Rc::default() }
+        Self { state, config: shared_config(&env), desk: Rc::default() }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {

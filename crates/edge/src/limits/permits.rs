@@ -208,3 +208,71 @@ impl Permits {
         self.keys.retain(|_, entry| entry.nth > oldest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyward_api::limits::PermitsGranted;
+
+    const FREE: Charge = Charge::request(0);
+
+    /// With four permits, and an authority that hasn't answered since `at(0)`.
+    fn cut_off(about: &Limited) -> Permits {
+        let mut permits = Permits::default();
+        let mut ids = 0;
+        let mut fresh = || {
+            ids += 1;
+            Uuid::from_u128(ids)
+        };
+        let leased = (LimitMode::Leased, false);
+        assert_eq!(permits.charge(about, FREE, leased, at(0)), Charged::Wait(None));
+        let errand = permits.errand(about.key, at(0), &mut fresh).unwrap();
+        let asked = errand.request(about.key);
+        let granted = PermitsGranted { id: asked.wanted[0].id, amount: 5, left: Some(95), fault: None };
+        let reply = PermitsReply { now_ms: 0, granted: vec![granted], taken: Vec::new() };
+        permits.answered(about.key, &errand, Some(&reply), at(0));
+        assert_eq!(permits.charge(about, FREE, leased, at(0)), Charged::Passed);
+        for (millis, errands) in [(0, 1), (900, 1), (910, 0)] {
+            let due = permits.errand(about.key, at(millis), &mut fresh);
+            assert_eq!(due.iter().count(), errands, "{millis}");
+            if let Some(errand) = due {
+                permits.answered(about.key, &errand, None, at(millis));
+            }
+        }
+        permits
+    }
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(20_000 * 86_400_000 + 40_000_000 + millis)
+    }
+
+    #[test]
+    fn without_an_authority_each_mode_admits_what_it_says() {
+        let limits = Limits { daily_quota: Some(100), ..Limits::default() };
+        let about = Limited { key: KeyId(Uuid::from_u128(7)), limits, position: Position::default() };
+        let unavailable = Charged::Denied(Reason::LimitUnavailable.into());
+        for (mode, with_permits, without, later) in [
+            (LimitMode::Closed, unavailable, unavailable, unavailable),
+            (LimitMode::Leased, Charged::Passed, unavailable, unavailable),
+            (LimitMode::Open(2), Charged::Passed, Charged::Uncounted, unavailable),
+        ] {
+            let mut permits = cut_off(&about);
+            let mut charge = |millis| permits.charge(&about, FREE, (mode, false), at(millis));
+            let first = [(); 4].map(|()| charge(1500));
+            assert_eq!(first, [with_permits; 4], "{mode:?}");
+            assert_eq!((charge(2000), charge(2001)), (without, later), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn of_too_many_keys_those_used_last_are_kept() {
+        let limits = Limits { daily_quota: Some(100), ..Limits::default() };
+        let mut permits = Permits::default();
+        for n in 0..3 * MOST_KEYS as u128 {
+            let about = Limited { key: KeyId(Uuid::from_u128(n)), limits, position: Position::default() };
+            assert_eq!(permits.charge(&about, FREE, (LimitMode::Leased, false), at(0)), Charged::Wait(None));
+            assert!(permits.keys.len() <= MOST_KEYS && permits.keys.contains_key(&about.key));
+        }
+        assert!(permits.keys.len() > MOST_KEYS / 2);
+    }
+}
