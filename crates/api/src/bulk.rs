@@ -6,10 +6,34 @@
 use keyward_core::KeyId;
 use serde::{Deserialize, Serialize};
 
-use crate::lists::KeyFilter;
+use crate::{
+    keys::{CreateKey, KeyCreated},
+    lists::KeyFilter,
+};
 
 /// Keys in one call, at most.
 pub const MAX_BULK: u32 = 500;
+
+/// Keys that one call creates, at most.
+pub const MAX_CREATE: u32 = 500;
+
+/// `POST /api/v1/api-keys/bulk/create`: new keys, all of them or none.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateKeys {
+    /// 1 to 500 keys, each as it would be created by itself.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 500))]
+    pub keys: Vec<CreateKey>,
+}
+
+/// The answer.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KeysCreated {
+    /// In the order of the request.
+    pub keys: Vec<KeyCreated>,
+}
 
 /// The request.
 #[derive(Clone, Debug, Default, Deserialize)]

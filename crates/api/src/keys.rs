@@ -6,83 +6,11 @@
 use std::collections::BTreeMap;
 
 use keyward_core::{Environment, KeyId, PolicyNumber, ScopeClass, TenantId};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Given;
-
-/// A limit as a request names it: a number (0 allows nothing) or `"unlimited"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
-    /// At most so many.
-    AtMost(u64),
-    /// No limit.
-    Unlimited,
-}
-
-impl<'de> Deserialize<'de> for Limit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Limit;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a whole number from 0, or \"unlimited\"")
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Limit, E> {
-                Ok(Limit::AtMost(value))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Limit, E> {
-                if text == "unlimited" { Ok(Limit::Unlimited) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-impl Serialize for Limit {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::AtMost(value) => serializer.serialize_u64(*value),
-            Self::Unlimited => serializer.serialize_str("unlimited"),
-        }
-    }
-}
-
-/// A restriction as a change names it: `"any"`, or a list that isn't empty. (In a new key an empty list means any; in
-/// a change that would be a guess.)
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Restriction {
-    /// `"any"`: no restriction.
-    Any,
-    /// Only these.
-    Only(Vec<String>),
-}
-
-impl<'de> Deserialize<'de> for Restriction {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Restriction;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("\"any\" or a list of strings that isn't empty")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Restriction, E> {
-                if text == "any" { Ok(Restriction::Any) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
-            }
-
-            fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Restriction, A::Error> {
-                let list: Vec<String> = Deserialize::deserialize(de::value::SeqAccessDeserializer::new(list))?;
-                if list.is_empty() { Err(de::Error::invalid_length(0, &self)) } else { Ok(Restriction::Only(list)) }
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
+pub use crate::restriction::{Limit, Restriction};
 
 /// The limits of a request; what is left out (or null) takes its default in a new key, and stays in a change.
 ///

@@ -28,6 +28,7 @@ pub mod usage;
 
 mod given;
 mod problem;
+mod restriction;
 #[cfg(feature = "openapi")]
 mod schema;
 

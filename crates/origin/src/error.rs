@@ -63,6 +63,20 @@ impl Error {
         self
     }
 
+    /// With the fields at fault as those of a part of the request.
+    #[must_use]
+    pub fn within(mut self, place: &str) -> Self {
+        for error in &mut self.0.problem.errors {
+            error.field = if error.field.is_empty() { place.to_owned() } else { format!("{place}.{}", error.field) };
+        }
+        self
+    }
+
+    /// The fields at fault.
+    pub fn into_fields(self) -> Vec<FieldError> {
+        self.0.problem.errors
+    }
+
     /// The cause, for the log.
     #[must_use]
     pub fn because(mut self, source: impl Into<anyhow::Error>) -> Self {

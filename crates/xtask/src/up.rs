@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr};
 
 use anyhow::{Context, Result, ensure};
-use keyward_tests::{Edge, EdgeConfig, Origin, OriginConfig, Upstream, eventually};
+use keyward_tests::{Artefacts, Edge, EdgeConfig, Origin, OriginConfig, Upstream, eventually};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{shell::root, story};
@@ -67,7 +67,7 @@ pub(crate) async fn stay() -> Result<()> {
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
-    println!("{}", greeting(&stack));
+    println!("{}", greeting(&stack)?);
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
@@ -92,11 +92,13 @@ async fn watch(origin: &mut Origin, edge: &mut Edge) -> Result<()> {
     }
 }
 
-fn greeting(stack: &Stack) -> String {
+fn greeting(stack: &Stack) -> Result<String> {
+    let program = Artefacts::locate()?.keyward;
+    let program = program.strip_prefix(root()).unwrap_or(&program).display();
     let (origin, edge) = (stack.origin.url(), stack.edge.addresses()[0]);
     let key = stack.origin.data().join("admin.key");
     let key = key.strip_prefix(root()).unwrap_or(&key).display().to_string();
-    format!(
+    Ok(format!(
         r#"
 Keyward is up.
   origin    {origin}
@@ -106,10 +108,9 @@ Keyward is up.
 
 Create a key at the origin:
 
-  ANSWER=$(curl -s {origin}/api/v1/api-keys -H "Authorization: Bearer $(cat {key})" \
-    -H 'Content-Type: application/json' -d '{body}')
-  KEY=$(echo "$ANSWER" | sed 's/.*"raw_key":"\([^"]*\)".*/\1/')
-  ID=$(echo "$ANSWER" | sed 's/.*"api_key":{{"id":"\([^"]*\)".*/\1/')
+  alias keyward={program}
+  export KEYWARD_KEY=$(cat {key})
+  KEY=$(keyward keys create '{name}' --capability llm:gpt-4)
 
 Use it at the edge, then spoil it:
 
@@ -118,13 +119,13 @@ Use it at the edge, then spoil it:
 
 Revoke it, and use it again:
 
-  curl -X DELETE {origin}/api/v1/api-keys/$ID/revoke -H "Authorization: Bearer $(cat {key})"
+  keyward keys bulk revoke --search '{name}' --yes
   curl -i http://{edge}/echo -H "Authorization: Bearer $KEY"
 
 Ctrl-C ends everything; the data stay in .keyward."#,
         upstream = stack.upstream.address(),
-        body = story::first_key(),
-    )
+        name = story::first_key()["name"].as_str().unwrap_or_default(),
+    ))
 }
 
 fn tail(text: &str) -> String {

@@ -111,7 +111,13 @@ fn each(
 ) -> anyhow::Result<Sum> {
     let (mut sum, mut body) = (Sum::default(), body.clone());
     loop {
-        let answer = ask(&body)?;
+        let told = |error| {
+            if sum.matched > 0 {
+                note(&format!("before this, {} matched and {} were changed", sum.matched, sum.changed));
+            }
+            error
+        };
+        let answer = ask(&body).map_err(told)?;
         tell(&answer.text)?;
         let done: BulkDone = answer.read()?;
         sum.matched += u64::from(done.matched);

@@ -11,12 +11,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::{
     Agent, Body, Timeout,
-    http::{HeaderValue, Method, Request, Response, header},
+    http::{HeaderName, HeaderValue, Method, Request, Response, header},
     tls::{RootCerts, TlsConfig},
 };
 use zeroize::Zeroizing;
 
-use super::{failure::Failure, show};
+use super::{
+    failure::Failure,
+    show::{line, note, plain},
+};
 use crate::sealing::random;
 
 /// Until a connection stands.
@@ -110,10 +113,6 @@ impl Call {
         self.repeatable = false;
         self
     }
-
-    fn name(&self) -> Option<&str> {
-        self.headers.iter().find(|(name, _)| *name == IDEMPOTENCY_KEY).map(|(_, value)| value.as_str())
-    }
 }
 
 /// What was answered, where it was no problem.
@@ -184,7 +183,7 @@ impl Client {
     /// As of [`Self::ask`], and where nobody reads it.
     pub fn show<T: DeserializeOwned>(&self, call: Call, people: impl FnOnce(T) -> anyhow::Result<()>) -> anyhow::Result<()> {
         let answer = self.ask(&call)?;
-        if self.json { show::line(&answer.text) } else { people(answer.read()?) }
+        if self.json { line(&answer.text) } else { people(answer.read()?) }
     }
 
     /// Asks, and asks again where the answer was lost or is to come later.
@@ -192,29 +191,51 @@ impl Client {
     /// # Errors
     /// A [`Failure`].
     pub fn ask(&self, call: &Call) -> anyhow::Result<Answer> {
-        let mut waits = WAITS.into_iter();
+        let (mut waits, mut uncertain) = (WAITS.into_iter(), false);
         loop {
             let outcome = self.attempt(call);
-            match again(call, &outcome).and_then(|least| Some(waits.next()?.max(least))) {
-                Some(wait) => sleep(wait),
-                None => return self.judged(outcome.map_err(|error| self.lost(call, &error))?),
+            uncertain |= match &outcome {
+                Ok(received) => received.status >= 500,
+                Err(error) => !unsent(error),
+            };
+            if let Some(wait) = again(call, &outcome).and_then(|least| Some(waits.next()?.max(least))) {
+                sleep(wait);
+                continue;
             }
+            let answer = outcome.map_err(|error| self.lost(&error).into()).and_then(|received| self.judged(received));
+            if uncertain && answer.is_err() {
+                self.warn(call);
+            }
+            return answer;
         }
     }
 
-    /// Asks once, and writes the answer as it comes, however long it is.
+    /// What to do where the last word isn't the origin's on what was asked.
+    fn warn(&self, call: &Call) {
+        let name = call.headers.iter().find(|(name, _)| *name == IDEMPOTENCY_KEY).map(|(_, value)| value);
+        match name {
+            Some(name) => note(&format!(
+                "Whether it was done isn't known. The same command with --idempotency-key {name} has its answer, or does it now."
+            )),
+            None if !call.repeatable => note("Whether it was done isn't known: look before you try again."),
+            None => {}
+        }
+    }
+
+    /// Asks once, and writes the answer of this media type as it comes, however long it is.
     ///
     /// # Errors
     /// A [`Failure`], or where it can't be written.
-    pub fn copy(&self, call: &Call, to: &mut impl Write) -> anyhow::Result<()> {
-        let mut response = self.send(call).map_err(|error| self.lost(call, &error))?;
-        if !response.status().is_success() {
-            return self.judged(Received::from(response).map_err(|error| self.lost(call, &error))?).map(drop);
+    pub fn copy(&self, call: &Call, kind: &str, to: &mut impl Write) -> anyhow::Result<()> {
+        let mut response = self.send(call).map_err(|error| self.lost(&error))?;
+        if !response.status().is_success() || media_type(&response) != kind {
+            let received = Received::from(response).map_err(|error| self.lost(&error))?;
+            return Err(self.judged(received).err().unwrap_or_else(|| self.foreign("another kind of answer").into()));
         }
         let mut body = response.body_mut().with_config().reader();
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            match body.read(&mut buffer).map_err(|error| self.lost(call, &error.into()))? {
+            match body.read(&mut buffer).map_err(|error| self.lost(&error.into()))? {
                 0 => return Ok(to.flush()?),
                 length => to.write_all(&buffer[..length])?,
             }
@@ -247,19 +268,16 @@ impl Client {
         match status {
             200..=299 if text.is_empty() || kind == "application/json" => Ok(Answer { text, next }),
             400.. if is_problem => Err(Failure::Refused { status, text: text.to_string(), json: self.json }.into()),
-            _ => Err(Failure::Unreachable(format!("{} doesn't answer as Keyward does: {status} {}", self.base, show::plain(&kind))).into()),
+            _ => Err(self.foreign(&format!("{status} {kind}")).into()),
         }
     }
 
-    fn lost(&self, call: &Call, error: &ureq::Error) -> Failure {
-        let known = match (unsent(error), call.name()) {
-            (false, Some(name)) => {
-                format!("\nWhether it was done isn't known. The same command with --idempotency-key {name} has its answer, or does it now.")
-            }
-            (false, None) if !call.repeatable => "\nWhether it was done isn't known: look before you try again.".to_owned(),
-            _ => String::new(),
-        };
-        Failure::Unreachable(format!("no answer from {}: {error}{known}", self.base))
+    fn foreign(&self, what: &str) -> Failure {
+        Failure::Unreachable(format!("{} doesn't answer as Keyward does: {}", self.base, plain(what)))
+    }
+
+    fn lost(&self, error: &ureq::Error) -> Failure {
+        Failure::Unreachable(format!("no answer from {}: {error}", self.base))
     }
 }
 
@@ -274,13 +292,21 @@ struct Received {
 
 impl Received {
     fn from(mut response: Response<Body>) -> Result<Self, ureq::Error> {
-        let word = |name| response.headers().get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default().to_owned();
-        let kind = word(header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let retry_after = word(header::RETRY_AFTER).parse().ok().map(Duration::from_secs);
-        let next = next_query(&word(header::LINK));
+        let kind = media_type(&response);
+        let retry_after = header_text(&response, header::RETRY_AFTER).parse().ok().map(Duration::from_secs);
+        let next = next_query(header_text(&response, header::LINK));
         let text = response.body_mut().with_config().limit(MOST).read_to_string()?;
         Ok(Self { status: response.status().as_u16(), kind, retry_after, next, text: Zeroizing::new(text) })
     }
+}
+
+fn header_text(response: &Response<Body>, name: HeaderName) -> &str {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Without its parameters.
+fn media_type(response: &Response<Body>) -> String {
+    header_text(response, header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// After how long to ask again at the least, where that makes sense.

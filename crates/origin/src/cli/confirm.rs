@@ -34,6 +34,7 @@ impl Confirm {
         terminal.flush()?;
         let mut typed = String::new();
         std::io::stdin().read_line(&mut typed)?;
-        if typed.trim() == name { Ok(()) } else { Err(Failure::NotConfirmed("not done".to_owned()).into()) }
+        // A name of blanks alone would be confirmed by Enter.
+        if typed.trim() == name && !name.is_empty() { Ok(()) } else { Err(Failure::NotConfirmed("not done".to_owned()).into()) }
     }
 }

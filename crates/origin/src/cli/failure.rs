@@ -15,6 +15,9 @@ Exit codes:
   3  no answer to go by: nothing reached, a time-out, a fault of the server, or not Keyward that answers
   4  not confirmed";
 
+/// What a shell says of a program that SIGPIPE has ended.
+const BROKEN_PIPE: u8 = 128 + 13;
+
 /// Why a command came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -65,9 +68,9 @@ impl Failure {
 
 /// Says what went wrong on standard error.
 pub fn report(error: &anyhow::Error) -> ExitCode {
-    // A reader that has seen enough (`| head`) is no failure.
+    // A reader that has seen enough (`| head`) needs no words; but a raw key may have been lost in it.
     if error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
-        return ExitCode::SUCCESS;
+        return ExitCode::from(BROKEN_PIPE);
     }
     let Some(failure) = error.downcast_ref::<Failure>() else {
         eprintln!("Error: {error:?}");

@@ -60,6 +60,9 @@ enum KeysCommand {
         /// In which direction; unset: `desc`.
         #[arg(long, value_parser = ["asc", "desc"])]
         order: Option<String>,
+        /// Leave out what they were used for: a quicker answer.
+        #[arg(long)]
+        without_usage: bool,
         #[command(flatten)]
         paging: Paging,
     },
@@ -206,8 +209,11 @@ impl Keys {
             Call::post(format!("{KEYS}/{}/{action}", which.id)).query(tenant.clone()).if_match(state.if_match.as_deref())
         };
         match self.command {
-            KeysCommand::List { filter, sort, order, paging } => {
-                let members = [("sort", sort), ("order", order)].into_iter().filter_map(|(name, value)| Some((name, value?)));
+            KeysCommand::List { filter, sort, order, without_usage, paging } => {
+                let usage = without_usage.then(|| "false".to_owned());
+                let members = [("sort", sort), ("order", order), ("include_usage", usage)]
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name, value?)));
                 let query = tenant.into_iter().chain(filter.query()?).chain(members).collect();
                 Listed { path: KEYS, query, cursor: "cursor", head: &HEAD, row }.show(&client, &paging)
             }

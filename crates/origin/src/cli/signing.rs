@@ -157,7 +157,9 @@ impl Signing {
                 answer.read::<Proposal>()?;
                 line(&answer.text)
             }
-            SigningCommand::Manifest => client.copy(&Call::get("/.well-known/keyward-manifest"), &mut std::io::stdout().lock()),
+            SigningCommand::Manifest => {
+                client.copy(&Call::get("/.well-known/keyward-manifest"), "application/jwt", &mut std::io::stdout().lock())
+            }
             SigningCommand::Publish { manifest } => {
                 let jws = read(&manifest, MAX_MANIFEST_LEN as u64 + 2)?;
                 let body = request::<PublishManifest>(&json!({"manifest": jws.trim()}))?;

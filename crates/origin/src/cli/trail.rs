@@ -19,6 +19,8 @@ use super::{
 use crate::sealing::secret_file;
 
 const AUDIT: &str = "/api/v1/audit";
+/// The media type of an export.
+const LINES: &str = "application/x-ndjson";
 
 /// Which records.
 #[derive(Args)]
@@ -110,11 +112,15 @@ impl Export {
         let client = self.connection.client()?;
         let call = Call::get(format!("{AUDIT}/export")).query(self.tenant.query()).query(self.range.query());
         match &self.output {
-            None => client.copy(&call, &mut std::io::stdout().lock()),
+            None => client.copy(&call, LINES, &mut std::io::stdout().lock()),
             Some(path) => {
                 let mut file = created(path)?;
-                client.copy(&call, &mut file)?;
-                file.sync_all()?;
+                let written = client.copy(&call, LINES, &mut file).and_then(|()| Ok(file.sync_all()?));
+                if let Err(error) = written {
+                    // Half a trail would be taken for one that somebody has cut.
+                    let _ = std::fs::remove_file(path);
+                    return Err(error);
+                }
                 note(&format!("{} is written; `keyward audit verify` proves it", path.display()));
                 Ok(())
             }

@@ -114,6 +114,14 @@ fn event(caller: &Caller, app: &App, action: Action, asked: Value) -> Event {
 /// Searches the audit trail, newest first.
 ///
 /// Reading it is itself recorded.
+///
+/// Takes a key of tenant or admin scope.
+///
+/// Takes a key of tenant or admin scope.
+///
+/// Takes a key of tenant or admin scope.
+///
+/// Takes a key of tenant or admin scope.
 #[utoipa::path(
     get, path = "/api/v1/audit", operation_id = "searchAudit", tag = "Audit",
     security(("key" = ["audit:read"])),

@@ -10,6 +10,7 @@ use axum::{
 };
 use keyward_api::{
     FieldError, Given,
+    bulk::{CreateKeys, KeysCreated},
     catalogue::{Capabilities, Scopes, scopes},
     keys::{CreateKey, Key, KeyCreated, KeyStatus, KeyValidated, PolicySuperseded, UpdateKey, ValidateKey},
     lists::{KeyFilter, Order, Sort},
@@ -22,7 +23,7 @@ use super::extract::{Authorized, Body, Create, KeyPath, PolicyPath, Precondition
 use crate::{
     error::{Error, Result},
     keys::{
-        create::create,
+        create::{create, create_many},
         idempotency::Idempotency,
         list::{self, DEFAULT_PAGE, Listing, MAX_PAGE},
         supersede::supersede,
@@ -32,6 +33,9 @@ use crate::{
     state::App,
     tenants::{acting_in, catalogue},
 };
+
+/// Bytes of the body of a call for many new keys.
+const MAX_BULK_BODY: usize = 1024 * 1024;
 
 /// The query of most calls.
 #[derive(Deserialize, IntoParams)]
@@ -94,6 +98,8 @@ pub struct ListQuery {
 /// Creates a key.
 ///
 /// The raw key is in this answer and in no other. Nobody gives out more than they hold themselves.
+///
+/// Takes a key of tenant or admin scope.
 #[utoipa::path(
     post, path = "/api/v1/api-keys", operation_id = "createKey", tag = "Keys",
     security(("key" = ["keys:create"])),
@@ -118,6 +124,34 @@ pub async fn post(
     let created = create(&app, &caller, tenant, body.value, idempotency).await?;
     let etag = created.api_key.etag.clone();
     Ok(secret(tagged(&etag, (StatusCode::CREATED, Json(created)))))
+}
+
+/// Creates many keys.
+///
+/// All of them or none, in one transaction; with an `Idempotency-Key` a repetition answers with the same keys.
+#[utoipa::path(
+    post, path = "/api/v1/api-keys/bulk/create", operation_id = "createKeys", tag = "Many keys at once",
+    security(("key" = ["keys:create"])),
+    params(InTenant, Idempotency),
+    request_body = CreateKeys,
+    responses(
+        (status = 201, description = "The keys, in the order of the request, and what to present for each", body = KeysCreated),
+        (status = "default", description = "grant_exceeded, not_found, owner_disabled, ceiling_reached, rate_limited, capacity_exhausted"),
+    )
+)]
+pub async fn post_bulk_create(
+    State(app): State<Arc<App>>,
+    Authorized { caller, .. }: Authorized<Create>,
+    Query(query): Query<InTenant>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body<CreateKeys, MAX_BULK_BODY>,
+) -> Result<Response> {
+    let tenant = acting_in(&caller, query.tenant)?;
+    let idempotency = Idempotency::from_request(&headers, &method, uri.path(), tenant, &body.bytes)?;
+    let keys = create_many(&app, &caller, tenant, body.value.keys, idempotency).await?;
+    Ok(secret((StatusCode::CREATED, Json(KeysCreated { keys }))))
 }
 
 /// Lists keys.

@@ -64,6 +64,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/{id}/revoke", delete(lifecycle::delete_revoke))
         .route("/api/v1/api-keys/{id}/suspend", post(lifecycle::post_suspend))
         .route("/api/v1/api-keys/{id}/resume", post(lifecycle::post_resume))
+        .route("/api/v1/api-keys/bulk/create", post(keys::post_bulk_create))
         .route("/api/v1/api-keys/bulk/suspend", post(lifecycle::post_bulk_suspend))
         .route("/api/v1/api-keys/bulk/resume", post(lifecycle::post_bulk_resume))
         .route("/api/v1/api-keys/bulk/revoke", post(lifecycle::post_bulk_revoke))

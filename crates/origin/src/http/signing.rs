@@ -24,6 +24,20 @@ pub struct ProposalQuery {
 }
 
 /// Lists the signing keys and the manifest in force.
+///
+/// Takes a key of admin scope of the operator's tenant.
+///
+/// Takes a key of admin scope of the operator's tenant.
+///
+/// Takes a key of admin scope of the operator's tenant.
+///
+/// Takes a key of admin scope of the operator's tenant.
+///
+/// Takes a key of admin scope of the operator's tenant.
+///
+/// Takes a key of admin scope of the operator's tenant.
+///
+/// Takes a key of admin scope of the operator's tenant.
 #[utoipa::path(
     get, path = "/api/v1/signing-keys", operation_id = "listSigningKeys", tag = "Signing keys",
     security(("key" = ["signing:read"])),

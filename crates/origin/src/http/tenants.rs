@@ -67,6 +67,16 @@ fn page<T: Serialize>(uri: &Uri, mut found: Vec<T>, limit: u32, cursor: impl Fn(
 }
 
 /// Makes a tenant, and its first management key where that is asked for.
+///
+/// Takes a key of tenant or admin scope.
+///
+/// Takes a key of tenant or admin scope.
+///
+/// Takes a key of tenant or admin scope.
+///
+/// Takes a key of admin scope.
+///
+/// Takes a key of admin scope.
 #[utoipa::path(
     post, path = "/api/v1/tenants", operation_id = "createTenant", tag = "Tenants",
     security(("key" = ["tenants:create"])),

@@ -1,12 +1,13 @@
-//! Creating a key.
+//! Creating keys.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use keyward_api::{
     Code,
+    bulk::MAX_CREATE,
     keys::{CreateKey, Key, KeyCreated},
 };
-use keyward_core::{Environment, PolicyTerms, ScopeClass, TenantId};
+use keyward_core::{Digest, Environment, PolicyNumber, PolicyTerms, ScopeClass, TenantId, Timestamp};
 use keyward_issuer::SecretKeyText;
 use sqlx::types::Json;
 
@@ -24,9 +25,22 @@ use crate::{
     error::{Error, Result},
     feed::Change,
     policies::find_or_create,
+    positions::Place,
     sealing::random,
     state::App,
 };
+
+/// Keys in one call of [`create_many`], at most.
+const MOST: usize = MAX_CREATE as usize;
+/// Fields at fault in one answer, at most.
+const MOST_ERRORS: usize = 100;
+
+/// A key that may be made.
+struct Prepared {
+    draft: Draft,
+    profile: Profile,
+    terms: PolicyTerms,
+}
 
 /// Creates a key in a tenant.
 ///
@@ -40,6 +54,61 @@ pub async fn create(
     idempotency: Option<Idempotency>,
 ) -> Result<KeyCreated> {
     let now = app.clock.now();
+    let Prepared { draft, profile, terms } = prepare(app, caller, tenant, request, now).await?;
+    app.tenants.may_create(tenant, now)?;
+    // The policy that says this is known from before, nearly always: then there is nothing to tell, and many requests'
+    // keys are stored together.
+    if idempotency.is_none()
+        && app.positions.is_open(draft.place)
+        && let Some(policy) = app.policies.hint(tenant, terms.digest())
+    {
+        let minted = draft.mint(&app.keyrings.current(), policy)?;
+        let key = NewKey { profile: profile.clone(), draft: draft.clone(), stamp: minted.stamp };
+        if app.new_keys.ask(key.clone()).await? {
+            return created(key, &minted.raw, terms);
+        }
+        app.policies.forget(tenant, terms.digest());
+    }
+    let made = make(app, caller, tenant, vec![Prepared { draft, profile, terms }], idempotency, now).await?;
+    made.into_iter().next().ok_or_else(|| Error::internal(anyhow::anyhow!("of one key none was made")))
+}
+
+/// Creates keys in a tenant, all of them or none, in one transaction.
+///
+/// # Errors
+/// As [`create`]; fields are named with their key's place.
+pub async fn create_many(
+    app: &App,
+    caller: &Caller,
+    tenant: TenantId,
+    requests: Vec<CreateKey>,
+    idempotency: Option<Idempotency>,
+) -> Result<Vec<KeyCreated>> {
+    let now = app.clock.now();
+    if !(1..=MOST).contains(&requests.len()) {
+        return Err(Error::field("keys", format!("1 to {MOST} keys")));
+    }
+    let (mut prepared, mut errors) = (Vec::with_capacity(requests.len()), Vec::new());
+    for (at, request) in requests.into_iter().enumerate() {
+        match prepare(app, caller, tenant, request, now).await.map_err(|error| error.within(&format!("keys[{at}]"))) {
+            Ok(key) => prepared.push(key),
+            Err(error) if error.code() == Code::ValidationFailed => errors.extend(error.into_fields()),
+            Err(error) => return Err(error),
+        }
+        if errors.len() >= MOST_ERRORS {
+            break;
+        }
+    }
+    if !errors.is_empty() {
+        errors.truncate(MOST_ERRORS);
+        return Err(Error::invalid(errors));
+    }
+    app.tenants.may_create(tenant, now)?;
+    make(app, caller, tenant, prepared, idempotency, now).await
+}
+
+/// Checks all that is asked for, and takes a place for it.
+async fn prepare(app: &App, caller: &Caller, tenant: TenantId, request: CreateKey, now: Timestamp) -> Result<Prepared> {
     let settings = app.tenants.settings(app, tenant, request.capabilities.as_deref().unwrap_or_default()).await?;
     let mut checks = Checks::of(Arc::clone(&settings));
     checks.name(&request.name);
@@ -53,8 +122,6 @@ pub async fn create(
         return Err(Error::from(Code::ScopeInsufficient).detail("A key of user scope can create keys for its own owner alone."));
     }
     grant::check(caller, &settings, &terms, expires)?;
-    app.tenants.may_create(tenant, now)?;
-
     let draft = Draft {
         id: new_id(now)?,
         scope: request.scope.unwrap_or(ScopeClass::User),
@@ -74,42 +141,63 @@ pub async fn create(
         by: Some(Arc::clone(caller.actor())),
         created: now,
     };
-    // The policy that says this is known from before, nearly always: then there is nothing to tell, and many requests'
-    // keys are stored together.
-    if idempotency.is_none()
-        && app.positions.is_open(draft.place)
-        && let Some(policy) = app.policies.hint(tenant, terms.digest())
-    {
-        let minted = draft.mint(&app.keyrings.current(), policy)?;
-        let key = NewKey { profile: profile.clone(), draft: draft.clone(), stamp: minted.stamp };
-        if app.new_keys.ask(key.clone()).await? {
-            return created(key, &minted.raw, terms);
-        }
-        app.policies.forget(tenant, terms.digest());
-    }
+    Ok(Prepared { draft, profile, terms })
+}
 
+/// Makes keys in a transaction of their own, with whatever policies and shards they need; or gives again what the same
+/// request made before.
+async fn make(
+    app: &App,
+    caller: &Caller,
+    tenant: TenantId,
+    prepared: Vec<Prepared>,
+    idempotency: Option<Idempotency>,
+    now: Timestamp,
+) -> Result<Vec<KeyCreated>> {
     let mut tx = app.db.tenant(tenant).await?;
-    if let Some(idempotency) = idempotency
-        && let Some(replay) = idempotency.claim(app, &mut tx, caller, tenant, &draft, now).await?
-    {
-        return Ok(answer(replay.key.show(now)?, &replay.raw));
+    if let Some(idempotency) = idempotency {
+        let mut replays = Vec::new();
+        for (at, key) in prepared.iter().enumerate() {
+            replays.extend(idempotency.claim(app, &mut tx, caller, tenant, (at, &key.draft), now).await?);
+        }
+        if !replays.is_empty() {
+            // They were claimed in one transaction, so that it is all or none.
+            return replays.into_iter().map(|replay| Ok(answer(replay.key.show(now)?, &replay.raw))).collect();
+        }
     }
-    let mut change = app.positions.open(tx.connection(), draft.place).await?;
-    let (policy, is_new) = find_or_create(tx.connection(), &terms, now).await?;
-    let minted = draft.mint(&app.keyrings.current(), policy)?;
-    let key = NewKey { profile, draft, stamp: minted.stamp };
-    if store_in(tx.connection(), tenant, &[&key]).await? != [true] {
-        return Err(Error::internal(anyhow::anyhow!("policy {policy} was superseded while a key was made under it")));
+    let mut change = Change::default();
+    // Shards and policies in one order by all, so that nobody waits in a circle.
+    let places: BTreeMap<u32, Place> = prepared.iter().map(|key| (key.draft.place.index.shard(), key.draft.place)).collect();
+    for place in places.values() {
+        change.opened.extend(app.positions.open(tx.connection(), *place).await?.opened);
     }
-    change.policies.extend(is_new.then_some(policy));
-    tx.record(key.event());
+    let mut policies: BTreeMap<Digest, PolicyNumber> = BTreeMap::new();
+    let wanted: BTreeMap<Digest, &PolicyTerms> = prepared.iter().map(|key| (key.terms.digest(), &key.terms)).collect();
+    for (digest, terms) in wanted {
+        let (policy, is_new) = find_or_create(tx.connection(), terms, now).await?;
+        change.policies.extend(is_new.then_some(policy));
+        policies.insert(digest, policy);
+    }
+    let keyring = app.keyrings.current();
+    let (mut keys, mut rest) = (Vec::with_capacity(prepared.len()), Vec::with_capacity(prepared.len()));
+    for Prepared { draft, profile, terms } in prepared {
+        let policy = policies[&terms.digest()];
+        let minted = draft.mint(&keyring, policy)?;
+        keys.push(NewKey { profile, draft, stamp: minted.stamp });
+        rest.push((minted.raw, terms));
+    }
+    let stored = store_in(tx.connection(), tenant, &keys.iter().collect::<Vec<_>>()).await?;
+    if stored.contains(&false) {
+        return Err(Error::internal(anyhow::anyhow!("a policy was superseded while a key was made under it")));
+    }
+    keys.iter().for_each(|key| tx.record(key.event()));
     if let Err(error) = finish(app, tx, &change).await {
         app.tenants.remember_refusal(tenant, error.code(), now);
         return Err(error);
     }
-    app.positions.opened(key.draft.place);
-    app.policies.remember(tenant, terms.digest(), policy);
-    created(key, &minted.raw, terms)
+    places.values().for_each(|place| app.positions.opened(*place));
+    policies.into_iter().for_each(|(digest, policy)| app.policies.remember(tenant, digest, policy));
+    keys.into_iter().zip(rest).map(|(key, (raw, terms))| created(key, &raw, terms)).collect()
 }
 
 /// Commits; through the feed where there is something to tell. A key under a known policy is none of the feed's business.

@@ -52,7 +52,7 @@ impl Idempotency {
         Ok(Some(Self { key: key.to_owned(), request: digest.finalize().into() }))
     }
 
-    /// Claims the key for this request; what the first one made, where there was one. A request that comes while the
+    /// Claims the key for this request and the draft at this place of it; what the first one made there, where there was one. A request that comes while the
     /// first one is under way waits for it.
     ///
     /// # Errors
@@ -64,10 +64,11 @@ impl Idempotency {
         tx: &mut Tx,
         caller: &Caller,
         tenant: TenantId,
-        draft: &Draft,
+        (at, draft): (usize, &Draft),
         now: Timestamp,
     ) -> Result<Option<Replay>> {
-        let sealed = app.data_key.seal(&self.purpose(caller, draft.place.index), &draft.entropy)?;
+        let key = self.nth(at);
+        let sealed = app.data_key.seal(&purpose(caller, draft.place.index, &key), &draft.entropy)?;
         let first = sqlx::query!(
             "INSERT INTO idempotency (tenant, caller, key, request, index, sealed, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (tenant, caller, key) DO UPDATE SET request = $4, index = $5, sealed = $6, created_at = $7
@@ -75,7 +76,7 @@ impl Idempotency {
              RETURNING index",
             tenant.0,
             caller.id().0,
-            self.key,
+            &key,
             &self.request[..],
             i64::from(draft.place.index.0),
             sealed,
@@ -87,15 +88,20 @@ impl Idempotency {
         if first.is_some() {
             return Ok(None);
         }
-        self.replay(app, tx, caller, tenant).await.map(Some)
+        self.replay(app, tx, caller, tenant, &key).await.map(Some)
     }
 
-    async fn replay(&self, app: &App, tx: &mut Tx, caller: &Caller, tenant: TenantId) -> Result<Replay> {
+    /// The key for the draft at a place: no client can send one with such a character in it.
+    fn nth(&self, at: usize) -> String {
+        if at == 0 { self.key.clone() } else { format!("{}\u{1f}{at}", self.key) }
+    }
+
+    async fn replay(&self, app: &App, tx: &mut Tx, caller: &Caller, tenant: TenantId, key: &str) -> Result<Replay> {
         let first = sqlx::query!(
             "SELECT request, index, sealed FROM idempotency WHERE tenant = $1 AND caller = $2 AND key = $3",
             tenant.0,
             caller.id().0,
-            self.key,
+            key,
         )
         .fetch_one(tx.connection())
         .await?;
@@ -110,28 +116,28 @@ impl Idempotency {
         .await?
         .filter(|credential| credential.status != 1)
         .ok_or(Code::IdempotencyConflict)?;
-        let key = key_rows!("WHERE tenant = $1 AND id = $2", tenant.0, credential.api_key).fetch_one(tx.connection()).await?;
+        let row = key_rows!("WHERE tenant = $1 AND id = $2", tenant.0, credential.api_key).fetch_one(tx.connection()).await?;
         let short = credential.signing_key.as_slice().try_into().map_err(Error::internal)?;
         let signer = app.keyrings.current().api_key_signer(short).cloned().ok_or(Code::IdempotencyConflict)?;
         let index = StatusIndex(u32::try_from(first.index).map_err(Error::internal)?);
-        let entropy = app.data_key.open(&self.purpose(caller, index), &first.sealed)?;
+        let entropy = app.data_key.open(&purpose(caller, index, key), &first.sealed)?;
         let draft = Draft {
-            id: key.id(),
-            scope: key.scope()?,
-            exchange: key.exchange,
+            id: row.id(),
+            scope: row.scope()?,
+            exchange: row.exchange,
             prefix: KeyPrefix::parse(&credential.prefix).unwrap_or_default(),
-            environment: key.environment()?,
+            environment: row.environment()?,
             expires: expiry_seconds(credential.expires_at),
             place: Place { position: u32::try_from(credential.position).map_err(Error::internal)?, index },
             entropy: <[u8; ENTROPY_LEN]>::try_from(entropy.as_slice()).map_err(Error::internal)?,
         };
         let policy = PolicyNumber(u32::try_from(credential.policy).map_err(Error::internal)?);
-        Ok(Replay { raw: draft.mint_with(&signer, policy), key })
+        Ok(Replay { raw: draft.mint_with(&signer, policy), key: row })
     }
+}
 
-    fn purpose(&self, caller: &Caller, index: StatusIndex) -> String {
-        format!("entropy {} {index} {}", caller.id(), self.key)
-    }
+fn purpose(caller: &Caller, index: StatusIndex, key: &str) -> String {
+    format!("entropy {} {index} {key}", caller.id())
 }
 
 /// What the first request made.

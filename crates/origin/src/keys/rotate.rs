@@ -74,7 +74,7 @@ pub async fn rotate(
         entropy: random()?,
     };
     if let Some(idempotency) = idempotency
-        && let Some(replay) = idempotency.claim(app, &mut tx, caller, tenant, &draft, now).await?
+        && let Some(replay) = idempotency.claim(app, &mut tx, caller, tenant, (0, &draft), now).await?
     {
         return answer(replay.key, &replay.raw, now);
     }

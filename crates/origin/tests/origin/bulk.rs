@@ -98,3 +98,44 @@ async fn what_the_caller_does_not_see_is_not_there_and_a_request_that_is_wrong_n
         assert_eq!(answer.problem(), (422, "validation_failed".into(), field.into()), "{action} {body}");
     }
 }
+
+#[tokio::test]
+async fn many_keys_are_made_whole_or_not_at_all_and_the_same_ones_again_for_the_same_request() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let bulk = format!("{KEYS}/bulk/create");
+    let keys: Vec<Value> = (0..60).map(|n| json!({"name": format!("service {n}"), "rate_limit_per_hour": 5 + n % 3})).collect();
+    let name = [("idempotency-key", "the-sixty")];
+    let made = admin.send("POST", &bulk, Some(&json!({ "keys": keys })), &name).await.ok();
+    let made = made["keys"].as_array().unwrap();
+    assert_eq!(made.len(), 60);
+    for (n, key) in made.iter().enumerate() {
+        let shown = &key["api_key"];
+        assert_eq!((&shown["name"], &shown["rate_limit_per_hour"]), (&json!(format!("service {n}")), &json!(5 + n % 3)));
+        assert_eq!(admin.verdict(key["raw_key"].as_str().unwrap()).await, None);
+    }
+    // Three policies for sixty keys, each key in the trail, and the same raw keys to whom the answer was lost.
+    assert_eq!(origin.database.count("SELECT count(DISTINCT policy) FROM api_keys WHERE name LIKE 'service %'").await, 3);
+    assert_eq!(
+        origin.database.count("SELECT count(*) FROM audit_log WHERE action = 'api_key_created' AND after LIKE '%service %'").await,
+        60
+    );
+    let again = admin.send("POST", &bulk, Some(&json!({ "keys": keys })), &name).await.ok();
+    let raw = |list: &[Value]| list.iter().map(|key| key["raw_key"].clone()).collect::<Vec<_>>();
+    assert_eq!(raw(again["keys"].as_array().unwrap()), raw(made));
+    admin.send("POST", &bulk, Some(&json!({"keys": keys[1..]})), &name).await.refused(422, "idempotency_mismatch");
+    // One that can't be made, and none is; each fault is named with its place.
+    let faulty = json!({"keys": [{"name": "good"}, {"name": ""}, {"name": "x", "expires_in_days": 0, "allowed_ips": ["here"]}]});
+    let problem = admin.post(&bulk, faulty).await;
+    assert_eq!(problem.status, 422);
+    let errors = problem.json()["errors"].as_array().unwrap().iter().map(|error| error["field"].clone()).collect::<Vec<_>>();
+    assert_eq!(errors, ["keys[1].name", "keys[2].expires_in_days", "keys[2].allowed_ips[0]"]);
+    let beyond = origin.caller(json!({"capabilities": ["keys:create", "llm:gpt-4"]})).await;
+    let wide = json!({"keys": [{"name": "good", "capabilities": ["llm:gpt-4"]}, {"name": "wide", "capabilities": ["llm:*"]}]});
+    beyond.post(&bulk, wide).await.refused(403, "grant_exceeded");
+    for count in [0, 501] {
+        let keys = vec![json!({"name": "x"}); count];
+        assert_eq!(admin.post(&bulk, json!({ "keys": keys })).await.problem().2, "keys");
+    }
+    assert_eq!(origin.database.count("SELECT count(*) FROM api_keys WHERE name IN ('good', 'wide', 'x')").await, 0);
+}

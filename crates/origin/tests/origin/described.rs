@@ -114,6 +114,12 @@ impl Description {
         Ok(())
     }
 
+    /// Whether a body is one that the operation takes.
+    pub fn admits(&self, method: &str, path: &str, body: &Value) -> bool {
+        let operation = self.operation(method, path).expect("an operation");
+        self.holds(&format!("{}-request", operation["operationId"].as_str().expect("an id")), body).is_ok()
+    }
+
     fn holds(&self, name: &str, body: &Value) -> Result<(), String> {
         let schema = self.schemas.get(&format!("#/$defs/{name}")).ok_or_else(|| format!("no schema {name}"))?;
         let faults: Vec<_> = schema.iter_errors(body).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();

@@ -74,6 +74,7 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", "/api/v1/signing-keys") => Some(json!({"role": "token"})),
         ("POST", "/api/v1/manifest") => Some(json!({"manifest": "x"})),
         ("POST", "/api/v1/api-keys/{id}/renew") => Some(json!({"expires_in_days": 1})),
+        ("POST", "/api/v1/api-keys/bulk/create") => Some(json!({"keys": [{"name": "x"}]})),
         ("POST", "/api/v1/api-keys/bulk/reassign") => Some(json!({"filter": {"owner_id": "dave"}, "owner_id": "bob"})),
         ("POST", bulk) if bulk.starts_with("/api/v1/api-keys/bulk/") => Some(json!({"filter": {"owner_id": "dave"}})),
         _ => Some(json!({})),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     described::{Description, Exchange, followed, operations},
-    harness::{Client, Origin},
+    harness::{Client, KEYS, Origin},
     matrix::routes,
 };
 
@@ -117,6 +117,55 @@ async fn the_capability_that_an_operation_names_is_the_one_that_it_asks_for() {
             let Some(needed) = capability(operation) else { continue };
             let refused = code(&one, method, path).await == "capability_missing";
             assert_eq!(refused, needed != *allowed, "{method} {path} with {allowed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_its_schema_refuses_is_refused_and_one_that_it_admits_is_taken() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let description = Description::get(&format!("http://{}", origin.address)).await;
+    let id = origin.key(json!({})).await.id;
+    let (key, rotate, renew) = (format!("{KEYS}/{id}"), format!("{KEYS}/{id}/rotate"), format!("{KEYS}/{id}/renew"));
+    let with = |member: &str, values: Value| -> Vec<Value> {
+        values.as_array().unwrap().iter().map(|value| json!({"name": "x", member: value})).collect()
+    };
+    let limits = json!([0, 1u64 << 53, (1u64 << 53) + 1, -1, 1.5, "unlimited", "none", null, [1]]);
+    let lists = json!(["any", "all", [], null, {}, vec!["192.0.2.1"; 256], vec!["192.0.2.1"; 257]]);
+    let days = json!([null, 0, 1, 3650, 3651, "1"]);
+    let texts = |most: usize| json!(["", "x", "é".repeat(most), "é".repeat(most + 1), null, 1]);
+    let cases = [
+        ("POST", KEYS, with("rate_limit_per_hour", limits.clone())),
+        ("POST", KEYS, with("expires_in_days", days.clone())),
+        ("POST", KEYS, with("rotation_period_days", days.clone())),
+        ("POST", KEYS, with("description", texts(1024))),
+        ("POST", KEYS, with("owner_id", texts(128))),
+        ("POST", KEYS, with("allowed_ips", lists.clone())),
+        ("POST", KEYS, with("environment", json!(["live", "test", "Live", null]))),
+        ("POST", KEYS, with("a_misspelt_member", json!([1]))),
+        ("POST", KEYS, vec![json!({}), json!([]), json!({"name": "x".repeat(129)}), json!({"name": ""})]),
+        ("PATCH", &key, with("cost_limit_cents", limits)),
+        ("PATCH", &key, with("allowed_ips", lists)),
+        ("PATCH", &key, with("rotation_period_days", days.clone())),
+        ("PATCH", &key, with("description", texts(1024))),
+        ("POST", &rotate, [0, 30 * 24 * 3600, 30 * 24 * 3600 + 1].map(|seconds| json!({"overlap_seconds": seconds})).to_vec()),
+        ("POST", &renew, days.as_array().unwrap().iter().map(|days| json!({"expires_in_days": days})).collect()),
+        ("POST", &renew, ["2027-06-30T00:00:00Z", "2027-06-30", "soon"].map(|moment| json!({"expires_at": moment})).to_vec()),
+        ("POST", "/api/v1/tenants", ["a", "a-1", "A", "-a", ""].map(|slug| json!({"slug": slug, "name": "x"})).to_vec()),
+        ("POST", "/api/v1/tenants", ["kwd", "k", "1kwd"].map(|prefix| json!({"slug": "p", "name": "x", "key_prefix": prefix})).to_vec()),
+        ("POST", "/api/v1/owners", ["o", "", &"x".repeat(128), &"x".repeat(129)].map(|id| json!({"id": id})).to_vec()),
+        (
+            "POST",
+            "/api/v1/api-keys/bulk/suspend",
+            [0, 1, 500, 501].map(|limit| json!({"filter": {"owner_id": "x"}, "limit": limit})).to_vec(),
+        ),
+    ];
+    for (method, path, bodies) in cases {
+        for body in bodies {
+            let answer = admin.send(method, path, Some(&body), &[]).await;
+            assert!(answer.status < 300 || answer.status == 422, "{method} {path}: {body}: {answer:?}");
+            assert_eq!(description.admits(method, path, &body), answer.status < 300, "{method} {path}: {body}: {answer:?}");
         }
     }
 }

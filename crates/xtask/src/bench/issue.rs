@@ -1,53 +1,52 @@
 //! Keys to measure with.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result, ensure};
 use keyward_tests::{
     Origin,
     http::{Connection, Request},
 };
-use serde_json::json;
-use tokio::task::JoinSet;
+use serde_json::{Value, json};
 
-const CONNECTIONS: usize = 32;
-/// More requests than any bench makes.
-const MANY: u64 = 1_000_000_000_000;
+/// Keys in one call.
+pub(super) const BATCH: usize = 500;
+/// More than any bench uses up, so that limits are counted and nothing is refused.
+const PLENTY: u64 = 1_000_000_000_000;
 
-/// What limits the keys have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Limits {
-    /// Some that are counted, and not reached.
-    Counted,
-    /// None.
-    Lifted,
+/// What every key is asked for with.
+pub(super) fn terms() -> Value {
+    json!({"name": "bench", "rate_limit_per_hour": PLENTY, "daily_quota": PLENTY, "monthly_quota": PLENTY, "cost_limit_cents": PLENTY})
 }
 
-/// Issues so many keys, over several connections: the origin commits what comes at the same time together.
-pub(super) async fn issue(origin: &Origin, count: usize, limits: Limits) -> Result<Vec<String>> {
-    let (address, admin) = (origin.address(), origin.admin_key()?);
-    let limit = match limits {
-        Limits::Counted => json!(MANY),
-        Limits::Lifted => json!("unlimited"),
-    };
-    let members = json!({"name": "bench", "rate_limit_per_hour": limit, "daily_quota": limit, "monthly_quota": limit});
-    let request = Arc::new(Request::new("POST", "/api/v1/api-keys").bearer(&admin).json(&members));
-    let mut workers = JoinSet::new();
-    for worker in 0..CONNECTIONS {
-        let (request, share) = (request.clone(), (count + worker) / CONNECTIONS);
-        workers.spawn(async move {
-            let (mut connection, mut keys) = (Connection::open(address).await?, Vec::with_capacity(share));
-            for _ in 0..share {
-                let answer = connection.send(&request).await?;
-                ensure!(answer.status / 100 == 2, "{}: {}", answer.status, answer.text());
-                keys.push(answer.json()?["raw_key"].as_str().context("no raw_key")?.to_owned());
-            }
-            anyhow::Ok(keys)
-        });
-    }
+/// The call that creates so many keys.
+pub(super) fn bulk(admin: &str, count: usize) -> Request {
+    bulk_of(&terms(), admin, count)
+}
+
+fn bulk_of(terms: &Value, admin: &str, count: usize) -> Request {
+    Request::new("POST", "/api/v1/api-keys/bulk/create").bearer(admin).json(&json!({ "keys": vec![terms; count] }))
+}
+
+/// Issues so many keys.
+pub(super) async fn issue(origin: &Origin, count: usize) -> Result<Vec<String>> {
+    issue_of(&terms(), origin, count).await
+}
+
+/// The same without limits by window.
+pub(super) async fn issue_unlimited(origin: &Origin, count: usize) -> Result<Vec<String>> {
+    const NONE: &str = "unlimited";
+    let terms = json!({"name": "bench", "rate_limit_per_hour": NONE, "daily_quota": NONE, "monthly_quota": NONE});
+    issue_of(&terms, origin, count).await
+}
+
+async fn issue_of(terms: &Value, origin: &Origin, count: usize) -> Result<Vec<String>> {
+    let (admin, mut connection) = (origin.admin_key()?, Connection::open(origin.address()).await?);
     let mut keys = Vec::with_capacity(count);
-    while let Some(worker) = workers.join_next().await {
-        keys.extend(worker??);
+    while keys.len() < count {
+        let answer = connection.send(&bulk_of(terms, &admin, BATCH.min(count - keys.len()))).await?;
+        ensure!(answer.status == 201, "{}: {}", answer.status, answer.text());
+        for key in answer.json()?["keys"].as_array().context("no keys")? {
+            keys.push(key["raw_key"].as_str().context("no raw_key")?.to_owned());
+        }
     }
     Ok(keys)
 }

@@ -36,7 +36,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, signing, tenant
         title = "Keyward",
         description = "API keys that are verified at the edge: issuing, changing and ending them, and what edges follow.\n\n\
             Times are RFC 3339 in UTC. Requests with members or parameters that aren't known are refused; answers may get new \
-            members. Every error is a problem (RFC 9457) with a stable `code`.",
+            members. Every error is a problem (RFC 9457) with a stable `code`. Every answer names its request in `X-Request-Id`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     tags(
@@ -55,7 +55,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, signing, tenant
         (name = "Health", description = "Whether it lives, and how it does."),
     ),
     paths(
-        keys::post, keys::get_all, keys::get, keys::patch, keys::post_validate, keys::get_capabilities, keys::get_scopes, keys::post_supersede,
+        keys::post, keys::post_bulk_create, keys::get_all, keys::get, keys::patch, keys::post_validate, keys::get_capabilities, keys::get_scopes, keys::post_supersede,
         lifecycle::post_rotate, lifecycle::post_rotate_finish, lifecycle::post_rotate_cancel, lifecycle::post_renew, lifecycle::delete_revoke, lifecycle::post_suspend, lifecycle::post_resume, lifecycle::post_bulk_suspend, lifecycle::post_bulk_resume, lifecycle::post_bulk_revoke, lifecycle::post_bulk_reassign,
         events::get,
         usage::post, usage::get_of_key, usage::get_summary,

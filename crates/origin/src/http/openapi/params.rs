@@ -1,4 +1,4 @@
-//! How the extractors of [`super::super::extract`] stand in the description: each is named in its handler's signature and
+//! How the extractors of `http::extract` stand in the description: each is named in its handler's signature and
 //! in its annotation alike.
 
 use keyward_core::{KeyId, Kid, PolicyNumber};

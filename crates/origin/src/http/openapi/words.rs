@@ -28,7 +28,9 @@ fn rewrite(value: &mut Value, schemas: &Value) {
 
 /// With the description of what it refers to in the place of ``See [`Type::member`].``, and other links as code.
 fn resolved(text: &str, schemas: &Value) -> String {
-    let text = text.replace('\n', " ").replace("  ", "\n\n");
+    // Between fences there is an example in Rust.
+    let text: String = text.split("```").step_by(2).collect();
+    let text = text.trim().replace('\n', " ").replace("  ", "\n\n");
     let referred = text.strip_prefix("See [`").and_then(|rest| rest.split_once("`]"));
     let text = match referred {
         Some((target, rest)) if lookup(target, schemas).is_some() => {

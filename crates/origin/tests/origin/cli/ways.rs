@@ -42,6 +42,13 @@ async fn what_goes_wrong_is_told_with_its_code_and_an_exit_code_that_scripts_can
     let moved = format!("HTTP/1.1 302 Found\r\nlocation: http://{}/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", origin.address);
     Shell::at(&saying(moved).await, &key).run(&["keys", "list"]).await.fails(3, "doesn't answer as Keyward does: 302");
 
+    // Nor is half an export one.
+    let half = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ncontent-length: 99\r\nconnection: close\r\n\r\n{}\n";
+    let cut = Shell::at(&saying(half.to_owned()).await, &key);
+    let file = cut.home.path().join("audit.jsonl");
+    cut.run(&["audit", "export", "--output", file.to_str().unwrap()]).await.fails(3, "no answer");
+    assert!(!file.exists());
+
     let broken = format!("{}x", origin.file("admin.key"));
     Shell::at(&shell.env[0].1, &broken).run(&["keys", "list"]).await.fails(2, "isn't one");
     let stranger = origin.key(json!({})).await.raw;
@@ -74,22 +81,36 @@ async fn a_profile_names_origin_and_key_in_a_file_that_others_must_not_be_able_t
     bare().profiles(0o600, &inline).run(&["keys", "list", "--url", "https://elsewhere.example"]).await.fails(2, "KEYWARD_KEY");
 }
 
+/// A request to its end: who closes before resets the connection, and the answer with it.
+async fn read_whole(client: &mut TcpStream) {
+    let mut request = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&request).to_ascii_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split("content-length: ").nth(1).map_or(0, |rest| rest.lines().next().unwrap().parse().unwrap());
+            if body.len() >= length {
+                return;
+            }
+        }
+        assert!(client.read_buf(&mut request).await.unwrap() > 0, "{text}");
+    }
+}
+
 /// Something that answers so to whatever it is asked.
 async fn saying(answer: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") && client.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+            read_whole(&mut client).await;
             client.write_all(answer.as_bytes()).await.unwrap();
         }
     });
     format!("http://{address}")
 }
 
-/// A way to the origin that swallows the answer to the first connection.
-async fn losing_the_first_answer(origin: &Origin) -> (String, Arc<AtomicUsize>) {
+/// A way to the origin on which the first request gets this answer; or, without one, the origin, whose answer is lost.
+async fn where_the_first_gets(origin: &Origin, answer: Option<&'static str>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, origin, count) = (listener.local_addr().unwrap(), origin.address, Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&count);
@@ -97,7 +118,12 @@ async fn losing_the_first_answer(origin: &Origin) -> (String, Arc<AtomicUsize>) 
         loop {
             let (mut client, _) = listener.accept().await.unwrap();
             let mut server = TcpStream::connect(origin).await.unwrap();
-            if counted.fetch_add(1, Ordering::Relaxed) == 0 {
+            if counted.fetch_add(1, Ordering::Relaxed) > 0 {
+                tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+            } else if let Some(answer) = answer {
+                read_whole(&mut client).await;
+                client.write_all(answer.as_bytes()).await.unwrap();
+            } else {
                 // The origin's answer begins once all is committed: there the connection breaks.
                 let (mut from_client, (mut from_server, mut to_server)) = (client.split().0, server.split());
                 let mut first = [0];
@@ -105,9 +131,7 @@ async fn losing_the_first_answer(origin: &Origin) -> (String, Arc<AtomicUsize>) 
                     _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
                     _ = from_server.read(&mut first) => {}
                 }
-                continue;
             }
-            tokio::spawn(async move { copy_bidirectional(&mut client, &mut server).await });
         }
     });
     (format!("http://{address}"), count)
@@ -117,21 +141,41 @@ async fn losing_the_first_answer(origin: &Origin) -> (String, Arc<AtomicUsize>) 
 async fn a_create_or_rotate_whose_answer_is_lost_is_done_once_and_its_raw_key_comes_with_the_next_try() {
     let origin = Origin::start().await;
     let admin = origin.admin();
-    let (url, connections) = losing_the_first_answer(&origin).await;
+    let (url, connections) = where_the_first_gets(&origin, None).await;
     let raw = Shell::at(&url, &origin.file("admin.key")).run(&["keys", "create", "once"]).await.ok();
     assert_eq!(connections.load(Ordering::Relaxed), 2);
     let listed = admin.get("/api/v1/api-keys?search=once").await.ok();
     assert_eq!(listed.as_array().unwrap().len(), 1);
     assert_eq!(admin.verdict(raw.trim()).await, None);
 
-    let (url, _) = losing_the_first_answer(&origin).await;
+    let (url, _) = where_the_first_gets(&origin, None).await;
     let id = listed[0]["id"].as_str().unwrap();
     let rotated = Shell::at(&url, &origin.file("admin.key")).run(&["keys", "rotate", id]).await.ok();
     assert_eq!(admin.verdict(rotated.trim()).await, None);
+    // What has no such name is not sent twice.
+    let (url, connections) = where_the_first_gets(&origin, None).await;
+    let unknown = Shell::at(&url, &origin.file("admin.key")).run(&["tenants", "create", "acme", "Acme"]).await;
+    unknown.fails(3, "isn't known");
+    assert_eq!(connections.load(Ordering::Relaxed), 1);
+    // And where the last word is a proxy's, the name of the try is told.
+    let bad = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let shell = Shell::at(&saying(bad.to_owned()).await, &origin.file("admin.key"));
+    shell.run(&["keys", "create", "x"]).await.fails(3, "--idempotency-key");
     // By hand likewise: the name of the first run has its answer.
     let again = ["keys", "create", "named", "--idempotency-key", "order-4711"];
     let shell = Shell::of(&origin);
     assert_eq!(shell.run(&again).await.ok(), shell.run(&again).await.ok());
+}
+
+#[tokio::test]
+async fn an_origin_that_says_when_to_come_again_is_asked_again_then_and_no_proxy_hears_of_it() {
+    let origin = Origin::start().await;
+    let busy = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let (url, connections) = where_the_first_gets(&origin, Some(busy)).await;
+    let mut shell = Shell::at(&url, &origin.file("admin.key"));
+    shell.env.extend(["http_proxy", "HTTP_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1".to_owned())));
+    assert!(shell.run(&["keys", "list"]).await.ok().contains("First admin"));
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
 }
 
 /// The origin behind TLS, and the certificate of who vouches for it.

@@ -14,7 +14,7 @@ use crate::{
     bench::{
         cpu,
         figures::Figures,
-        issue::{Limits, issue},
+        issue::{issue, issue_unlimited},
         load::{Load, Requests, Sent},
         median,
     },
@@ -99,8 +99,8 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
     let usual = EdgeConfig::plain(folder.path().to_owned()).var("UPSTREAM", &upstream_url).object("COUNTER", "Counter");
     let usual = Edge::start(usual).await?;
 
-    let limited = issue(&origin, 1, Limits::Counted).await?.pop().context("a key")?;
-    let unlimited = issue(&origin, 1, Limits::Lifted).await?.pop().context("a key")?;
+    let limited = issue(&origin, 1).await?.pop().context("a key")?;
+    let unlimited = issue_unlimited(&origin, 1).await?.pop().context("a key")?;
     for key in [&limited, &unlimited] {
         eventually("the edge has its state", LOADED_WITHIN, || async {
             let answer = ours.send(0, &Request::get("/echo").bearer(key)).await.ok()?;

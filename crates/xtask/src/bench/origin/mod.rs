@@ -4,6 +4,7 @@
 //! Peers: better-auth with its API keys and pgbench, on the same Postgres, and a bare axum server, each in rounds that take
 //! turns with ours.
 
+mod ingest;
 mod peers;
 mod validate;
 mod writes;
@@ -22,13 +23,14 @@ use crate::products::{self, Product, Profile};
 const CONNECTIONS: usize = 32;
 const BETTER_AUTH: &str = "better-auth";
 const PGBENCH: &str = "pgbench";
+const SQL: &str = "sql";
 const AXUM: &str = "axum-hello";
 const P99: &str = "8 ms";
 const MEMORY: &str = "200 MB";
 const RUNTIME: &str = "native";
 
 /// What there is to reach.
-const GOALS: [Goal; 10] = [
+const GOALS: [Goal; 12] = [
     goal("validate.fresh", BETTER_AUTH, RUNTIME, 30.0),
     goal("validate.reused", BETTER_AUTH, RUNTIME, 80.0),
     goal("validate.hotkey", BETTER_AUTH, RUNTIME, 40.0),
@@ -37,7 +39,9 @@ const GOALS: [Goal; 10] = [
     goal("validate.p99", P99, RUNTIME, 1.0),
     goal("create.rate", BETTER_AUTH, RUNTIME, 8.0),
     goal("create.rate", PGBENCH, RUNTIME, 1.0),
+    goal("create.batch", BETTER_AUTH, RUNTIME, 15.0),
     goal("revoke.rate", BETTER_AUTH, RUNTIME, 4.0),
+    goal("ingest.rate", SQL, RUNTIME, 0.5),
     goal("memory.resident", MEMORY, RUNTIME, 1.0),
 ];
 
@@ -50,6 +54,7 @@ pub(super) async fn run(parts: &[Part]) -> Result<()> {
     let peer = peers::BetterAuth::start(&origin).await?;
     if parts.contains(&Part::Writes) {
         writes::run(&mut figures, &origin, &peer).await?;
+        ingest::run(&mut figures, &origin).await?;
     }
     if parts.contains(&Part::Validate) {
         validate::run(&mut figures, &load, &mut origin, &peer).await?;

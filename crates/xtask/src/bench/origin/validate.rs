@@ -17,7 +17,7 @@ use super::{
 };
 use crate::bench::{
     figures::Figures,
-    issue::{Limits, issue},
+    issue::issue,
     load::{Answered, Load, Requests, Sent},
     median,
 };
@@ -29,14 +29,17 @@ const KEYS: usize = 10_000;
 /// Keys that can be asked about for the first time in a round: more than will be.
 const UNMET: usize = 60_000;
 
+/// Keys that there are in the end, beside those that were asked about.
+const MANY: usize = 400_000;
+
 const VALIDATE: &str = "/api/v1/api-keys/validate";
 
 pub(super) async fn run(figures: &mut Figures, load: &Load, origin: &mut Origin, peer: &BetterAuth) -> Result<()> {
     let hello = Hello::start().await?;
     // Hands out a new token each time.
     let fresh = start(&[("KEYWARD_TOKEN_REUSE_SECONDS", "0")]).await?;
-    let keys = issue(origin, UNMET, Limits::Counted).await?;
-    let fresh_keys = issue(&fresh, KEYS, Limits::Counted).await?;
+    let keys = issue(origin, UNMET).await?;
+    let fresh_keys = issue(&fresh, KEYS).await?;
     let quota = peer.issue(KEYS, "/create-with-quota").await?;
     let limited = peer.issue(KEYS, "/create").await?;
     let admin = origin.admin_key()?;
@@ -99,7 +102,10 @@ pub(super) async fn run(figures: &mut Figures, load: &Load, origin: &mut Origin,
     figures.more(("validate.reused", reused), (AXUM, hello), unit, RUNTIME);
     figures.less(("validate.p99", median(p99)), (P99, 8.0), "ms", RUNTIME);
 
-    // What it has in memory after all that, with the status and the policies of all keys there are.
+    // What it has in memory after all that, and after an edge has taken the status of all keys there are.
+    issue(origin, MANY).await?;
+    let edge = Request::new("GET", "/edge/v1/snapshot").bearer(&origin.edge_key()?);
+    send(origin.address(), &edge).await?.expect(200)?;
     let resident = resident(origin)?;
     figures.less(("memory.resident", resident), (MEMORY, 200.0), "MB", RUNTIME);
     Ok(())

@@ -20,14 +20,16 @@ use super::{BETTER_AUTH, CONNECTIONS, PGBENCH, RUNTIME, peers::BetterAuth};
 use crate::{
     bench::{
         figures::Figures,
-        issue::{Limits, issue},
+        issue::{bulk, issue, terms},
         median,
     },
     shell::run_quietly,
 };
 
 const ROUNDS: usize = 3;
-const ROUND: Duration = Duration::from_secs(4);
+pub(super) const ROUND: Duration = Duration::from_secs(4);
+/// Keys in one call of a batch.
+const SHARE: usize = 100;
 /// Keys that can be revoked in a round, of ours and of theirs: more than will be.
 const REVOCABLE: (usize, usize) = (40_000, 8_000);
 
@@ -38,24 +40,27 @@ pub(super) async fn run(figures: &mut Figures, origin: &Origin, peer: &BetterAut
     let script = tempfile::NamedTempFile::new()?;
     fs::write(script.path(), "INSERT INTO bench_rows (body) VALUES (repeat('x', 300));\n")?;
 
-    let create = Request::new("POST", "/api/v1/api-keys").bearer(&admin).json(&json!({"name": "bench"}));
+    let create = Request::new("POST", "/api/v1/api-keys").bearer(&admin).json(&terms());
+    let batch = bulk(&admin, SHARE);
     let their_create = Request::new("POST", "/create").json(&json!({}));
-    let (mut creates, mut their_creates, mut commits) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut creates, mut batches, mut their_creates, mut commits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         creates.push(repeat(origin.address(), &create).await?);
+        batches.push(repeat(origin.address(), &batch).await? * SHARE as f64);
         their_creates.push(repeat(peer.address(), &their_create).await?);
         let mut pgbench = Command::new(postgres.binaries().join("pgbench"));
         pgbench.args(["-n", "-M", "prepared", "-j", "2", "-c"]).arg(CONNECTIONS.to_string());
         pgbench.arg("-T").arg(ROUND.as_secs().to_string()).arg("-f").arg(script.path()).arg(postgres.url());
         commits.push(tps(&run_quietly(&mut pgbench)?).context("what pgbench says")?);
     }
-    let created = ("create.rate", median(creates));
-    figures.more(created, (BETTER_AUTH, median(their_creates)), "keys/s", RUNTIME);
+    let (created, theirs) = (("create.rate", median(creates)), median(their_creates));
+    figures.more(created, (BETTER_AUTH, theirs), "keys/s", RUNTIME);
+    figures.more(("create.batch", median(batches)), (BETTER_AUTH, theirs), "keys/s", RUNTIME);
     figures.more(created, (PGBENCH, median(commits)), "keys/s", RUNTIME);
 
     let (mut revokes, mut disables) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let keys = issue(origin, REVOCABLE.0, Limits::Counted).await?;
+        let keys = issue(origin, REVOCABLE.0).await?;
         let revocations = keys.iter().map(|raw| {
             let id = ParsedKey::parse(raw).map_err(|reason| anyhow::anyhow!("{reason}"))?.unverified_claims().id;
             Ok(Request::new("DELETE", format!("/api/v1/api-keys/{id}/revoke")).bearer(&admin))
@@ -87,7 +92,7 @@ async fn repeat(server: SocketAddr, request: &Request) -> Result<f64> {
 }
 
 /// How many of these requests succeed a second, each sent once.
-async fn each(server: SocketAddr, requests: Vec<Request>) -> Result<f64> {
+pub(super) async fn each(server: SocketAddr, requests: Vec<Request>) -> Result<f64> {
     let share = requests.len().div_ceil(CONNECTIONS);
     let (start, mut workers) = (Instant::now(), JoinSet::new());
     for requests in requests.chunks(share) {
@@ -119,6 +124,6 @@ async fn rate(mut workers: JoinSet<Result<u32>>, start: Instant) -> Result<f64> 
 }
 
 /// `tps = 1234.5 (without initial connection time)`
-fn tps(text: &str) -> Option<f64> {
+pub(super) fn tps(text: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok())
 }
