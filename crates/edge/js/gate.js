@@ -8,12 +8,16 @@ const REOPEN = 1;
 const PASS = 2;
 const REFUSE = 3;
 const LIMIT = 4;
+const COSTS = 64;
 const DUE = 128;
 const CODE_BITS = 8;
-const CODE_MASK = 127;
+const CODE_MASK = 63;
 
 // Names of headers are the client's to invent: so many are remembered.
 const MOST_NAMES = 256;
+
+// The upstream says in this header how many cents a request has cost.
+const COST_HEADER = "x-keyward-cost-cents";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -96,6 +100,7 @@ function read(headers) {
   let address = "";
   let origin = "";
   let tls = "";
+  let tokens = "";
   for (const pair of headers) {
     const name = pair[0];
     const value = pair[1];
@@ -105,9 +110,10 @@ function read(headers) {
     else if (name === "__proto__") return undefined;
     if (name === gate.clientIp) address = value;
     if (name === gate.tls) tls = value;
+    if (name === gate.tokens) tokens = value;
     if (!isStripped(name)) onward[name] = value;
   }
-  return { key: credential(authorization, apiKey), address, origin, tls, onward };
+  return { key: credential(authorization, apiKey), address, origin, tls, tokens, onward };
 }
 
 // The one credential of an ordinary request; undefined where there is none, or more to be said.
@@ -116,10 +122,17 @@ function credential(authorization, apiKey) {
   return apiKey === undefined && authorization.startsWith("Bearer ") ? authorization.slice(7) : undefined;
 }
 
+// What an answer says that its request has cost, in cents; not a number where it says nothing.
+function cost(headers) {
+  const said = headers.get(COST_HEADER);
+  return said !== null && /^\d{1,12}$/.test(said) ? +said : NaN;
+}
+
 // Counts the upstream's answer, with the length of its body where that is declared.
-function count(ticket, method, response, env, context) {
+function count(ticket, costs, method, response, env, context) {
   const length = method === "HEAD" ? null : response.headers.get("content-length");
-  if (glue.gateAnswered(opened, ticket, response.status, length === null ? 0 : +length, Date.now())) glue.gateTend(env, context);
+  const cents = costs ? cost(response.headers) : NaN;
+  if (glue.gateAnswered(opened, ticket, response.status, length === null ? 0 : +length, cents, Date.now())) glue.gateTend(env, context);
   return response;
 }
 
@@ -133,7 +146,7 @@ export function shortWay(request, env, context) {
   if (sent?.key === undefined) return undefined;
   if (gate.buffer.length === 0) look();
 
-  const facts = `${method}\n${request.url}\n${sent.key}\n${sent.address}\n${sent.origin}\n${sent.tls}`;
+  const facts = `${method}\n${request.url}\n${sent.key}\n${sent.address}\n${sent.origin}\n${sent.tls}\n${sent.tokens}`;
   const { read: taken, written } = encoder.encodeInto(facts, gate.buffer);
   if (taken < facts.length) return undefined;
 
@@ -151,7 +164,7 @@ export function shortWay(request, env, context) {
       const ticket = +lines[gate.identity.length + 1];
       const fields = pairs(lines, gate.identity.length + 2);
       return answered.then(
-        (response) => withFields(count(ticket, method, response, env, context), fields),
+        (response) => withFields(count(ticket, answer & COSTS, method, response, env, context), fields),
         (fault) => glue.gateFailed(ticket, String(fault?.message ?? fault)),
       );
     }

@@ -46,6 +46,8 @@ pub struct Config {
     pub limit_fields: LimitFields,
     /// The header that names the caller's address.
     pub client_ip_header: String,
+    /// The header in which a request declares its tokens.
+    pub tokens_header: Option<String>,
     /// How it is known that a request came over TLS.
     pub tls: Tls,
     /// The name of the hub that this edge's isolates share.
@@ -142,6 +144,7 @@ impl Config {
             limit_outage: vars.limit_outage("KEYWARD_LIMIT_OUTAGE")?,
             limit_fields: vars.limit_fields("KEYWARD_RATELIMIT_FIELDS")?,
             client_ip_header: vars.header("KEYWARD_CLIENT_IP_HEADER")?.unwrap_or_else(|| "cf-connecting-ip".to_owned()),
+            tokens_header: vars.header("KEYWARD_TOKENS_HEADER")?,
             tls: vars.tls()?,
             hub: vars.optional("KEYWARD_HUB").unwrap_or_else(|| "hub".to_owned()),
         })

@@ -13,7 +13,7 @@ use crate::{
     denial::Denial,
     headers,
     isolate::{AtOnce, Sent, current, decide_at_once, tend, upstream_failed},
-    limits::fields::Field,
+    limits::{charge::refund, fields::Field},
     refuse::{denied, problem},
     source::{Place, Source},
     target::Target,
@@ -37,6 +37,8 @@ const PASS: u32 = 2;
 const LIMIT: u32 = 4;
 /// It is refused; above these bits stands why.
 const REFUSE: u32 = 3;
+/// Beside [`PASS`]: the answer may tell what the request has cost.
+const COSTS: u32 = 64;
 /// Beside one of them: there is something to see to in the background ([`see_to_it`]).
 const DUE: u32 = 128;
 /// The bits of these codes.
@@ -63,6 +65,8 @@ struct Opened<'a> {
     client_ip: &'a str,
     /// The header that tells of TLS.
     tls: Option<&'a str>,
+    /// The header that declares tokens.
+    tokens: Option<&'a str>,
     upstream: &'a str,
     /// The names of the identity headers, in the order of their values in the buffer.
     identity: [&'static str; headers::IDENTITY.len()],
@@ -84,6 +88,7 @@ pub fn open(number: u32) -> Option<String> {
         capacity: CAPACITY,
         client_ip: &config.client_ip_header,
         tls: config.tls.header(),
+        tokens: config.tokens_header.as_deref(),
         upstream: &config.upstream,
         identity: headers::IDENTITY,
     };
@@ -97,7 +102,7 @@ pub fn memory() -> js_sys::Object {
 }
 
 /// Decides on the request whose facts are the first `len` bytes of the buffer, a line each: method, URL, credential,
-/// address, origin, TLS header; the last three are empty where there is none.
+/// address, origin, TLS header, tokens; the last four are empty where there is none.
 #[wasm_bindgen(js_name = gateDecide)]
 pub fn decide(number: u32, len: u32, now: f64) -> u32 {
     GATE.with_borrow_mut(|gate| {
@@ -111,7 +116,10 @@ pub fn decide(number: u32, len: u32, now: f64) -> u32 {
                 let (code, rest) = match decision {
                     AtOnce::Refuse(denial, fields) if fields.is_empty() => (REFUSE, Some(denial.number())),
                     AtOnce::Refuse(denial, fields) => (LIMIT, write_limit(&mut gate.buffer, denial, &fields)),
-                    AtOnce::Pass(passage, ticket, fields) => (PASS, write(&mut gate.buffer, &target, &passage, ticket, &fields)),
+                    AtOnce::Pass(passage, ticket, fields) => {
+                        let costs = if ticket.costs { COSTS } else { 0 };
+                        (PASS | costs, write(&mut gate.buffer, &target, &passage, ticket.number, &fields))
+                    }
                 };
                 rest.map_or(LONG_WAY, |rest| (rest as u32) << CODE_BITS | code | if due { DUE } else { 0 })
             }
@@ -123,7 +131,7 @@ fn decide_on(facts: &str, now: Timestamp) -> Option<(Target, AtOnce, bool)> {
     let mut lines = facts.split('\n');
     let mut line = || lines.next();
     let (method, url, key) = (line()?, line()?, line()?);
-    let [address, origin, tls] = [line()?, line()?, line()?].map(|text| Some(text).filter(|text| !text.is_empty()));
+    let [address, origin, tls, tokens] = [line()?, line()?, line()?, line()?].map(|text| Some(text).filter(|text| !text.is_empty()));
     if lines.next().is_some() {
         return None;
     }
@@ -132,7 +140,7 @@ fn decide_on(facts: &str, now: Timestamp) -> Option<(Target, AtOnce, bool)> {
         return None;
     }
     let target = Target::parse(url).ok().filter(|target| !target.is_own())?;
-    let sent = Sent { method, target: &target, credential: key, address, origin, tls };
+    let sent = Sent { method, target: &target, credential: key, address, origin, tls, tokens };
     let (decision, due) = decide_at_once(&sent, now)?;
     Some((target, decision, due))
 }
@@ -172,17 +180,17 @@ pub fn strips(name: &str) -> bool {
     headers::is_stripped(name)
 }
 
-/// Counts the upstream's answer: its status and the length of its body. Says whether there is something to see to.
+/// Counts the upstream's answer: its status, the length of its body, and what it has cost, or no number. Says whether there is something to see to.
 #[wasm_bindgen(js_name = gateAnswered)]
-pub fn answered(number: u32, ticket: u32, status: u32, bytes: f64, now: f64) -> bool {
+pub fn answered(number: u32, ticket: u32, status: u32, bytes: f64, cost: f64, now: f64) -> bool {
     let isolate = GATE.with_borrow(|gate| gate.opened == number).then(current).flatten();
     let (status, now) = (status.try_into().unwrap_or(0), Timestamp::from_millis(now as u64));
     isolate.is_some_and(|isolate| {
-        isolate.with(|state| {
-            // What is no number, or none of bytes, is none.
-            state.keeper.usage.answered(ticket, status, bytes as u64, now);
-            state.keeper.usage.is_due(now) || state.keeper.permits.is_due(now)
-        })
+        // What is no number of bytes is none; what is none of cents tells nothing.
+        let cost = (cost >= 0.0).then_some(cost as u64);
+        let excess = isolate.with(|state| state.keeper.usage.answered(ticket, status, (bytes as u64, cost), now));
+        refund(&isolate, excess, now);
+        isolate.with(|state| state.keeper.usage.is_due(now) || state.keeper.permits.is_due(now))
     })
 }
 

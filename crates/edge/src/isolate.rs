@@ -9,7 +9,8 @@ use crate::{
     follow::{Listener, Object},
     forward,
     limits::{
-        charge::{self, charge, charge_at_once, limit_fields, refused_fields},
+        charge::{self, charge, charge_at_once, limit_fields, refund, refused_fields},
+        demand::Demand,
         fields::Field,
         permits::{Charged, Permits},
     },
@@ -26,13 +27,14 @@ use keyward_core::{
     Accelerator, Digest, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp,
     WarmKeys,
     bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
-    limits::Charge,
 };
 use std::{cell::OnceCell, rc::Rc};
 use worker::{Env, console_error, web_sys};
 
 /// How often a request may find something missing: a shard, a page, a policy, each perhaps of a newer state.
 const MAX_FETCHES: usize = 6;
+/// The upstream says in this header how many cents a request has cost.
+const COST_HEADER: &str = "x-keyward-cost-cents";
 /// Bytes of a part of either kind.
 const MAX_PART_LEN: usize = if MAX_STATUS_LIST_LEN > MAX_AMENDMENT_PAGE_LEN { MAX_STATUS_LIST_LEN } else { MAX_AMENDMENT_PAGE_LEN };
 
@@ -113,11 +115,11 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
     }
     let mut seen = Seen::default();
     let answer = match admit(&isolate, &source, context, &request, target, &mut seen).await {
-        Ok((passage, target)) => {
+        Ok((passage, target, cost)) => {
             let sent = length(&request.headers());
             let ticket = isolate.with(|state| {
                 state.counters.passed += 1;
-                state.keeper.usage.passed(seen, sent, now())
+                state.keeper.usage.passed(seen, (sent, cost), now())
             });
             let fields = limit_fields(&isolate, &passage, now());
             let answer = forward::send(&isolate.config, &request, &target, &passage, &fields).await;
@@ -149,19 +151,26 @@ pub(crate) fn tend(isolate: &Rc<Isolate>, source: &Source, background: &impl Bac
 fn answered(isolate: &Isolate, ticket: u32, request: &web_sys::Request, answer: &web_sys::Response) {
     // The length of an answer to HEAD is that of what isn't sent.
     let bytes = if request.method() == "HEAD" { 0 } else { length(&answer.headers()) };
-    isolate.with(|state| state.keeper.usage.answered(ticket, answer.status(), bytes, now()));
+    let (cost, now) = (number(&answer.headers(), COST_HEADER), now());
+    let excess = isolate.with(|state| state.keeper.usage.answered(ticket, answer.status(), (bytes, cost), now));
+    refund(isolate, excess, now);
 }
 
 /// The length of a body, where it is declared.
 fn length(headers: &web_sys::Headers) -> u64 {
-    headers.get("content-length").ok().flatten().and_then(|text| text.parse().ok()).unwrap_or(0)
+    number(headers, "content-length").unwrap_or(0)
+}
+
+fn number(headers: &web_sys::Headers, name: &str) -> Option<u64> {
+    headers.get(name).ok().flatten().and_then(|text| text.parse().ok())
 }
 
 /// What to answer where the upstream gave no answer.
 pub(crate) fn upstream_failed(isolate: &Isolate, ticket: u32, fault: &str) -> Answer {
     isolate.with(|state| {
         state.counters.upstream_failures += 1;
-        state.keeper.usage.answered(ticket, 0, 0, now());
+        // What it has cost is unknown: the charge stays.
+        state.keeper.usage.answered(ticket, 0, (0, None), now());
     });
     console_error!("the upstream gave no answer: {fault}");
     problem(Code::UpstreamUnavailable)
@@ -179,12 +188,19 @@ pub(crate) struct Sent<'a> {
     pub(crate) origin: Option<&'a str>,
     /// The header that tells of TLS, where one does.
     pub(crate) tls: Option<&'a str>,
+    /// The header that declares tokens, where one does.
+    pub(crate) tokens: Option<&'a str>,
 }
 
 impl Sent<'_> {
     /// What of it is counted; the key is known when it is decided on.
     fn seen(&self, config: &Config) -> Seen {
         Seen { key: None, route: config.routes.find(self.method, &self.target.path), address: address(self.address) }
+    }
+
+    /// What it wants of its key's limits.
+    fn demand(&self, config: &Config, seen: &Seen) -> Demand {
+        Demand::new(seen.route.map_or(0, |number| config.routes.cost_cents(number)), self.tokens)
     }
 
     /// Decides on it with what is held.
@@ -215,10 +231,18 @@ fn held(state: &State<Cache>) -> Held<'_> {
     Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() }
 }
 
+/// How a request is told of again, once it is answered.
+pub(crate) struct Ticket {
+    /// Its number.
+    pub(crate) number: u32,
+    /// Whether the answer may tell its cost.
+    pub(crate) costs: bool,
+}
+
 /// A decision that was made at once.
 pub(crate) enum AtOnce {
     /// It may pass; its answer is to be told under this number, and the client these.
-    Pass(Box<Passage>, u32, Vec<Field>),
+    Pass(Box<Passage>, Ticket, Vec<Field>),
     /// It may not, and the client is told these.
     Refuse(Denial, Vec<Field>),
 }
@@ -233,10 +257,11 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
         return None;
     }
     let seen = sent.seen(&isolate.config);
+    let demand = sent.demand(&isolate.config, &seen);
     let (denial, key) = match sent.decide(&isolate, &seen, now) {
         Outcome::Fetch(_) => return None,
         Outcome::Refuse(reason, key) => (reason.into(), key),
-        Outcome::Pass(passage) => match charge_at_once(&isolate, &passage, Charge::request(0), now) {
+        Outcome::Pass(passage) => match charge_at_once(&isolate, &passage, &demand, now) {
             Charged::Wait(_) => return None,
             Charged::Denied(denial) => (denial, Some(passage.key)),
             charged => {
@@ -245,11 +270,11 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
                     counters.passed += 1;
                     counters.at_once += 1;
                     counters.uncounted += u64::from(charged == Charged::Uncounted);
-                    let ticket = keeper.usage.passed(Seen { key: Some(passage.key), ..seen }, 0, now);
+                    let ticket = keeper.usage.passed(Seen { key: Some(passage.key), ..seen }, (0, demand.charge.cents), now);
                     (ticket, keeper.permits.is_due(now))
                 });
                 let fields = limit_fields(&isolate, &passage, now);
-                return Some((AtOnce::Pass(passage, ticket, fields), due));
+                return Some((AtOnce::Pass(passage, Ticket { number: ticket, costs: demand.charge.cents > 0 }, fields), due));
             }
         },
     };
@@ -275,7 +300,7 @@ async fn admit(
     request: &web_sys::Request,
     target: Result<Target, Reason>,
     seen: &mut Seen,
-) -> Result<(Passage, Target), Denial> {
+) -> Result<(Passage, Target, u64), Denial> {
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
     let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref())?;
@@ -287,6 +312,7 @@ async fn admit(
     let method = request.method();
     let (address, origin) = (header(&isolate.config.client_ip_header), header("origin"));
     let tls = isolate.config.tls.header().and_then(header);
+    let tokens = isolate.config.tokens_header.as_deref().and_then(header);
     let sent = Sent {
         method: &method,
         target: &target,
@@ -294,6 +320,7 @@ async fn admit(
         address: address.as_deref(),
         origin: origin.as_deref(),
         tls: tls.as_deref(),
+        tokens: tokens.as_deref(),
     };
     *seen = sent.seen(&isolate.config);
     for _ in 0..MAX_FETCHES {
@@ -301,8 +328,9 @@ async fn admit(
         let missing = match sent.decide(isolate, seen, now) {
             Outcome::Pass(passage) => {
                 seen.key = Some(passage.key);
-                charge(isolate, source, context, &passage, Charge::request(0)).await?;
-                return Ok((*passage, target));
+                let demand = sent.demand(&isolate.config, seen);
+                charge(isolate, source, context, &passage, &demand).await?;
+                return Ok((*passage, target, demand.charge.cents));
             }
             Outcome::Refuse(reason, key) => {
                 seen.key = key;

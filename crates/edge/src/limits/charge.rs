@@ -1,19 +1,17 @@
 //! Charging a request to its key's limits where its permits have to come first, and what goes on in the background.
 
-use super::{fields::Field, permits::Charged, shift::SETTLE_MS, teller::Errand};
+use super::{demand::Demand, fields::Field, permits::Charged, shift::SETTLE_MS, teller::Errand};
 use crate::{
     decide::Passage,
     denial::Denial,
     isolate::Isolate,
     node::Background,
     source::{Source, fresh_id, now},
+    usage::Excess,
 };
 use futures_util::future::join_all;
 use keyward_api::limits::{LimitKind, PermitsReply};
-use keyward_core::{
-    KeyId, Reason, Timestamp,
-    limits::{Charge, Meter},
-};
+use keyward_core::{KeyId, Reason, Timestamp, limits::Meter};
 use std::{rc::Rc, time::Duration};
 use worker::Delay;
 
@@ -27,13 +25,13 @@ const ASK_MS: u64 = 900;
 const MAX_REPLY: usize = 64 * 1024;
 
 /// Charges a permitted request to its key's limits, where it has any, by what is here.
-pub(crate) fn charge_at_once(isolate: &Isolate, passage: &Passage, charge: Charge, now: Timestamp) -> Charged {
+pub(crate) fn charge_at_once(isolate: &Isolate, passage: &Passage, demand: &Demand, now: Timestamp) -> Charged {
     let about = passage.limited();
-    if about.is_free(charge) {
+    if demand.is_free(&about.limits) {
         return Charged::Passed;
     }
     let mode = isolate.config.limit_outage.mode(passage.scope);
-    isolate.with(|state| state.keeper.permits.charge(&about, charge, (mode, false), now))
+    isolate.with(|state| state.keeper.permits.charge(&about, demand, (mode, false), now))
 }
 
 /// What a request that passes is told of its key's limits.
@@ -60,10 +58,10 @@ pub(crate) async fn charge(
     source: &Source,
     background: &impl Background,
     passage: &Passage,
-    charge: Charge,
+    demand: &Demand,
 ) -> Result<(), Denial> {
     let (about, mode) = (passage.limited(), isolate.config.limit_outage.mode(passage.scope));
-    if about.is_free(charge) {
+    if demand.is_free(&about.limits) {
         return Ok(());
     }
     let began = now();
@@ -71,7 +69,7 @@ pub(crate) async fn charge(
     loop {
         let now = now();
         let over = now.since(began) >= WAIT_MS;
-        let charged = isolate.with(|state| state.keeper.permits.charge(&about, charge, (mode, over), now));
+        let charged = isolate.with(|state| state.keeper.permits.charge(&about, demand, (mode, over), now));
         let until = match charged {
             Charged::Passed => return Ok(()),
             Charged::Uncounted => {
@@ -107,6 +105,13 @@ async fn wait_for_news(isolate: &Isolate, key: KeyId, until: Option<Timestamp>, 
         if news() != before || now() >= until || now().since(began) >= SETTLE_MS {
             return;
         }
+    }
+}
+
+/// Gives back what a request cost less than it was charged for: what `usage` has found out.
+pub(crate) fn refund(isolate: &Isolate, excess: Option<Excess>, now: Timestamp) {
+    if let Some(Excess { key, cents, charged }) = excess {
+        isolate.with(|state| state.keeper.permits.refund(key, cents, charged, now, &mut || fresh_id(now)));
     }
 }
 

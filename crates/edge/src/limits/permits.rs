@@ -1,6 +1,7 @@
 //! The permits that an isolate holds, by key. Plain data and no I/O: whoever has to send something is told.
 
 use super::{
+    demand::Demand,
     fields::{Field, fields},
     outage::LimitMode,
     shift::Shift,
@@ -11,7 +12,7 @@ use crate::denial::Denial;
 use keyward_api::limits::PermitsReply;
 use keyward_core::{
     KeyId, Limits, Position, Reason, Timestamp,
-    limits::{Charge, Meter, Pace, Taken},
+    limits::{Charge, GiveBack, Meter, Pace, Taken, Windows},
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -72,14 +73,6 @@ pub struct Limited {
     pub position: Position,
 }
 
-impl Limited {
-    /// Whether no limit is about such a charge.
-    pub const fn is_free(&self, charge: Charge) -> bool {
-        let Limits { rate_per_hour, daily_quota, monthly_quota, cost_cents, .. } = &self.limits;
-        rate_per_hour.is_none() && daily_quota.is_none() && monthly_quota.is_none() && (charge.cents == 0 || cost_cents.is_none())
-    }
-}
-
 impl Permits {
     /// Takes a charge from a key's permits.
     fn take(&mut self, about: &Limited, charge: Charge, now: Timestamp) -> Taken {
@@ -100,13 +93,16 @@ impl Permits {
     }
 
     /// Charges a request to its key, as `mode` says where the authority gives no answer; `over`: it has waited for long enough.
-    pub fn charge(&mut self, about: &Limited, charge: Charge, (mode, over): (LimitMode, bool), now: Timestamp) -> Charged {
+    pub fn charge(&mut self, about: &Limited, demand: &Demand, (mode, over): (LimitMode, bool), now: Timestamp) -> Charged {
         let outage = self.keys.get(&about.key).is_some_and(|entry| entry.teller.is_outage(now));
         if outage && mode == LimitMode::Closed {
             self.ask_soon(about.key, now);
             return Charged::Denied(Reason::LimitUnavailable.into());
         }
-        match self.take(about, charge, now) {
+        if let Some(kind) = demand.refused(&about.limits) {
+            return Charged::Denied(Denial::Limit(kind));
+        }
+        match self.take(about, demand.charge, now) {
             Taken::All { .. } => Charged::Passed,
             Taken::Refused(meter) => Charged::Denied(Denial::Limit(meter.into())),
             Taken::Later(moment) => Charged::Wait(Some(moment)),
@@ -119,6 +115,19 @@ impl Permits {
             }
             Taken::Short => Charged::Wait(None),
         }
+    }
+
+    /// Sends back what a request that was charged at this moment has cost less, in cents: not to be spent here, since the limits
+    /// may have changed since.
+    pub fn refund(&mut self, key: KeyId, cents: u64, charged: Timestamp, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) {
+        let limits = Limits::default();
+        // Of a key that isn't here any more nothing is known, and the object knows better.
+        let new = || Entry { teller: Teller::new(&limits, now), limits, position: Position::default(), nth: 0, used: now, due: false };
+        let entry = self.keys.entry(key).or_insert_with(new);
+        for window in Windows::at(charged).of(Meter::CostCents.period()) {
+            entry.teller.give_back(GiveBack { id: fresh(), meter: Meter::CostCents, window: window.number(), amount: cents });
+        }
+        self.busy = true;
     }
 
     fn ask_soon(&mut self, key: KeyId, now: Timestamp) {
@@ -214,7 +223,9 @@ mod tests {
     use super::*;
     use keyward_api::limits::PermitsGranted;
 
-    const FREE: Charge = Charge::request(0);
+    fn one() -> Demand {
+        Demand::new(0, None)
+    }
 
     /// With four permits, and an authority that hasn't answered since `at(0)`.
     fn cut_off(about: &Limited) -> Permits {
@@ -225,13 +236,13 @@ mod tests {
             Uuid::from_u128(ids)
         };
         let leased = (LimitMode::Leased, false);
-        assert_eq!(permits.charge(about, FREE, leased, at(0)), Charged::Wait(None));
+        assert_eq!(permits.charge(about, &one(), leased, at(0)), Charged::Wait(None));
         let errand = permits.errand(about.key, at(0), &mut fresh).unwrap();
         let asked = errand.request(about.key);
         let granted = PermitsGranted { id: asked.wanted[0].id, amount: 5, left: Some(95), fault: None };
         let reply = PermitsReply { now_ms: 0, granted: vec![granted], taken: Vec::new() };
         permits.answered(about.key, &errand, Some(&reply), at(0));
-        assert_eq!(permits.charge(about, FREE, leased, at(0)), Charged::Passed);
+        assert_eq!(permits.charge(about, &one(), leased, at(0)), Charged::Passed);
         for (millis, errands) in [(0, 1), (900, 1), (910, 0)] {
             let due = permits.errand(about.key, at(millis), &mut fresh);
             assert_eq!(due.iter().count(), errands, "{millis}");
@@ -257,7 +268,7 @@ mod tests {
             (LimitMode::Open(2), Charged::Passed, Charged::Uncounted, unavailable),
         ] {
             let mut permits = cut_off(&about);
-            let mut charge = |millis| permits.charge(&about, FREE, (mode, false), at(millis));
+            let mut charge = |millis| permits.charge(&about, &one(), (mode, false), at(millis));
             let first = [(); 4].map(|()| charge(1500));
             assert_eq!(first, [with_permits; 4], "{mode:?}");
             assert_eq!((charge(2000), charge(2001)), (without, later), "{mode:?}");
@@ -270,7 +281,7 @@ mod tests {
         let mut permits = Permits::default();
         for n in 0..3 * MOST_KEYS as u128 {
             let about = Limited { key: KeyId(Uuid::from_u128(n)), limits, position: Position::default() };
-            assert_eq!(permits.charge(&about, FREE, (LimitMode::Leased, false), at(0)), Charged::Wait(None));
+            assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Wait(None));
             assert!(permits.keys.len() <= MOST_KEYS && permits.keys.contains_key(&about.key));
         }
         assert!(permits.keys.len() > MOST_KEYS / 2);

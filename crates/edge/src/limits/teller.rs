@@ -92,6 +92,11 @@ impl Teller {
         (!asks.is_empty() || !backs.is_empty()).then_some(Errand { asks, backs })
     }
 
+    /// Something else goes back: what was spent, and turned out not to have been used.
+    pub fn give_back(&mut self, back: GiveBack) {
+        self.backs.push(back);
+    }
+
     /// The authority has answered; `None`: it hasn't, or with something else than an answer to this.
     pub fn answered(&mut self, errand: &Errand, reply: Option<&PermitsReply>, now: Timestamp) {
         let Self { holder, backs, .. } = self;
