@@ -22,8 +22,10 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// For who spends permits.
-    pub const SPEND: Self = Self { target_ms: 250, first: 16, most: 1 << 16, patience_ms: 500, settle_ms: 2500, keep_ms: 60_000 };
+    /// For who spends permits, and can be stopped at any time without a word: it keeps nothing for later.
+    pub const SPEND: Self = Self { target_ms: 250, first: 16, most: 1 << 16, patience_ms: 500, settle_ms: 2500, keep_ms: 0 };
+    /// For a server, which stays to give back what it keeps.
+    pub const SERVE: Self = Self { keep_ms: 60_000, ..Self::SPEND };
     /// For who hands them on in blocks: a hub.
     pub const LEND: Self = Self { target_ms: 1000, first: 128, most: 1 << 18, ..Self::SPEND };
 }

@@ -59,13 +59,13 @@ impl Client {
 
     fn asks(&mut self) -> Vec<Ask> {
         let (mut asks, now, ids) = (Vec::new(), self.now, &mut self.ids);
-        self.holder.ask(&Pace::SPEND, now, || Self::fresh(ids, now), |ask| asks.push(ask));
+        self.holder.ask(&Pace::SERVE, now, || Self::fresh(ids, now), |ask| asks.push(ask));
         asks
     }
 
     fn settle(&mut self, all: bool) -> Vec<GiveBack> {
         let (mut backs, now, ids) = (Vec::new(), self.now, &mut self.ids);
-        self.holder.settle(&Pace::SPEND, now, all, || Self::fresh(ids, now), |back| backs.push(back));
+        self.holder.settle(&Pace::SERVE, now, all, || Self::fresh(ids, now), |back| backs.push(back));
         backs
     }
 

@@ -22,10 +22,21 @@ pub(super) const BULK: &str = "/api/v1/api-keys/bulk/create";
 
 /// Issues so many keys.
 pub(super) async fn issue(origin: &Origin, count: usize) -> Result<Vec<String>> {
+    issue_of(&terms(), origin, count).await
+}
+
+/// The same without limits by window.
+pub(super) async fn issue_unlimited(origin: &Origin, count: usize) -> Result<Vec<String>> {
+    const NONE: &str = "unlimited";
+    let terms = json!({"name": "bench", "rate_limit_per_hour": NONE, "daily_quota": NONE, "monthly_quota": NONE});
+    issue_of(&terms, origin, count).await
+}
+
+async fn issue_of(terms: &Value, origin: &Origin, count: usize) -> Result<Vec<String>> {
     let (admin, mut connection) = (origin.admin_key()?, Connection::open(origin.address()).await?);
     let mut keys = Vec::with_capacity(count);
     while keys.len() < count {
-        let body = json!({ "keys": vec![terms(); BATCH.min(count - keys.len())] });
+        let body = json!({ "keys": vec![terms; BATCH.min(count - keys.len())] });
         let answer = connection.send(&Request::new("POST", BULK).bearer(&admin).json(&body)).await?;
         ensure!(answer.status == 201, "{}: {}", answer.status, answer.text());
         for key in answer.json()?["keys"].as_array().context("no keys")? {
