@@ -322,3 +322,39 @@ async fn tenant_of(origin: &Origin) -> String {
     let row = owner.fetch_one("SELECT id::text FROM tenants").await.unwrap();
     sqlx::Row::get(&row, 0)
 }
+
+#[tokio::test]
+async fn tokens_that_were_made_stand_in_the_trail_by_key_and_way_with_their_number() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let key = origin.key(json!({"capabilities": ["llm:gpt-4"]})).await;
+    let form = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token_type", "urn:keyward:token-type:api-key"),
+        ("subject_token", key.raw.as_str()),
+    ];
+    for _ in 0..3 {
+        let answer = origin.anyone().form("/oauth/token", &form).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    // One that is refused makes none, and one that is handed out again is the same.
+    let wider = [&form[..], &[("scope", "llm:groq")]].concat();
+    assert_eq!(origin.anyone().form("/oauth/token", &wider).await.status, 400);
+    for _ in 0..2 {
+        assert_eq!(admin.verdict(&key.raw).await, None);
+    }
+    let tokens = records(&admin, "action=token_issued").await;
+    let mut counts: Vec<_> = tokens
+        .iter()
+        .map(|record| {
+            assert_eq!(record.target.as_ref().map(|target| target.id.as_str()), Some(key.id.as_str()));
+            let details = record.details.as_ref().unwrap();
+            assert!(details["last_jti"].is_string() && !serde_json::to_string(record).unwrap().contains(&key.raw[20..60]));
+            let actor = record.actor.as_ref().unwrap().key.to_string();
+            (details["count"].clone(), actor == key.id)
+        })
+        .collect();
+    counts.sort_by_key(|(count, _)| count.as_u64());
+    // By the one who validates, and by the holder itself.
+    assert_eq!(counts, [(json!(1), false), (json!(3), true)]);
+}
