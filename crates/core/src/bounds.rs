@@ -66,5 +66,7 @@ pub const MAX_PATH_LEN: usize = 4096;
 pub const MAX_SEGMENTS: usize = 64;
 /// Routes in a route table.
 pub const MAX_ROUTES: usize = 1024;
+/// Cents that a request of a route may cost.
+pub const MAX_COST_CENTS: u64 = 100_000_000;
 /// Milliseconds that an `iat` may be ahead of the reader's clock.
 pub const MAX_CLOCK_SKEW_MS: u64 = 60_000;

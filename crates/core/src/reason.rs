@@ -65,6 +65,8 @@ pub enum Reason {
     PolicyUnavailable,
     /// The key that signed it is frozen, and whether it was issued can't be had.
     IssuanceUnavailable,
+    /// How much of its key's limits is left can't be had.
+    LimitUnavailable,
 }
 
 /// What kind of answer a reason leads to.
@@ -82,7 +84,7 @@ pub enum Class {
 
 impl Reason {
     /// All reasons, in the order of the checks.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::CredentialMissing,
         Self::CredentialsConflict,
         Self::PathRefused,
@@ -112,6 +114,7 @@ impl Reason {
         Self::AmendmentUnavailable,
         Self::PolicyUnavailable,
         Self::IssuanceUnavailable,
+        Self::LimitUnavailable,
     ];
 
     /// Its place in [`Self::ALL`]: cheaper to pass between two programs of one build than its code, and good for nothing
@@ -152,6 +155,7 @@ impl Reason {
             Self::AmendmentUnavailable => "amendment_unavailable",
             Self::PolicyUnavailable => "policy_unavailable",
             Self::IssuanceUnavailable => "issuance_unavailable",
+            Self::LimitUnavailable => "limit_unavailable",
         }
     }
 
@@ -185,7 +189,8 @@ impl Reason {
             | Self::StatusUnavailable
             | Self::AmendmentUnavailable
             | Self::PolicyUnavailable
-            | Self::IssuanceUnavailable => Class::Unavailable,
+            | Self::IssuanceUnavailable
+            | Self::LimitUnavailable => Class::Unavailable,
         }
     }
 

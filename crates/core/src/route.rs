@@ -1,12 +1,15 @@
 //! The route table: which capability a request needs. A request without an entry is denied.
 
-use crate::{Capability, EndpointPattern, NormalPath, bounds::MAX_ROUTES};
+use crate::{
+    Capability, EndpointPattern, NormalPath,
+    bounds::{MAX_COST_CENTS, MAX_ROUTES},
+};
 use alloc::vec::Vec;
 
 /// Which capability each endpoint of an upstream needs; the first entry that matches counts.
 ///
-/// As text, an entry a line: `[METHOD ]/path -> capability`, or `-> authenticated` where any genuine key will do.
-/// Blank lines and lines that begin with `#` are passed over.
+/// As text, an entry a line: `[METHOD ]/path -> capability`, or `-> authenticated` where any genuine key will do; and at its end
+/// ` costs 25`, where a request may cost as many cents. Blank lines and lines that begin with `#` are passed over.
 ///
 /// ```
 /// use keyward_core::{NormalPath, Requirement, RouteTable};
@@ -14,10 +17,17 @@ use alloc::vec::Vec;
 /// let path = NormalPath::parse("/v1/me").unwrap();
 /// assert_eq!(table.requirement("GET", &path), Some(&Requirement::Authenticated));
 /// assert_eq!(table.requirement("GET", &NormalPath::parse("/v2").unwrap()), None);
+/// assert_eq!(RouteTable::parse("/v1/** -> llm:chat costs 25").unwrap().cost_cents(0), 25);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteTable {
-    routes: Vec<(EndpointPattern, Requirement)>,
+    routes: Vec<Route>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Route {
+    entry: (EndpointPattern, Requirement),
+    cost_cents: u64,
 }
 
 /// What a route asks for.
@@ -54,23 +64,35 @@ impl RouteTable {
             }
             let (pattern, requirement) = line.split_once(" -> ").ok_or_else(|| fault("not of the form `pattern -> capability`"))?;
             let pattern = EndpointPattern::parse(pattern.trim()).map_err(|_| fault("not an endpoint pattern"))?;
+            let (requirement, cost_cents) = match requirement.split_once(" costs ") {
+                None => (requirement, 0),
+                Some((requirement, cents)) => {
+                    let cents = cents.trim().parse().ok().filter(|cents| *cents <= MAX_COST_CENTS);
+                    (requirement, cents.ok_or_else(|| fault("not a number of cents"))?)
+                }
+            };
             let requirement = match requirement.trim() {
                 "authenticated" => Requirement::Authenticated,
                 text => Requirement::Capability(Capability::parse(text).map_err(|_| fault("not a capability"))?),
             };
-            routes.push((pattern, requirement));
+            routes.push(Route { entry: (pattern, requirement), cost_cents });
         }
         Ok(Self { routes })
     }
 
     /// The number of the first entry that is for a request, from 0; `None` where no route is for it.
     pub fn find(&self, method: &str, path: &NormalPath) -> Option<usize> {
-        self.routes.iter().position(|(pattern, _)| pattern.matches(method, path))
+        self.routes.iter().position(|route| route.entry.0.matches(method, path))
     }
 
     /// The entry with this number: what it is for, and what it asks for.
     pub fn entry(&self, number: usize) -> Option<&(EndpointPattern, Requirement)> {
-        self.routes.get(number)
+        self.routes.get(number).map(|route| &route.entry)
+    }
+
+    /// The most that a request of the entry with this number costs, cents.
+    pub fn cost_cents(&self, number: usize) -> u64 {
+        self.routes.get(number).map_or(0, |route| route.cost_cents)
     }
 
     /// What a request has to have; `None` where no route is for it.

@@ -7,12 +7,17 @@ import * as glue from "./glue.js";
 const REOPEN = 1;
 const PASS = 2;
 const REFUSE = 3;
+const LIMIT = 4;
+const COSTS = 64;
 const DUE = 128;
 const CODE_BITS = 8;
-const CODE_MASK = 127;
+const CODE_MASK = 63;
 
 // Names of headers are the client's to invent: so many are remembered.
 const MOST_NAMES = 256;
+
+// The upstream says in this header how many cents a request has cost.
+const COST_HEADER = "x-keyward-cost-cents";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -53,14 +58,36 @@ function isStripped(name) {
 // How to answer to each reason: the body and its status and headers.
 const refusals = new Map();
 
-function refused(reason) {
+function refused(reason, fields = []) {
   let answer = refusals.get(reason);
   if (answer === undefined) {
-    const { body, ...init } = JSON.parse(glue.gateRefusal(reason));
-    answer = [body, init];
+    answer = JSON.parse(glue.gateRefusal(reason));
     refusals.set(reason, answer);
   }
-  return new Response(...answer);
+  const { status, headers, body } = answer;
+  return new Response(body, { status, headers: fields.length === 0 ? headers : [...headers, ...fields] });
+}
+
+// The lines of the buffer, up to this length.
+function told(length) {
+  if (gate.buffer.length === 0) look();
+  return decoder.decode(gate.buffer.subarray(0, length)).split("\n");
+}
+
+// The headers that these lines tell from `at` on: a name, then its value.
+function pairs(lines, at) {
+  const found = [];
+  for (; at + 1 < lines.length; at += 2) found.push([lines[at], lines[at + 1]]);
+  return found;
+}
+
+// The upstream's response with these headers. It can't be changed, so that it is made anew; but not one that opens a
+// WebSocket.
+function withFields(response, fields) {
+  if (fields.length === 0 || response.status === 101) return response;
+  const anew = new Response(response.body, response);
+  for (const [name, value] of fields) anew.headers.set(name, value);
+  return anew;
 }
 
 // What a request's headers say to the edge, and what of them goes on; undefined where one can't be put into an object:
@@ -73,6 +100,7 @@ function read(headers) {
   let address = "";
   let origin = "";
   let tls = "";
+  let tokens = "";
   for (const pair of headers) {
     const name = pair[0];
     const value = pair[1];
@@ -82,9 +110,10 @@ function read(headers) {
     else if (name === "__proto__") return undefined;
     if (name === gate.clientIp) address = value;
     if (name === gate.tls) tls = value;
+    if (name === gate.tokens) tokens = value;
     if (!isStripped(name)) onward[name] = value;
   }
-  return { key: credential(authorization, apiKey), address, origin, tls, onward };
+  return { key: credential(authorization, apiKey), address, origin, tls, tokens, onward };
 }
 
 // The one credential of an ordinary request; undefined where there is none, or more to be said.
@@ -93,10 +122,17 @@ function credential(authorization, apiKey) {
   return apiKey === undefined && authorization.startsWith("Bearer ") ? authorization.slice(7) : undefined;
 }
 
+// What an answer says that its request has cost, in cents; not a number where it says nothing.
+function cost(headers) {
+  const said = headers.get(COST_HEADER);
+  return said !== null && /^\d{1,12}$/.test(said) ? +said : NaN;
+}
+
 // Counts the upstream's answer, with the length of its body where that is declared.
-function count(ticket, method, response, env, context) {
+function count(ticket, costs, method, response, env, context) {
   const length = method === "HEAD" ? null : response.headers.get("content-length");
-  if (glue.gateAnswered(opened, ticket, response.status, length === null ? 0 : +length, Date.now())) glue.gateReport(env, context);
+  const cents = costs ? cost(response.headers) : NaN;
+  if (glue.gateAnswered(opened, ticket, response.status, length === null ? 0 : +length, cents, Date.now())) glue.gateTend(env, context);
   return response;
 }
 
@@ -110,29 +146,32 @@ export function shortWay(request, env, context) {
   if (sent?.key === undefined) return undefined;
   if (gate.buffer.length === 0) look();
 
-  const facts = `${method}\n${request.url}\n${sent.key}\n${sent.address}\n${sent.origin}\n${sent.tls}`;
+  const facts = `${method}\n${request.url}\n${sent.key}\n${sent.address}\n${sent.origin}\n${sent.tls}\n${sent.tokens}`;
   const { read: taken, written } = encoder.encodeInto(facts, gate.buffer);
   if (taken < facts.length) return undefined;
 
   const answer = glue.gateDecide(opened, written, Date.now());
   const rest = answer >>> CODE_BITS;
-  if (answer & DUE) glue.gateReport(env, context);
-  switch (answer & CODE_MASK) {
+  const code = answer & CODE_MASK;
+  const lines = code === PASS || code === LIMIT ? told(rest) : [];
+  if (answer & DUE) glue.gateTend(env, context);
+  switch (code) {
     case PASS: {
-      if (gate.buffer.length === 0) look();
-      const lines = decoder.decode(gate.buffer.subarray(0, rest)).split("\n");
       const headers = sent.onward;
       for (let i = 0; i < gate.identity.length; i++) headers[gate.identity[i]] = lines[i + 1];
       // A redirect is the client's to follow, past the edge's decision on it.
       const answered = fetch(gate.upstream + lines[0], { method, headers, redirect: "manual" });
       const ticket = +lines[gate.identity.length + 1];
+      const fields = pairs(lines, gate.identity.length + 2);
       return answered.then(
-        (response) => count(ticket, method, response, env, context),
+        (response) => withFields(count(ticket, answer & COSTS, method, response, env, context), fields),
         (fault) => glue.gateFailed(ticket, String(fault?.message ?? fault)),
       );
     }
     case REFUSE:
       return refused(rest);
+    case LIMIT:
+      return refused(+lines[0], pairs(lines, 1));
     case REOPEN:
       gate = undefined;
       return undefined;

@@ -1,6 +1,6 @@
 //! What a deployment sets: read once per isolate, plain data, and refused as a whole where any of it can't be read.
 
-use crate::outage::Outage;
+use crate::{limits::outage::LimitOutage, outage::Outage};
 use keyward_core::{Environment, PublicKey, RouteTable, ScopeClass};
 
 /// How old the state may be before a request waits for a newer one, unless KEYWARD_SOFT_AGE_MS says otherwise.
@@ -40,8 +40,14 @@ pub struct Config {
     pub hard_age_ms: u64,
     /// What holds past the hard age.
     pub outage: Outage,
+    /// What passes where a key's limits can't be asked about.
+    pub limit_outage: LimitOutage,
+    /// What clients are told of their limits.
+    pub limit_fields: LimitFields,
     /// The header that names the caller's address.
     pub client_ip_header: String,
+    /// The header in which a request declares its tokens.
+    pub tokens_header: Option<String>,
     /// How it is known that a request came over TLS.
     pub tls: Tls,
     /// The name of the hub that this edge's isolates share.
@@ -67,6 +73,15 @@ impl Tls {
             Self::Scheme | Self::Assumed => None,
         }
     }
+}
+
+/// What clients are told of their limits, beside what a refusal tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LimitFields {
+    /// Requests that pass are told as well, for which the upstream's response has to be made anew.
+    pub passed: bool,
+    /// The names from before there was a standard, too.
+    pub legacy: bool,
 }
 
 /// A text that is never printed.
@@ -126,7 +141,10 @@ impl Config {
             soft_age_ms,
             hard_age_ms: vars.age("KEYWARD_HARD_AGE_MS", DEFAULT_HARD_AGE_MS.max(soft_age_ms), soft_age_ms)?,
             outage: vars.outage("KEYWARD_OUTAGE")?,
+            limit_outage: vars.limit_outage("KEYWARD_LIMIT_OUTAGE")?,
+            limit_fields: vars.limit_fields("KEYWARD_RATELIMIT_FIELDS")?,
             client_ip_header: vars.header("KEYWARD_CLIENT_IP_HEADER")?.unwrap_or_else(|| "cf-connecting-ip".to_owned()),
+            tokens_header: vars.header("KEYWARD_TOKENS_HEADER")?,
             tls: vars.tls()?,
             hub: vars.optional("KEYWARD_HUB").unwrap_or_else(|| "hub".to_owned()),
         })
@@ -189,6 +207,23 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
     fn outage(&self, variable: &'static str) -> Result<Outage, ConfigError> {
         let text = self.optional(variable).unwrap_or_default();
         Outage::parse(&text).ok_or_else(|| fault(variable, "is not of the form user=closed|open:SECONDS,tenant=…,admin=…"))
+    }
+
+    fn limit_outage(&self, variable: &'static str) -> Result<LimitOutage, ConfigError> {
+        let text = self.optional(variable).unwrap_or_default();
+        LimitOutage::parse(&text).ok_or_else(|| fault(variable, "is not of the form user=closed|leased|open:SECONDS,tenant=…,admin=…"))
+    }
+
+    fn limit_fields(&self, variable: &'static str) -> Result<LimitFields, ConfigError> {
+        let mut fields = LimitFields::default();
+        for word in self.optional(variable).unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            match word {
+                "passed" => fields.passed = true,
+                "legacy" => fields.legacy = true,
+                _ => return Err(fault(variable, "has another word than passed and legacy")),
+            }
+        }
+        Ok(fields)
     }
 
     fn header(&self, variable: &'static str) -> Result<Option<String>, ConfigError> {
@@ -262,6 +297,8 @@ mod tests {
             ("KEYWARD_SOFT_AGE_MS", "10"),
             ("KEYWARD_HARD_AGE_MS", "4999"),
             ("KEYWARD_OUTAGE", "user=ajar"),
+            ("KEYWARD_LIMIT_OUTAGE", "user=ajar"),
+            ("KEYWARD_RATELIMIT_FIELDS", "all"),
             ("KEYWARD_CLIENT_IP_HEADER", "a b"),
             ("KEYWARD_ASSUME_TLS", "yes"),
         ] {

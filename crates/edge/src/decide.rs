@@ -1,8 +1,8 @@
 //! The decision: what is held, and one request. No I/O; whatever is missing is named.
 
-use crate::{config::Config, follow::Follower, outage::Ages};
+use crate::{config::Config, follow::Follower, limits::permits::Limited, outage::Ages};
 use keyward_core::{
-    Accelerator, Class, Decision, KeyId, Missing, ParsedKey, Policy, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request,
+    Accelerator, Class, Decision, KeyId, Limits, Missing, ParsedKey, Policy, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request,
     ScopeClass, StatusIndex, TenantId, Timestamp, VerifiedKey, Verifier, WarmKeys, bounds::MAX_TOKEN_LEN,
 };
 use std::sync::Arc;
@@ -59,8 +59,17 @@ pub struct Passage {
     pub position: Position,
     /// The age of the state, in milliseconds.
     pub age_ms: u64,
+    /// How much its key may do.
+    pub limits: Limits,
     /// The token that was presented in the key's place, if one was.
     pub token: Option<TokenPassage>,
+}
+
+impl Passage {
+    /// What its request is charged to.
+    pub const fn limited(&self) -> Limited {
+        Limited { key: self.key, limits: self.limits, position: self.position }
+    }
 }
 
 /// What the upstream is told of a token.
@@ -159,6 +168,7 @@ impl<'a> Held<'a> {
                 constraints: grant.constraints_json.clone(),
                 position: self.follower.replica().position().unwrap_or_default(),
                 age_ms,
+                limits: grant.policy.limits,
                 token: None,
             })),
         }

@@ -1,7 +1,7 @@
 //! A permitted request on its way to the upstream: exactly the path that was decided on, without the credential, and
 //! with the identity that the edge vouches for.
 
-use crate::{config::Config, decide::Passage, headers, target::Target};
+use crate::{config::Config, decide::Passage, headers, limits::fields::Field, target::Target};
 use worker::{
     js_sys,
     wasm_bindgen::{JsCast, JsValue},
@@ -9,17 +9,33 @@ use worker::{
     web_sys,
 };
 
-/// Sends it and gives the upstream's response as it is. The error names the runtime's fault, for the log.
+/// Sends it and gives the upstream's response as it is, with these headers where there are any. The error names the runtime's fault, for the log.
 pub(crate) async fn send(
     config: &Config,
     request: &web_sys::Request,
     target: &Target,
     passage: &Passage,
+    fields: &[Field],
 ) -> Result<web_sys::Response, String> {
-    exchange(config, request, target, passage).await.map_err(|fault| match fault.dyn_into::<js_sys::Error>() {
+    exchange(config, request, target, passage).await.and_then(|response| with_fields(response, fields)).map_err(|fault| match fault
+        .dyn_into::<js_sys::Error>(
+    ) {
         Ok(error) => String::from(error.message()),
         Err(_) => "an exception".to_owned(),
     })
+}
+
+/// A response of the runtime's own can't be changed, so that it is made anew; but not one that opens a WebSocket.
+fn with_fields(response: web_sys::Response, fields: &[Field]) -> Result<web_sys::Response, JsValue> {
+    if fields.is_empty() || response.status() == 101 {
+        return Ok(response);
+    }
+    // A response stands in for its own initialiser.
+    let anew = web_sys::Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), response.unchecked_ref())?;
+    for (name, value) in fields {
+        anew.headers().set(name, value)?;
+    }
+    Ok(anew)
 }
 
 async fn exchange(config: &Config, request: &web_sys::Request, target: &Target, passage: &Passage) -> Result<web_sys::Response, JsValue> {

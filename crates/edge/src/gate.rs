@@ -10,15 +10,16 @@
 
 use crate::{
     decide::Passage,
+    denial::Denial,
     headers,
-    isolate::{AtOnce, Sent, current, decide_at_once, upstream_failed},
-    refuse::{problem, refusal},
-    report,
+    isolate::{AtOnce, Sent, current, decide_at_once, tend, upstream_failed},
+    limits::{charge::refund, fields::Field},
+    refuse::{denied, problem},
     source::{Place, Source},
     target::Target,
 };
 use keyward_api::Code;
-use keyward_core::{Reason, Timestamp};
+use keyward_core::Timestamp;
 use serde::Serialize;
 use std::{cell::RefCell, io::Write};
 use worker::{Context, Env, js_sys, wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen, web_sys};
@@ -32,9 +33,13 @@ const LONG_WAY: u32 = 0;
 const REOPEN: u32 = 1;
 /// It may pass; above these bits stands the length of what is in the buffer.
 const PASS: u32 = 2;
-/// It is refused; above these bits stands for what reason.
+/// A limit refuses it; above these bits stands the length of what is in the buffer.
+const LIMIT: u32 = 4;
+/// It is refused; above these bits stands why.
 const REFUSE: u32 = 3;
-/// Beside one of them: there is something to report ([`report_usage`]).
+/// Beside [`PASS`]: the answer may tell what the request has cost.
+const COSTS: u32 = 64;
+/// Beside one of them: there is something to see to in the background ([`see_to_it`]).
 const DUE: u32 = 128;
 /// The bits of these codes.
 const CODE_BITS: u32 = 8;
@@ -60,6 +65,8 @@ struct Opened<'a> {
     client_ip: &'a str,
     /// The header that tells of TLS.
     tls: Option<&'a str>,
+    /// The header that declares tokens.
+    tokens: Option<&'a str>,
     upstream: &'a str,
     /// The names of the identity headers, in the order of their values in the buffer.
     identity: [&'static str; headers::IDENTITY.len()],
@@ -81,6 +88,7 @@ pub fn open(number: u32) -> Option<String> {
         capacity: CAPACITY,
         client_ip: &config.client_ip_header,
         tls: config.tls.header(),
+        tokens: config.tokens_header.as_deref(),
         upstream: &config.upstream,
         identity: headers::IDENTITY,
     };
@@ -94,7 +102,7 @@ pub fn memory() -> js_sys::Object {
 }
 
 /// Decides on the request whose facts are the first `len` bytes of the buffer, a line each: method, URL, credential,
-/// address, origin, TLS header; the last three are empty where there is none.
+/// address, origin, TLS header, tokens; the last four are empty where there is none.
 #[wasm_bindgen(js_name = gateDecide)]
 pub fn decide(number: u32, len: u32, now: f64) -> u32 {
     GATE.with_borrow_mut(|gate| {
@@ -104,19 +112,26 @@ pub fn decide(number: u32, len: u32, now: f64) -> u32 {
         let Some(facts) = gate.buffer.get(..len as usize).and_then(|facts| std::str::from_utf8(facts).ok()) else { return LONG_WAY };
         match decide_on(facts, Timestamp::from_millis(now as u64)) {
             None => LONG_WAY,
-            Some((_, AtOnce::Refuse(reason, due))) => (reason.number() as u32) << CODE_BITS | REFUSE | if due { DUE } else { 0 },
-            Some((target, AtOnce::Pass(passage, ticket))) => {
-                write(&mut gate.buffer, &target, &passage, ticket).map_or(LONG_WAY, |len| (len as u32) << CODE_BITS | PASS)
+            Some((target, decision, due)) => {
+                let (code, rest) = match decision {
+                    AtOnce::Refuse(denial, fields) if fields.is_empty() => (REFUSE, Some(denial.number())),
+                    AtOnce::Refuse(denial, fields) => (LIMIT, write_limit(&mut gate.buffer, denial, &fields)),
+                    AtOnce::Pass(passage, ticket, fields) => {
+                        let costs = if ticket.costs { COSTS } else { 0 };
+                        (PASS | costs, write(&mut gate.buffer, &target, &passage, ticket.number, &fields))
+                    }
+                };
+                rest.map_or(LONG_WAY, |rest| (rest as u32) << CODE_BITS | code | if due { DUE } else { 0 })
             }
         }
     })
 }
 
-fn decide_on(facts: &str, now: Timestamp) -> Option<(Target, AtOnce)> {
+fn decide_on(facts: &str, now: Timestamp) -> Option<(Target, AtOnce, bool)> {
     let mut lines = facts.split('\n');
     let mut line = || lines.next();
     let (method, url, key) = (line()?, line()?, line()?);
-    let [address, origin, tls] = [line()?, line()?, line()?].map(|text| Some(text).filter(|text| !text.is_empty()));
+    let [address, origin, tls, tokens] = [line()?, line()?, line()?, line()?].map(|text| Some(text).filter(|text| !text.is_empty()));
     if lines.next().is_some() {
         return None;
     }
@@ -125,26 +140,38 @@ fn decide_on(facts: &str, now: Timestamp) -> Option<(Target, AtOnce)> {
         return None;
     }
     let target = Target::parse(url).ok().filter(|target| !target.is_own())?;
-    let sent = Sent { method, target: &target, credential: key, address, origin, tls };
-    let decision = decide_at_once(&sent, now)?;
-    Some((target, decision))
+    let sent = Sent { method, target: &target, credential: key, address, origin, tls, tokens };
+    let (decision, due) = decide_at_once(&sent, now)?;
+    Some((target, decision, due))
 }
 
 /// Writes what the upstream is sent: the path and query, then the values of the identity headers; and under which number
-/// its answer is to be told. A line each.
-fn write(buffer: &mut [u8], target: &Target, passage: &Passage, ticket: u32) -> Option<usize> {
+/// its answer is to be told, and the names and values of headers for the client. A line each.
+fn write(buffer: &mut [u8], target: &Target, passage: &Passage, ticket: u32, fields: &[Field]) -> Option<usize> {
     let capacity = buffer.len();
     let mut rest = &mut buffer[..];
     let mut fits = write!(rest, "{}{}", target.path.as_str(), target.query).is_ok();
     headers::identity(passage, |value| fits &= write!(rest, "\n{value}").is_ok());
-    fits &= write!(rest, "\n{ticket}").is_ok();
+    fits &= write!(rest, "\n{ticket}").is_ok() && write_fields(&mut rest, fields);
     fits.then_some(capacity - rest.len())
 }
 
-/// The answer to a refusal, by the number of its reason: `{"status", "headers": [[name, value]], "body"}`.
+/// Writes the number of a denial, and the names and values of the headers that it has beside its own.
+fn write_limit(buffer: &mut [u8], denial: Denial, fields: &[Field]) -> Option<usize> {
+    let capacity = buffer.len();
+    let mut rest = &mut buffer[..];
+    let fits = write!(rest, "{}", denial.number()).is_ok() && write_fields(&mut rest, fields);
+    fits.then_some(capacity - rest.len())
+}
+
+fn write_fields(rest: &mut &mut [u8], fields: &[Field]) -> bool {
+    fields.iter().all(|(name, value)| write!(rest, "\n{name}\n{value}").is_ok())
+}
+
+/// The answer to a denial, by its number: `{"status", "headers": [[name, value]], "body"}`.
 #[wasm_bindgen(js_name = gateRefusal)]
 pub fn refusal_of(number: u32) -> Option<String> {
-    serde_json::to_string(&refusal(*Reason::ALL.get(number as usize)?)).ok()
+    serde_json::to_string(&denied(Denial::from_number(number as usize)?)).ok()
 }
 
 /// Whether a header of this name (lower case) is kept from the upstream.
@@ -153,17 +180,17 @@ pub fn strips(name: &str) -> bool {
     headers::is_stripped(name)
 }
 
-/// Counts the upstream's answer: its status and the length of its body. Says whether there is something to report.
+/// Counts the upstream's answer: its status, the length of its body, and what it has cost, or no number. Says whether there is something to see to.
 #[wasm_bindgen(js_name = gateAnswered)]
-pub fn answered(number: u32, ticket: u32, status: u32, bytes: f64, now: f64) -> bool {
+pub fn answered(number: u32, ticket: u32, status: u32, bytes: f64, cost: f64, now: f64) -> bool {
     let isolate = GATE.with_borrow(|gate| gate.opened == number).then(current).flatten();
     let (status, now) = (status.try_into().unwrap_or(0), Timestamp::from_millis(now as u64));
     isolate.is_some_and(|isolate| {
-        isolate.with(|state| {
-            // What is no number, or none of bytes, is none.
-            state.keeper.usage.answered(ticket, status, bytes as u64, now);
-            state.keeper.usage.is_due(now)
-        })
+        // What is no number of bytes is none; what is none of cents tells nothing.
+        let cost = (cost >= 0.0).then_some(cost as u64);
+        let excess = isolate.with(|state| state.keeper.usage.answered(ticket, status, (bytes as u64, cost), now));
+        refund(&isolate, excess, now);
+        isolate.with(|state| state.keeper.usage.is_due(now) || state.keeper.permits.is_due(now))
     })
 }
 
@@ -173,10 +200,10 @@ pub fn failed(ticket: u32, fault: &str) -> Result<web_sys::Response, worker::was
     current().map_or_else(|| problem(Code::UpstreamUnavailable), |isolate| upstream_failed(&isolate, ticket, fault)).into_response()
 }
 
-/// Reports what was counted, in the background of a request.
-#[wasm_bindgen(js_name = gateReport)]
-pub fn report_usage(env: Env, context: worker::worker_sys::Context) {
+/// Sees in the background of a request to what is due.
+#[wasm_bindgen(js_name = gateTend)]
+pub fn see_to_it(env: Env, context: worker::worker_sys::Context) {
     if let Some(isolate) = current() {
-        report::tend(&isolate, &Source::new(env, Place::Isolate), &Context::new(context));
+        tend(&isolate, &Source::new(env, Place::Isolate), &Context::new(context));
     }
 }

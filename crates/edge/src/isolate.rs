@@ -4,12 +4,19 @@ use crate::{
     config::{Config, ConfigError, Tls},
     credential,
     decide::{Held, Outcome, Passage, Presented, decide, decide_token},
+    denial::Denial,
     flight::{FETCH_MS, Miss, What},
     follow::{Listener, Object},
     forward,
+    limits::{
+        charge::{self, charge, charge_at_once, limit_fields, refund, refused_fields},
+        demand::Demand,
+        fields::Field,
+        permits::{Charged, Permits},
+    },
     node::{Background, Keeper, Node, Pace, State},
     own,
-    refuse::{Answer, problem, refusal},
+    refuse::{Answer, denied, problem},
     report,
     source::{Place, Source, now},
     target::{Target, address, origin_host},
@@ -26,6 +33,8 @@ use worker::{Env, console_error, web_sys};
 
 /// How often a request may find something missing: a shard, a page, a policy, each perhaps of a newer state.
 const MAX_FETCHES: usize = 6;
+/// The upstream says in this header how many cents a request has cost.
+const COST_HEADER: &str = "x-keyward-cost-cents";
 /// Bytes of a part of either kind.
 const MAX_PART_LEN: usize = if MAX_STATUS_LIST_LEN > MAX_AMENDMENT_PAGE_LEN { MAX_STATUS_LIST_LEN } else { MAX_AMENDMENT_PAGE_LEN };
 
@@ -37,6 +46,7 @@ pub(crate) struct Cache {
     pub(crate) signatures: Accelerator,
     pub(crate) warm: WarmKeys,
     pub(crate) usage: Tally,
+    pub(crate) permits: Permits,
 }
 
 impl Listener for Cache {
@@ -70,11 +80,17 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
                     signatures: Accelerator::default(),
                     warm: WarmKeys::default(),
                     usage: Tally::default(),
+                    permits: Permits::default(),
                 };
                 Ok(Rc::new(Node::new(Rc::new(config), Pace::ISOLATE, cache)))
             })
             .clone()
     })
+}
+
+/// The configuration, read once for an isolate and all objects in it; `None`, with a line in the log, where it can't be read.
+pub(crate) fn shared_config(env: &Env) -> Option<Rc<Config>> {
+    isolate(env).ok().map(|isolate| isolate.config.clone())
 }
 
 /// This isolate, if it has been made and is configured.
@@ -99,44 +115,62 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
     }
     let mut seen = Seen::default();
     let answer = match admit(&isolate, &source, context, &request, target, &mut seen).await {
-        Ok((passage, target)) => {
+        Ok((passage, target, cost)) => {
             let sent = length(&request.headers());
             let ticket = isolate.with(|state| {
                 state.counters.passed += 1;
-                state.keeper.usage.passed(seen, sent, now())
+                state.keeper.usage.passed(seen, (sent, cost), now())
             });
-            let answer = forward::send(&isolate.config, &request, &target, &passage).await;
+            let fields = limit_fields(&isolate, &passage, now());
+            let answer = forward::send(&isolate.config, &request, &target, &passage, &fields).await;
             answer.inspect(|answer| answered(&isolate, ticket, &request, answer)).map_err(|fault| upstream_failed(&isolate, ticket, &fault))
         }
-        Err(reason) => {
+        Err(denial) => {
             isolate.with(|state| {
-                state.counters.refused(reason);
-                state.keeper.usage.refused(seen, reason, now());
+                state.counters.refused(denial);
+                state.keeper.usage.refused(seen, denial, now());
             });
-            Err(refusal(reason))
+            let mut answer = denied(denial);
+            if let (Denial::Limit(kind), Some(key)) = (denial, seen.key) {
+                answer.headers.extend(refused_fields(&isolate, key, kind, now()));
+            }
+            Err(answer)
         }
     };
-    report::tend(&isolate, &source, context);
+    tend(&isolate, &source, context);
     answer
+}
+
+/// What goes on after a request: handing on what was counted, and seeing to the permits.
+pub(crate) fn tend(isolate: &Rc<Isolate>, source: &Source, background: &impl Background) {
+    report::tend(isolate, source, background);
+    charge::tend(isolate, source, background);
 }
 
 /// Counts what the upstream has answered.
 fn answered(isolate: &Isolate, ticket: u32, request: &web_sys::Request, answer: &web_sys::Response) {
     // The length of an answer to HEAD is that of what isn't sent.
     let bytes = if request.method() == "HEAD" { 0 } else { length(&answer.headers()) };
-    isolate.with(|state| state.keeper.usage.answered(ticket, answer.status(), bytes, now()));
+    let (cost, now) = (number(&answer.headers(), COST_HEADER), now());
+    let excess = isolate.with(|state| state.keeper.usage.answered(ticket, answer.status(), (bytes, cost), now));
+    refund(isolate, excess, now);
 }
 
 /// The length of a body, where it is declared.
 fn length(headers: &web_sys::Headers) -> u64 {
-    headers.get("content-length").ok().flatten().and_then(|text| text.parse().ok()).unwrap_or(0)
+    number(headers, "content-length").unwrap_or(0)
+}
+
+fn number(headers: &web_sys::Headers, name: &str) -> Option<u64> {
+    headers.get(name).ok().flatten().and_then(|text| text.parse().ok())
 }
 
 /// What to answer where the upstream gave no answer.
 pub(crate) fn upstream_failed(isolate: &Isolate, ticket: u32, fault: &str) -> Answer {
     isolate.with(|state| {
         state.counters.upstream_failures += 1;
-        state.keeper.usage.answered(ticket, 0, 0, now());
+        // What it has cost is unknown: the charge stays.
+        state.keeper.usage.answered(ticket, 0, (0, None), now());
     });
     console_error!("the upstream gave no answer: {fault}");
     problem(Code::UpstreamUnavailable)
@@ -154,12 +188,19 @@ pub(crate) struct Sent<'a> {
     pub(crate) origin: Option<&'a str>,
     /// The header that tells of TLS, where one does.
     pub(crate) tls: Option<&'a str>,
+    /// The header that declares tokens, where one does.
+    pub(crate) tokens: Option<&'a str>,
 }
 
 impl Sent<'_> {
     /// What of it is counted; the key is known when it is decided on.
     fn seen(&self, config: &Config) -> Seen {
         Seen { key: None, route: config.routes.find(self.method, &self.target.path), address: address(self.address) }
+    }
+
+    /// What it wants of its key's limits.
+    fn demand(&self, config: &Config, seen: &Seen) -> Demand {
+        Demand::new(seen.route.map_or(0, |number| config.routes.cost_cents(number)), self.tokens)
     }
 
     /// Decides on it with what is held.
@@ -186,45 +227,69 @@ impl Sent<'_> {
 
 /// What an isolate holds to decide by.
 fn held(state: &State<Cache>) -> Held<'_> {
-    let Cache { policies, signatures, warm, usage: _ } = &state.keeper;
+    let Cache { policies, signatures, warm, usage: _, permits: _ } = &state.keeper;
     Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() }
+}
+
+/// How a request is told of again, once it is answered.
+pub(crate) struct Ticket {
+    /// Its number.
+    pub(crate) number: u32,
+    /// Whether the answer may tell its cost.
+    pub(crate) costs: bool,
 }
 
 /// A decision that was made at once.
 pub(crate) enum AtOnce {
-    /// It may pass; its answer is to be told under this number.
-    Pass(Box<Passage>, u32),
-    /// It may not; and whether there is something to report.
-    Refuse(Reason, bool),
+    /// It may pass; its answer is to be told under this number, and the client these.
+    Pass(Box<Passage>, Ticket, Vec<Field>),
+    /// It may not, and the client is told these.
+    Refuse(Denial, Vec<Field>),
 }
 
 /// Decides on a request at once, and counts it; `None` where that takes a wait, of whatever kind. For a request with a
 /// credential and a path that are in order, and without a body.
-pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<AtOnce> {
+///
+/// Beside it says whether something has to be seen to in the background ([`tend`]).
+pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce, bool)> {
     let isolate = current()?;
     if !isolate.is_steady(now) {
         return None;
     }
     let seen = sent.seen(&isolate.config);
-    let outcome = sent.decide(&isolate, &seen, now);
-    isolate.with(|state| {
-        let usage = &mut state.keeper.usage;
-        let decision = match outcome {
-            Outcome::Pass(passage) => {
-                state.counters.passed += 1;
-                let ticket = usage.passed(Seen { key: Some(passage.key), ..seen }, 0, now);
-                AtOnce::Pass(passage, ticket)
+    let demand = sent.demand(&isolate.config, &seen);
+    let (denial, key) = match sent.decide(&isolate, &seen, now) {
+        Outcome::Fetch(_) => return None,
+        Outcome::Refuse(reason, key) => (reason.into(), key),
+        Outcome::Pass(passage) => match charge_at_once(&isolate, &passage, &demand, now) {
+            Charged::Wait(_) => return None,
+            Charged::Denied(denial) => (denial, Some(passage.key)),
+            charged => {
+                let (ticket, due) = isolate.with(|state| {
+                    let State { counters, keeper, .. } = state;
+                    counters.passed += 1;
+                    counters.at_once += 1;
+                    counters.uncounted += u64::from(charged == Charged::Uncounted);
+                    let ticket = keeper.usage.passed(Seen { key: Some(passage.key), ..seen }, (0, demand.charge.cents), now);
+                    (ticket, keeper.permits.is_due(now))
+                });
+                let fields = limit_fields(&isolate, &passage, now);
+                return Some((AtOnce::Pass(passage, Ticket { number: ticket, costs: demand.charge.cents > 0 }, fields), due));
             }
-            Outcome::Refuse(reason, key) => {
-                state.counters.refused(reason);
-                usage.refused(Seen { key, ..seen }, reason, now);
-                AtOnce::Refuse(reason, usage.is_due(now))
-            }
-            Outcome::Fetch(_) => return None,
-        };
-        state.counters.at_once += 1;
-        Some(decision)
-    })
+        },
+    };
+    let due = isolate.with(|state| {
+        let State { counters, keeper, .. } = state;
+        counters.refused(denial);
+        counters.at_once += 1;
+        keeper.usage.refused(Seen { key, ..seen }, denial, now);
+        keeper.usage.is_due(now) || keeper.permits.is_due(now)
+    });
+    let fields = match (denial, key) {
+        (Denial::Limit(kind), Some(key)) => refused_fields(&isolate, key, kind, now),
+        _ => Vec::new(),
+    };
+    Some((AtOnce::Refuse(denial, fields), due))
 }
 
 /// Decides on a request, and says what of it is counted: what can be refused without any state first, then the state, then the key.
@@ -235,7 +300,7 @@ async fn admit(
     request: &web_sys::Request,
     target: Result<Target, Reason>,
     seen: &mut Seen,
-) -> Result<(Passage, Target), Reason> {
+) -> Result<(Passage, Target, u64), Denial> {
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
     let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref())?;
@@ -247,6 +312,7 @@ async fn admit(
     let method = request.method();
     let (address, origin) = (header(&isolate.config.client_ip_header), header("origin"));
     let tls = isolate.config.tls.header().and_then(header);
+    let tokens = isolate.config.tokens_header.as_deref().and_then(header);
     let sent = Sent {
         method: &method,
         target: &target,
@@ -254,6 +320,7 @@ async fn admit(
         address: address.as_deref(),
         origin: origin.as_deref(),
         tls: tls.as_deref(),
+        tokens: tokens.as_deref(),
     };
     *seen = sent.seen(&isolate.config);
     for _ in 0..MAX_FETCHES {
@@ -261,11 +328,13 @@ async fn admit(
         let missing = match sent.decide(isolate, seen, now) {
             Outcome::Pass(passage) => {
                 seen.key = Some(passage.key);
-                return Ok((*passage, target));
+                let demand = sent.demand(&isolate.config, seen);
+                charge(isolate, source, context, &passage, &demand).await?;
+                return Ok((*passage, target, demand.charge.cents));
             }
             Outcome::Refuse(reason, key) => {
                 seen.key = key;
-                return Err(reason);
+                return Err(reason.into());
             }
             Outcome::Fetch(missing) => missing,
         };
@@ -278,7 +347,7 @@ async fn admit(
             _ => Refusal::Undecided(missing).reason(),
         })?;
     }
-    Err(Reason::StateUnavailable)
+    Err(Reason::StateUnavailable.into())
 }
 
 /// Fetches what a decision on the key at `index` was found to lack.

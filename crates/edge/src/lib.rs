@@ -11,12 +11,14 @@
 pub mod config;
 pub mod credential;
 pub mod decide;
+pub mod denial;
 pub mod flight;
 pub mod follow;
 #[cfg(target_arch = "wasm32")]
 pub mod gate;
 pub mod headers;
 pub mod hub;
+pub mod limits;
 pub mod metrics;
 pub mod outage;
 pub mod pulse;

@@ -1,7 +1,10 @@
 //! What the edge counts, and how it tells (Prometheus text exposition format, version 0.0.4).
 
-use crate::follow::{Fault, Object};
-use keyward_core::{AcceleratorCounters, Reason};
+use crate::{
+    denial::Denial,
+    follow::{Fault, Object},
+};
+use keyward_core::AcceleratorCounters;
 use std::fmt::Write;
 
 /// The media type of the exposition.
@@ -26,7 +29,13 @@ pub struct Counters {
     pub origin_requests: u64,
     /// Requests sent to the hub.
     pub hub_requests: u64,
-    refused: Tally<Reason>,
+    /// Requests that had to wait for permits of their key.
+    pub limit_waits: u64,
+    /// Requests that were permitted beyond what is known of their key's limits.
+    pub uncounted: u64,
+    /// Questions and returns sent to keys' objects.
+    pub permit_requests: u64,
+    refused: Tally<Denial>,
     rejected: Tally<(Object, Fault)>,
 }
 
@@ -55,8 +64,8 @@ impl<K: PartialEq + Copy> Tally<K> {
 
 impl Counters {
     /// Counts a refused request.
-    pub fn refused(&mut self, reason: Reason) {
-        self.refused.add(reason);
+    pub fn refused(&mut self, denial: impl Into<Denial>) {
+        self.refused.add(denial.into());
     }
 
     /// Counts something that arrived over the feed and was not taken.
@@ -76,8 +85,8 @@ impl Counters {
     /// Writes an isolate's counters.
     pub fn write_isolate(&self, out: &mut String) {
         family(out, "keyward_refused_total", "counter", "Requests refused, by reason code.");
-        for reason in Reason::ALL {
-            sample(out, "keyward_refused_total", &format!("reason=\"{reason}\""), self.refused.count(reason));
+        for denial in Denial::all() {
+            sample(out, "keyward_refused_total", &format!("reason=\"{}\"", denial.code()), self.refused.count(denial));
         }
         for (name, help, value) in [
             ("keyward_passed_total", "Requests permitted.", self.passed),
@@ -86,6 +95,9 @@ impl Counters {
             ("keyward_upstream_failures_total", "Requests that got no answer from the upstream.", self.upstream_failures),
             ("keyward_blocked_waits_total", "Requests that had to wait for a state.", self.blocked_waits),
             ("keyward_hub_requests_total", "Requests sent to the hub.", self.hub_requests),
+            ("keyward_limit_waits_total", "Requests that had to wait for permits of their key.", self.limit_waits),
+            ("keyward_uncounted_total", "Requests permitted beyond what is known of their key's limits.", self.uncounted),
+            ("keyward_permit_requests_total", "Questions and returns sent to keys' objects.", self.permit_requests),
         ] {
             family(out, name, "counter", help);
             sample(out, name, "", value);
@@ -165,6 +177,7 @@ fn sample(out: &mut String, name: &str, labels: &str, value: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keyward_core::Reason;
 
     #[test]
     fn every_reason_has_a_line_and_the_counts_are_right() {

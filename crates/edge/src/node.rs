@@ -14,7 +14,7 @@ use keyward_core::{
     FeedReply, SnapshotReply, Timestamp,
     bounds::{MAX_HEARTBEAT_LEN, MAX_MANIFEST_LEN, MAX_SNAPSHOT_LEN},
 };
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, pin::Pin, rc::Rc, time::Duration};
 use worker::Delay;
 
 /// How often waiting requests look whether the state has changed.
@@ -85,13 +85,15 @@ pub(crate) trait Background {
 
 impl Background for worker::Context {
     fn run(&self, work: impl Future<Output = ()> + 'static) {
-        self.wait_until(work);
+        // Boxed, so that what turns a future into a promise is compiled once.
+        self.wait_until(Box::pin(work) as Pin<Box<dyn Future<Output = ()>>>);
     }
 }
 
 impl Background for worker::State {
     fn run(&self, work: impl Future<Output = ()> + 'static) {
-        self.wait_until(work);
+        // Boxed, so that what turns a future into a promise is compiled once.
+        self.wait_until(Box::pin(work) as Pin<Box<dyn Future<Output = ()>>>);
     }
 }
 

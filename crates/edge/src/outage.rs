@@ -35,20 +35,12 @@ impl Outage {
     /// Reads `user=open:3600,tenant=closed`; a scope that isn't named is closed, and one that is named twice, or of
     /// another name, makes the text unreadable.
     pub fn parse(text: &str) -> Option<Self> {
-        let mut modes = [None; 3];
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (scope, mode) = part.split_once('=')?;
-            let scope = SCOPES.into_iter().find(|known| known.as_str() == scope)?;
-            let mode = match mode.split_once(':') {
-                None if mode == "closed" => Mode::Closed,
-                Some(("open", secs)) => Mode::Open(secs.parse().ok().filter(|secs| *secs <= MAX_OPEN_SECS)?),
-                _ => return None,
-            };
-            if modes[scope as usize].replace(mode).is_some() {
-                return None;
-            }
-        }
-        Some(Self { modes: modes.map(Option::unwrap_or_default) })
+        let mode = |text: &str| match text.split_once(':') {
+            None if text == "closed" => Some(Mode::Closed),
+            Some(("open", secs)) => Some(Mode::Open(secs.parse().ok().filter(|secs| *secs <= MAX_OPEN_SECS)?)),
+            _ => None,
+        };
+        Some(Self { modes: by_scope(text, mode)? })
     }
 
     /// Whether a key of this scope may be decided on at this age of the state; the reason where it may not.
@@ -68,6 +60,20 @@ impl Outage {
             (false, false) => Err(Reason::StateUnavailable),
         }
     }
+}
+
+/// Reads `user=…,tenant=…`; a scope that isn't named has its default, and one that is named twice, or of another name, makes
+/// the text unreadable.
+pub(crate) fn by_scope<M: Copy + Default>(text: &str, read: impl Fn(&str) -> Option<M>) -> Option<[M; 3]> {
+    let mut modes = [None; 3];
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (scope, mode) = part.split_once('=')?;
+        let scope = SCOPES.into_iter().find(|known| known.as_str() == scope)?;
+        if modes[scope as usize].replace(read(mode)?).is_some() {
+            return None;
+        }
+    }
+    Some(modes.map(Option::unwrap_or_default))
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ fn health(isolate: &Isolate) -> Answer {
     });
     Answer {
         status: if health.ready { 200 } else { 503 },
-        headers: vec![("content-type", "application/json"), ("cache-control", "no-store")],
+        headers: vec![("content-type", "application/json".into()), ("cache-control", "no-store".into())],
         body: serde_json::to_string(&health).unwrap_or_default(),
     }
 }
@@ -103,5 +103,5 @@ async fn metrics(isolate: &Rc<Isolate>, source: &Source, headers: &web_sys::Head
         }
     });
     body.push_str(&hub);
-    Answer { status: 200, headers: vec![("content-type", metrics::MEDIA_TYPE), ("cache-control", "no-store")], body }
+    Answer { status: 200, headers: vec![("content-type", metrics::MEDIA_TYPE.into()), ("cache-control", "no-store".into())], body }
 }

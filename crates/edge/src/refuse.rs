@@ -1,6 +1,7 @@
 //! The one place that makes a refusal into a response.
 
-use keyward_api::{Code, MEDIA_TYPE, Problem, challenge};
+use crate::{denial::Denial, limits::fields::Field};
+use keyward_api::{Code, MEDIA_TYPE, Problem, challenge, limits::LimitKind};
 use keyward_core::{Class, Reason};
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// The headers.
-    pub headers: Vec<(&'static str, &'static str)>,
+    pub headers: Vec<Field>,
     /// The body.
     pub body: String,
 }
@@ -23,30 +24,54 @@ impl Answer {
         init.set_status(self.status);
         let response = worker::web_sys::Response::new_with_opt_str_and_init(Some(&self.body), &init)?;
         for (name, value) in self.headers {
-            response.headers().set(name, value)?;
+            response.headers().set(name, &value)?;
         }
         Ok(response)
     }
+}
+
+/// The response to a request that is denied. Of a limit's, what it tells of the limit is still to be added
+/// ([`crate::limits::fields`]).
+pub fn denied(denial: Denial) -> Answer {
+    match denial {
+        Denial::Reason(reason) => refusal(reason),
+        Denial::Limit(kind) => limited(kind),
+    }
+}
+
+fn limited(kind: LimitKind) -> Answer {
+    let code = kind.code();
+    answer(&Problem {
+        kind: ["urn:keyward:problem:", code].concat(),
+        title: "A limit of the key is reached".to_owned(),
+        status: 429,
+        code: code.to_owned(),
+        detail: None,
+        errors: Vec::new(),
+    })
 }
 
 /// The response to a refused request. Whoever has not proved to hold a genuine key gets the same bytes for every
 /// reason ([`Reason::proved`]).
 pub fn refusal(reason: Reason) -> Answer {
     let mut answer = problem(Code::from(reason));
-    answer.headers.extend(challenge(reason).map(|challenge| ("www-authenticate", challenge)));
+    answer.headers.extend(challenge(reason).map(|challenge| ("www-authenticate", challenge.into())));
     if reason.class() == Class::Unavailable {
-        answer.headers.push(("retry-after", "1"));
+        answer.headers.push(("retry-after", "1".into()));
     }
     answer
 }
 
 /// The response to what isn't about a credential.
 pub fn problem(code: Code) -> Answer {
-    let problem = Problem::new(code);
+    answer(&Problem::new(code))
+}
+
+fn answer(problem: &Problem) -> Answer {
     Answer {
         status: problem.status,
-        headers: vec![("content-type", MEDIA_TYPE), ("cache-control", "no-store")],
-        body: serde_json::to_string(&problem).unwrap_or_default(),
+        headers: vec![("content-type", MEDIA_TYPE.into()), ("cache-control", "no-store".into())],
+        body: serde_json::to_string(problem).unwrap_or_default(),
     }
 }
 
@@ -74,7 +99,7 @@ mod tests {
         ] {
             let answer = refusal(reason);
             assert_eq!(answer.status, status);
-            assert_eq!(answer.headers.get(2).copied(), header);
+            assert_eq!(answer.headers.get(2).map(|(name, value)| (*name, value.as_ref())), header);
             assert!(answer.body.contains(&format!("\"code\":\"{reason}\"")));
         }
     }

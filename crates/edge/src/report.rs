@@ -3,7 +3,7 @@
 use crate::{
     isolate::Isolate,
     node::Background,
-    source::{Source, now, random_uuid},
+    source::{Source, fresh_id, now},
     usage::{REPORT_MS, Sealed},
 };
 use keyward_core::Timestamp;
@@ -32,7 +32,7 @@ async fn report(isolate: Rc<Isolate>, source: Source, began: Timestamp) {
     while now().since(began) < LOOP_MS {
         lease(&isolate, now(), REPORT_MS);
         Delay::from(Duration::from_millis(REPORT_MS)).await;
-        isolate.with(|state| state.keeper.usage.seal(&isolate.config.routes, now(), || batch_id(now())));
+        isolate.with(|state| state.keeper.usage.seal(&isolate.config.routes, now(), || fresh_id(now())));
         while let Some(Sealed { id, body, .. }) = isolate.with(|state| state.keeper.usage.unsent().cloned()) {
             lease(&isolate, now(), HAND_OVER_MS);
             if source.hand_over(&isolate, &format!("/edge/v1/usage?id={id}"), &body, HAND_OVER_MS).await.is_err() {
@@ -50,13 +50,4 @@ async fn report(isolate: Rc<Isolate>, source: Source, began: Timestamp) {
 fn lease(isolate: &Isolate, now: Timestamp, wait_ms: u64) {
     let until = Timestamp::from_millis(now.millis() + wait_ms + SLACK_MS);
     isolate.with(|state| state.keeper.usage.reports(until));
-}
-
-/// A UUIDv7.
-fn batch_id(now: Timestamp) -> uuid::Uuid {
-    let given = *random_uuid().as_bytes();
-    // All of it is random but for the version and the variant, at its bytes 6 and 8.
-    let [a, b, c, d, e, f, .., g, h, i, j] = given;
-    let random = [a, b, c, d, e, f, g, h, i, j];
-    uuid::Builder::from_unix_timestamp_millis(now.millis(), &random).into_uuid()
 }

@@ -6,7 +6,7 @@ use futures_util::{
     future::{Either, select},
     pin_mut,
 };
-use keyward_core::Timestamp;
+use keyward_core::{KeyId, Timestamp};
 use std::{rc::Rc, time::Duration};
 use worker::{
     Delay, Env, Request, Response, js_sys, wasm_bindgen, wasm_bindgen::JsCast, wasm_bindgen::prelude::wasm_bindgen,
@@ -15,6 +15,8 @@ use worker::{
 
 /// The binding of the hubs' namespace.
 const HUB_BINDING: &str = "HUB";
+/// The binding of the namespace of keys' objects.
+const LIMITER_BINDING: &str = "LIMITER";
 /// The part of the time for an answer that the hub has, in hundredths; the rest is the origin's.
 const HUB_SHARE: u64 = 75;
 
@@ -30,8 +32,17 @@ extern "C" {
 }
 
 /// A UUIDv4 of the runtime's.
-pub(crate) fn random_uuid() -> uuid::Uuid {
+fn random_uuid() -> uuid::Uuid {
     random_uuid_text().parse().unwrap_or_default()
+}
+
+/// A UUIDv7.
+pub(crate) fn fresh_id(now: Timestamp) -> uuid::Uuid {
+    let given = *random_uuid().as_bytes();
+    // All of it is random but for the version and the variant, at its bytes 6 and 8.
+    let [a, b, c, d, e, f, .., g, h, i, j] = given;
+    let random = [a, b, c, d, e, f, g, h, i, j];
+    uuid::Builder::from_unix_timestamp_millis(now.millis(), &random).into_uuid()
 }
 
 /// Who asks decides who is asked.
@@ -87,13 +98,33 @@ impl Source {
         .await
     }
 
+    /// What the key's object of this region answers to a message.
+    pub(crate) async fn ask_limiter(
+        &self,
+        config: &Config,
+        key: KeyId,
+        message: &str,
+        limit: usize,
+        timeout_ms: u64,
+    ) -> Result<String, Miss> {
+        timed(timeout_ms, |signal| async move {
+            let request = request("http://limiter/edge/v1/permits", None, Some(message), &signal)?;
+            self.send_to(LIMITER_BINDING, &[&config.hub, ":", &key.to_string()].concat(), request, limit).await
+        })
+        .await
+    }
+
     async fn ask_hub(&self, config: &Config, path: &str, limit: usize, signal: web_sys::AbortSignal) -> Result<String, Miss> {
         self.send_to_hub(config, request(&format!("http://hub{path}"), None, None, &signal)?, limit).await
     }
 
     async fn send_to_hub(&self, config: &Config, request: web_sys::Request, limit: usize) -> Result<String, Miss> {
-        let stub =
-            self.env.durable_object(HUB_BINDING).and_then(|hubs| hubs.id_from_name(&config.hub)?.get_stub()).map_err(|_| Miss::Failed)?;
+        self.send_to(HUB_BINDING, &config.hub, request, limit).await
+    }
+
+    /// Sends to the object of this name.
+    async fn send_to(&self, binding: &str, name: &str, request: web_sys::Request, limit: usize) -> Result<String, Miss> {
+        let stub = self.env.durable_object(binding).and_then(|objects| objects.id_from_name(name)?.get_stub()).map_err(|_| Miss::Failed)?;
         read(stub.fetch_with_request(Request::from(request)).await.map_err(|_| Miss::Failed)?, limit, true).await
     }
 }
@@ -106,6 +137,12 @@ async fn ask_origin(config: Rc<Config>, path: &str, limit: usize, signal: web_sy
 /// Posts JSON to the origin, and gives the status that it is answered with.
 pub(crate) async fn post_to_origin(config: Rc<Config>, path: &str, body: String, timeout_ms: u64) -> Result<u16, Miss> {
     timed(timeout_ms, |signal| async move { Ok(send_to_origin(&config, path, Some(&body), &signal).await?.status()) }).await
+}
+
+/// Posts JSON to the origin, and gives what it answers.
+pub(crate) async fn ask_origin_with(config: Rc<Config>, path: &str, body: String, limit: usize, timeout_ms: u64) -> Result<String, Miss> {
+    timed(timeout_ms, |signal| async move { read(send_to_origin(&config, path, Some(&body), &signal).await?.into(), limit, false).await })
+        .await
 }
 
 async fn send_to_origin(config: &Config, path: &str, body: Option<&str>, signal: &web_sys::AbortSignal) -> Result<web_sys::Response, Miss> {

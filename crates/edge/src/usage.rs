@@ -4,8 +4,9 @@
 //! length and time count with it; one whose answer never came (its client has left) counts without. Counts are *sealed*
 //! into batches, and a batch stays the same, under the same id, until the hub has it: so it is added once.
 
+use crate::denial::Denial;
 use keyward_api::usage::{LATENCIES, PASSED, UPSTREAM_UNAVAILABLE, UsageBatch, UsageCaller, UsageEntry, latency_bucket};
-use keyward_core::{Class, KeyId, Reason, RouteTable, Timestamp};
+use keyward_core::{KeyId, RouteTable, Timestamp, bounds::MAX_COST_CENTS};
 use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
@@ -44,7 +45,7 @@ pub struct Seen {
 enum Fate {
     Passed,
     Unanswered,
-    Refused(usize),
+    Refused(Denial),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +60,7 @@ struct Line {
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
     requests: u64,
+    cost: u64,
     bytes_in: u64,
     bytes_out: u64,
     latency: [u64; LATENCIES],
@@ -69,7 +71,19 @@ struct Sums {
 struct Pending {
     seen: Seen,
     bytes_in: u64,
+    cost: u64,
     began: Timestamp,
+}
+
+/// What a request was charged beyond its cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// To this key.
+    pub key: KeyId,
+    /// So many cents.
+    pub cents: u64,
+    /// At this moment.
+    pub charged: Timestamp,
 }
 
 /// A batch that doesn't change any more.
@@ -97,15 +111,15 @@ pub struct Tally {
 
 impl Tally {
     /// Counts a request that was refused.
-    pub fn refused(&mut self, seen: Seen, reason: Reason, now: Timestamp) {
-        let status = if reason.class() == Class::Unavailable { 5 } else { 4 };
-        self.add(seen, Fate::Refused(reason.number()), status, Sums { requests: 1, last_ms: now.millis(), ..Sums::default() });
+    pub fn refused(&mut self, seen: Seen, denial: impl Into<Denial>, now: Timestamp) {
+        let denial = denial.into();
+        self.add(seen, Fate::Refused(denial), denial.status_class(), Sums { requests: 1, last_ms: now.millis(), ..Sums::default() });
     }
 
-    /// Notes a request that goes on to the upstream; [`Self::answered`] takes the number.
-    pub fn passed(&mut self, seen: Seen, bytes_in: u64, now: Timestamp) -> u32 {
+    /// Notes a request that goes on to the upstream, charged with so many cents; [`Self::answered`] takes the number.
+    pub fn passed(&mut self, seen: Seen, (bytes_in, cost): (u64, u64), now: Timestamp) -> u32 {
         self.tickets = self.tickets.wrapping_add(1);
-        let pending = Pending { seen, bytes_in: bytes_in.min(MAX_BYTES), began: now };
+        let pending = Pending { seen, bytes_in: bytes_in.min(MAX_BYTES), cost, began: now };
         if self.pending.len() < MOST_PENDING {
             self.pending.insert(self.tickets, pending);
         } else {
@@ -114,19 +128,26 @@ impl Tally {
         self.tickets
     }
 
-    /// Counts a request that the upstream has answered, with this status (0: it gave no answer) and a body of so many bytes.
-    pub fn answered(&mut self, ticket: u32, status: u16, bytes_out: u64, now: Timestamp) {
-        let Some(pending) = self.pending.remove(&ticket) else { return };
+    /// Counts a request that the upstream has answered, with this status (0: it gave no answer), a body of so many bytes, and the
+    /// cents that it says it cost. What of its charge was too much is the key's again.
+    pub fn answered(&mut self, ticket: u32, status: u16, (bytes_out, cost): (u64, Option<u64>), now: Timestamp) -> Option<Excess> {
+        let mut pending = self.pending.remove(&ticket)?;
+        let charged = pending.cost;
+        pending.cost = cost.unwrap_or(charged).min(MAX_COST_CENTS);
+        let excess = charged.saturating_sub(pending.cost);
+        let excess = pending.seen.key.filter(|_| excess > 0).map(|key| Excess { key, cents: excess, charged: pending.began });
         let (fate, class) = match status / 100 {
             0 => (Fate::Unanswered, 5),
             class => (Fate::Passed, u8::try_from(class).unwrap_or(0)),
         };
         self.conclude(pending, fate, if class <= 5 { class } else { 0 }, bytes_out, Some(now.since(pending.began)));
+        excess
     }
 
     fn conclude(&mut self, pending: Pending, fate: Fate, status: u8, bytes_out: u64, latency: Option<u64>) {
-        let Pending { seen, bytes_in, began } = pending;
-        let mut sums = Sums { requests: 1, bytes_in, bytes_out: bytes_out.min(MAX_BYTES), last_ms: began.millis(), ..Sums::default() };
+        let Pending { seen, bytes_in, cost, began } = pending;
+        let mut sums =
+            Sums { requests: 1, cost, bytes_in, bytes_out: bytes_out.min(MAX_BYTES), last_ms: began.millis(), ..Sums::default() };
         if let Some(latency) = latency {
             sums.latency[latency_bucket(latency)] = 1;
         }
@@ -143,6 +164,7 @@ impl Tally {
         }
         let sums = self.lines.entry(line).or_default();
         sums.requests += more.requests;
+        sums.cost += more.cost;
         sums.bytes_in += more.bytes_in;
         sums.bytes_out += more.bytes_out;
         sums.latency.iter_mut().zip(more.latency).for_each(|(sum, count)| *sum += count);
@@ -223,19 +245,20 @@ impl Tally {
 
 fn entry(line: Line, sums: Sums, routes: &RouteTable) -> UsageEntry {
     let Line { key, hour, route, fate, status } = line;
-    let Sums { requests, bytes_in, bytes_out, latency, last_ms } = sums;
+    let Sums { requests, cost, bytes_in, bytes_out, latency, last_ms } = sums;
     let outcome = match fate {
         Fate::Passed => PASSED,
         Fate::Unanswered => UPSTREAM_UNAVAILABLE,
-        Fate::Refused(number) => Reason::ALL.get(number).map_or("", |reason| reason.code()),
+        Fate::Refused(denial) => denial.code(),
     };
     let endpoint = route.and_then(|number| routes.entry(number)).map(|(pattern, _)| pattern.to_string()).unwrap_or_default();
-    UsageEntry { key, hour, endpoint, outcome: outcome.to_owned(), status, requests, bytes_in, bytes_out, cost: 0, latency, last_ms }
+    UsageEntry { key, hour, endpoint, outcome: outcome.to_owned(), status, requests, bytes_in, bytes_out, cost, latency, last_ms }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keyward_core::Reason;
     use uuid::Uuid;
 
     const HOUR: u64 = 3_600_000;
@@ -260,11 +283,12 @@ mod tests {
         let mut tally = Tally::default();
         let key = KeyId(Uuid::from_u128(1));
         let seen = Seen { key: Some(key), route: Some(0), address: Some(IpAddr::from([192, 0, 2, 1])) };
-        let tickets = [0, 1, 2].map(|n| tally.passed(seen, 10, at(n)));
+        let tickets = [0, 1, 2].map(|n| tally.passed(seen, (10, 7), at(n)));
         assert!(tally.is_reported() && !tally.is_due(at(3)), "nothing has come of them yet");
-        tally.answered(tickets[0], 200, 1000, at(5));
-        tally.answered(tickets[0], 200, 1000, at(6));
-        tally.answered(tickets[1], 0, 0, at(3000));
+        let excess = Some(Excess { key, cents: 5, charged: at(0) });
+        assert_eq!(tally.answered(tickets[0], 200, (1000, Some(2)), at(5)), excess);
+        assert_eq!(tally.answered(tickets[0], 200, (1000, Some(2)), at(6)), None);
+        assert_eq!(tally.answered(tickets[1], 0, (0, None), at(3000)), None);
         tally.refused(seen, Reason::Revoked, at(HOUR));
         tally.refused(Seen::default(), Reason::Malformed, at(9));
         assert!(tally.is_due(at(9)));
@@ -283,13 +307,14 @@ mod tests {
         );
         let passed = &batch.entries[1];
         assert_eq!((passed.bytes_in, passed.bytes_out, passed.latency[latency_bucket(5)], passed.key), (10, 1000, 1, Some(key)));
+        assert_eq!(batch.entries.iter().map(|entry| entry.cost).collect::<Vec<_>>(), [0, 2, 7, 0]);
         assert_eq!(batch.callers.iter().map(|caller| caller.requests).sum::<u64>(), 3);
 
         // The one whose client has left counts in the end, and its answer, should it come, doesn't count again.
         tally.sent(&Uuid::from_u128(1).to_string());
         let [batch] = &sealed(&mut tally, at(200_000))[..] else { panic!() };
         assert_eq!(batch.entries.iter().map(told).collect::<Vec<_>>(), [("passed".into(), chat, 7, 0, 1)]);
-        tally.answered(tickets[2], 200, 0, at(200_001));
+        assert_eq!(tally.answered(tickets[2], 200, (0, Some(1)), at(200_001)), None);
         tally.sent(&Uuid::from_u128(1).to_string());
         assert!(tally.is_reported());
     }

@@ -46,9 +46,14 @@ impl Wrangler {
 ///
 /// What the Durable Objects store stands in `objects`, a folder that has to exist: SQLite is not to be had in memory.
 pub(super) fn write(config: &EdgeConfig, addresses: &[SocketAddr], modules: &Path, objects: &Path) -> Result<String> {
+    let bindings = config.objects.iter().map(|(name, class_name)| Object { name: name.clone(), class_name: class_name.clone() });
     let wrangler = match config.modules {
         None => Wrangler::read()?,
-        Some(_) => Wrangler { compatibility_date: Wrangler::read()?.compatibility_date, ..Wrangler::default() },
+        Some(_) => Wrangler {
+            compatibility_date: Wrangler::read()?.compatibility_date,
+            durable_objects: DurableObjects { bindings: bindings.collect() },
+            ..Wrangler::default()
+        },
     };
     let modules = module_list(modules)?;
     let mut text = String::from("using Workerd = import \"/workerd/workerd.capnp\";\n");

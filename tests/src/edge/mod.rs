@@ -30,6 +30,8 @@ pub struct EdgeConfig {
     pub secrets: Vec<(String, String)>,
     /// The folder of other modules to run instead of the built edge, without the bindings of `wrangler.toml`.
     pub modules: Option<PathBuf>,
+    /// Durable Objects of such modules: the name of each binding, and its class.
+    pub objects: Vec<(String, String)>,
     /// The folder of another build of the edge.
     pub build: Option<PathBuf>,
 }
@@ -60,6 +62,7 @@ impl EdgeConfig {
             vars: vars.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             secrets: vec![("KEYWARD_SYNC_KEY".to_owned(), origin.edge_key()?)],
             modules: None,
+            objects: Vec::new(),
             build: None,
         })
     }
@@ -67,7 +70,22 @@ impl EdgeConfig {
     /// One isolate that runs the modules of this folder, and has no bindings.
     #[must_use]
     pub fn plain(modules: PathBuf) -> Self {
-        Self { isolates: 1, listen: Vec::new(), vars: Vec::new(), secrets: Vec::new(), modules: Some(modules), build: None }
+        Self {
+            isolates: 1,
+            listen: Vec::new(),
+            vars: Vec::new(),
+            secrets: Vec::new(),
+            modules: Some(modules),
+            objects: Vec::new(),
+            build: None,
+        }
+    }
+
+    /// The same with a Durable Object of the class `class`, for other modules than the edge's.
+    #[must_use]
+    pub fn object(mut self, binding: &str, class: &str) -> Self {
+        self.objects.push((binding.to_owned(), class.to_owned()));
+        self
     }
 
     /// The same with so many isolates.

@@ -7,6 +7,8 @@
 mod support;
 
 mod durability;
+mod limit_outage;
+mod limits;
 mod outage;
 mod propagation;
 mod recovery;

@@ -181,7 +181,7 @@ async fn suspend_resume_and_amend_are_as_fast_as_revoke() -> Result<()> {
         let resume = origin.resume(&key.id);
         times.add(last_of_the_old(&stack, &request, (401, 200), resume).await?);
         // Each narrowing and each widening is a policy that nobody has seen before.
-        let narrow = json!({"capabilities": [], "rate_limit_per_hour": 7});
+        let narrow = json!({"capabilities": [], "rate_limit_per_hour": 7_000_000});
         let narrow = async { origin.amend(&key.id, &narrow).await.map(drop) };
         times.add(last_of_the_old(&stack, &request, (200, 403), narrow).await?);
         let widen = json!({"capabilities": ["rag:search"]});

@@ -160,7 +160,8 @@ impl Holder {
             }
         }
         for pool in &mut self.pools {
-            if let Some(ask) = pool.ask(pace, now, &mut fresh) {
+            let limit = pool.meter.limit(&self.limits).unwrap_or_default();
+            if let Some(ask) = pool.ask(pace, now, limit, &mut fresh) {
                 send(ask);
             }
         }
@@ -190,7 +191,7 @@ impl Holder {
         }
         for pool in &mut self.pools {
             if idle {
-                pool.settle(pace, now, all);
+                pool.settle(pace, now, pool.meter.limit(&self.limits).unwrap_or_default(), all);
             }
             if let Some(back) = pool.refund(pace, now, &mut fresh) {
                 send(back);

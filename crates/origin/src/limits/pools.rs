@@ -16,7 +16,7 @@ use tokio::sync::{Notify, futures::OwnedNotified};
 use crate::keys::issue::new_id;
 
 /// An answer is never lost without a word: nothing is repeated that is still under way.
-const PACE: Pace = Pace { patience_ms: 20_000, ..Pace::SPEND };
+const PACE: Pace = Pace { patience_ms: 20_000, ..Pace::SERVE };
 /// A power of two.
 const SHARDS: usize = 64;
 /// Keys beyond which no permit is kept for later: about a kilobyte each.

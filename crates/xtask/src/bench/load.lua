@@ -39,7 +39,7 @@ function done(summary, latency)
   for _, thread in ipairs(threads) do
     most = math.max(most, thread:get("shown"))
   end
-  local result = '\nresult {"answers":%d,"refused":%d,"broken":%d,"shown":%d,"micros":%d,"p99":%d}\n'
-  local micros, p99 = summary.duration, latency:percentile(99)
-  io.write(string.format(result, summary.requests, errors.status, broken, most * #threads, micros, p99))
+  local result = '\nresult {"answers":%d,"refused":%d,"broken":%d,"shown":%d,"micros":%d,"p50":%d,"p99":%d}\n'
+  local micros, p50, p99 = summary.duration, latency:percentile(50), latency:percentile(99)
+  io.write(string.format(result, summary.requests, errors.status, broken, most * #threads, micros, p50, p99))
 end

@@ -35,12 +35,21 @@ pub(super) struct Requests {
     next: usize,
 }
 
+impl Requests {
+    /// How many were sent.
+    pub(super) fn sent(&self) -> usize {
+        self.next
+    }
+}
+
 /// What came of them.
 pub(super) struct Answered {
     /// How many were answered.
     pub(super) count: f64,
     /// How many of them a second.
     pub(super) per_second: f64,
+    /// Milliseconds within which half were answered.
+    pub(super) p50: f64,
     /// Milliseconds within which 99 of 100 were answered.
     pub(super) p99: f64,
 }
@@ -88,6 +97,11 @@ impl Load {
         ensure!(answers > 0 && wrong == 0 && number("broken")? == 0, "wrong answers, or none: {result}");
         requests.next += usize::try_from(number("shown")?)?;
         let count = answers as f64;
-        Ok(Answered { count, per_second: count * 1e6 / number("micros")? as f64, p99: number("p99")? as f64 / 1000.0 })
+        Ok(Answered {
+            count,
+            per_second: count * 1e6 / number("micros")? as f64,
+            p50: number("p50")? as f64 / 1000.0,
+            p99: number("p99")? as f64 / 1000.0,
+        })
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Part {
     ColdStart,
     /// Of the edge: whole requests under load, against a worker that passes everything through
     Requests,
+    /// Of the edge: requests of a busy key with limits, against one without, and against asking an object each time
+    Limits,
     /// Of the origin: keys made and revoked
     Writes,
     /// Of the origin: keys asked about

@@ -16,7 +16,7 @@ use keyward_tests::{
 };
 
 use crate::{
-    bench::{cpu, figures::Figures, issue::issue, median},
+    bench::{cpu, figures::Figures, issue::issue_unlimited, median},
     products::{self, Product, Profile},
     story,
     wasm::{self, Flavour, Module},
@@ -36,7 +36,7 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
     let reference = Flavour { tables: false, ..Flavour::SHIPPED };
     wasm::build(Module::Edge, reference)?;
     let (origin, upstream) = (Origin::start().await?, Upstream::start().await?);
-    let keys = issue(&origin, REQUESTS).await?;
+    let keys = issue_unlimited(&origin, REQUESTS).await?;
     let mut edges = [Starts::new(None), Starts::new(Some(Module::Edge.folder(reference)?))];
     for _ in 0..ROUNDS {
         for edge in &mut edges {

@@ -1,8 +1,9 @@
 //! What checking a key costs at the edge. `verify` compares verifications by themselves, `cold_start` the first requests
-//! of an isolate, `requests` whole requests; `GOALS` says what was to be reached.
+//! of an isolate, `requests` whole requests, `limits` those of a key with limits; `GOALS` says what was to be reached.
 
 mod cold_start;
 mod hosts;
+mod limits;
 mod requests;
 mod slots;
 mod verify;
@@ -15,7 +16,7 @@ use super::{
 };
 
 /// What there is to reach. A request that may cost 1.25 times its peer's is 0.8 times better.
-const GOALS: [Goal; 16] = [
+const GOALS: [Goal; 20] = [
     goal("verify.cold.w6", "webcrypto", "workerd", 3.0),
     goal("verify.cold.w8", "webcrypto", "workerd", 4.0),
     goal("verify.cold.w6", "dalek", "workerd", 6.0),
@@ -32,10 +33,18 @@ const GOALS: [Goal; 16] = [
     goal("cold-start.longest-step", "2 ms", "workerd", 1.0),
     goal("edge.known-key", PASS_THROUGH, "workerd", 1.0 / 1.25),
     goal("edge.new-key", PASS_THROUGH, "workerd", 1.0 / 1.5),
+    goal("limits.cpu", UNLIMITED, "workerd", 1.0 / 1.10),
+    goal("limits.p50", UNLIMITED, "workerd", 1.0 / 1.10),
+    goal("limits.throughput", EACH_TIME, "workerd", 2.0),
+    goal("limits.waits", "1 % of requests", "workerd", 1.0),
 ];
 
 /// The peer of whole requests.
 const PASS_THROUGH: &str = "a worker that passes through";
+
+/// The peers of limited requests.
+const UNLIMITED: &str = "a key without limits";
+const EACH_TIME: &str = "an object asked each time";
 
 /// Measures these parts.
 pub(super) async fn run(parts: &[Part]) -> Result<()> {
@@ -45,6 +54,7 @@ pub(super) async fn run(parts: &[Part]) -> Result<()> {
             Part::Verify => verify::run(&mut figures).await?,
             Part::ColdStart => cold_start::run(&mut figures).await?,
             Part::Requests => requests::run(&mut figures).await?,
+            Part::Limits => limits::run(&mut figures).await?,
             Part::Writes | Part::Validate => {}
         }
     }

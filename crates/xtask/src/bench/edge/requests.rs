@@ -13,7 +13,7 @@ use crate::{
     bench::{
         cpu,
         figures::Figures,
-        issue::issue,
+        issue::issue_unlimited,
         load::{Load, Requests, Sent},
         median,
     },
@@ -62,7 +62,7 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
     fs::write(folder.path().join("index.js"), PASS_THROUGH)?;
     let through = Edge::start(EdgeConfig::plain(folder.path().to_owned()).var("UPSTREAM", &upstream_url)).await?;
 
-    let issued = issue(&origin, KNOWN + NEW).await?;
+    let issued = issue_unlimited(&origin, KNOWN + NEW).await?;
     eventually("the edge has its state", LOADED_WITHIN, || async {
         let answer = ours.send(0, &Request::get("/echo").bearer(&issued[0])).await.ok()?;
         (answer.status == 200).then_some(())

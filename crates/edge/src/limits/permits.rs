@@ -1,0 +1,299 @@
+//! The permits that an isolate holds, by key. Plain data and no I/O: whoever has to send something is told.
+
+use super::{
+    demand::Demand,
+    fields::{Field, fields},
+    outage::LimitMode,
+    shift::Shift,
+    teller::{Errand, Teller},
+    wire::{Lend, Lent},
+};
+use crate::denial::Denial;
+use keyward_core::{
+    KeyId, Limits, Position, Reason, Timestamp,
+    limits::{Charge, GiveBack, Meter, Pace, Taken, Windows},
+};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// Keys at a time. The ones used longest ago make room, and what they still hold is lost to their owners until their
+/// windows end; a key that isn't used for three seconds holds nothing.
+const MOST_KEYS: usize = 8_192;
+/// Errands at a time: the runtime bounds what one request may send.
+const MOST_ERRANDS: usize = 32;
+/// An isolate's pace. What it doesn't use is back at the object within twice a second, and from there at the origin in as much again.
+const PACE: Pace = Pace { settle_ms: 1_000, ..Pace::SPEND };
+
+/// An isolate's permits.
+#[derive(Debug, Default)]
+pub struct Permits {
+    keys: BTreeMap<KeyId, Entry>,
+    /// Those with something to ask, soon.
+    due: Vec<KeyId>,
+    uses: u64,
+    /// Whether something may have to go back.
+    busy: bool,
+    /// The loop that gives back.
+    pub shift: Shift,
+}
+
+#[derive(Debug)]
+struct Entry {
+    teller: Teller,
+    limits: Limits,
+    position: Position,
+    /// The life of the object that answered last.
+    life: Option<Uuid>,
+    /// The order of uses, and the time of the last.
+    nth: u64,
+    used: Timestamp,
+    due: bool,
+}
+
+/// What comes of a charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charged {
+    /// It was taken from all limits.
+    Passed,
+    /// It passes without permits.
+    Uncounted,
+    /// It doesn't pass.
+    Denied(Denial),
+    /// Permits have to come first; not before that moment, where there is one.
+    Wait(Option<Timestamp>),
+}
+
+/// A key and the limits that it has.
+#[derive(Clone, Copy, Debug)]
+pub struct Limited {
+    /// The key.
+    pub key: KeyId,
+    /// Its limits,
+    pub limits: Limits,
+    /// as of this state.
+    pub position: Position,
+}
+
+impl Permits {
+    /// Takes a charge from a key's permits.
+    fn take(&mut self, about: &Limited, charge: Charge, now: Timestamp) -> Taken {
+        self.uses += 1;
+        if self.keys.len() >= MOST_KEYS && !self.keys.contains_key(&about.key) {
+            self.make_room();
+        }
+        let &Limited { key, limits, position } = about;
+        let new = || Entry { teller: Teller::new(&limits, now), limits, position, life: None, nth: 0, used: now, due: false };
+        let entry = self.keys.entry(key).or_insert_with(new);
+        (entry.limits, entry.position, entry.nth, entry.used) = (limits, position, self.uses, now);
+        self.busy = true;
+        let taken = entry.teller.holder.take(&limits, charge, now);
+        if taken == (Taken::All { due: true }) {
+            self.ask_soon(key, now);
+        }
+        taken
+    }
+
+    /// Charges a request to its key, as `mode` says where the authority gives no answer; `over`: it has waited for long enough.
+    pub fn charge(&mut self, about: &Limited, demand: &Demand, (mode, over): (LimitMode, bool), now: Timestamp) -> Charged {
+        let outage = self.keys.get(&about.key).is_some_and(|entry| entry.teller.is_outage(now));
+        if outage && mode == LimitMode::Closed {
+            self.ask_soon(about.key, now);
+            return Charged::Denied(Reason::LimitUnavailable.into());
+        }
+        if let Some(kind) = demand.refused(&about.limits) {
+            return Charged::Denied(Denial::Limit(kind));
+        }
+        match self.take(about, demand.charge, now) {
+            Taken::All { .. } => Charged::Passed,
+            Taken::Refused(meter) => Charged::Denied(Denial::Limit(meter.into())),
+            Taken::Later(moment) => Charged::Wait(Some(moment)),
+            Taken::Short if outage || over => {
+                self.ask_soon(about.key, now);
+                match (mode, self.failing_ms(about.key, now)) {
+                    (LimitMode::Open(secs), Some(failing)) if failing <= secs * 1000 => Charged::Uncounted,
+                    _ => Charged::Denied(Reason::LimitUnavailable.into()),
+                }
+            }
+            Taken::Short => Charged::Wait(None),
+        }
+    }
+
+    /// Sends back what a request that was charged at this moment has cost less, in cents: not to be spent here, since the limits
+    /// may have changed since.
+    pub fn refund(&mut self, key: KeyId, cents: u64, charged: Timestamp, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) {
+        let limits = Limits::default();
+        // Of a key that isn't here any more nothing is known, and the object knows better.
+        let new = || Entry {
+            teller: Teller::new(&limits, now),
+            limits,
+            position: Position::default(),
+            life: None,
+            nth: 0,
+            used: now,
+            due: false,
+        };
+        let entry = self.keys.entry(key).or_insert_with(new);
+        for window in Windows::at(charged).of(Meter::CostCents.period()) {
+            entry.teller.give_back(GiveBack { id: fresh(), meter: Meter::CostCents, window: window.number(), amount: cents });
+        }
+        self.busy = true;
+    }
+
+    fn ask_soon(&mut self, key: KeyId, now: Timestamp) {
+        if let Some(entry) = self.keys.get_mut(&key)
+            && !entry.due
+            && !entry.teller.is_quiet(now)
+        {
+            entry.due = true;
+            self.due.push(key);
+        }
+    }
+
+    /// What a client is told of a key's limits.
+    pub fn fields(&self, key: KeyId, refused: Option<Meter>, legacy: bool, now: Timestamp) -> Vec<Field> {
+        self.keys.get(&key).map_or_else(Vec::new, |entry| fields(&entry.teller.holder, &entry.limits, refused, legacy, now))
+    }
+
+    /// Whether somebody has to see to the permits, in the background.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        !self.due.is_empty() || (self.busy && self.shift.is_open(now))
+    }
+
+    /// Begins the loop that gives back what isn't used, where one is needed; its number.
+    pub fn begin(&mut self, now: Timestamp) -> Option<u32> {
+        (self.busy && self.shift.is_open(now)).then(|| self.shift.begin(now))
+    }
+
+    /// What is due of the keys whose permits run out.
+    pub fn due(&mut self, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Vec<(KeyId, Errand)> {
+        let left = self.due.split_off(self.due.len().min(MOST_ERRANDS));
+        let due = std::mem::replace(&mut self.due, left);
+        due.into_iter().filter_map(|key| Some((key, self.errand(key, now, fresh)?))).collect()
+    }
+
+    /// What goes back of all; keys of which nothing is here are forgotten. `None`: nothing is here any more.
+    pub fn settle(&mut self, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Option<Vec<(KeyId, Errand)>> {
+        let (mut errands, mut busy) = (Vec::new(), false);
+        self.keys.retain(|key, entry| {
+            if errands.len() < MOST_ERRANDS {
+                errands.extend(entry.teller.errand(&PACE, now, false, fresh).map(|errand| (*key, errand)));
+            }
+            let has = entry.teller.is_busy(entry.used, now);
+            busy |= has;
+            // One whose authority fails is remembered, for what the outage mode says.
+            has || entry.teller.failing_ms(now).is_some()
+        });
+        self.busy = busy;
+        busy.then_some(errands)
+    }
+
+    /// What is due of one.
+    pub fn errand(&mut self, key: KeyId, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Option<Errand> {
+        let entry = self.keys.get_mut(&key)?;
+        entry.due = false;
+        entry.teller.errand(&PACE, now, true, fresh)
+    }
+
+    /// An errand as it is sent.
+    pub fn message(&self, key: KeyId, errand: &Errand) -> Option<Lend> {
+        let &Entry { limits, position, life, .. } = self.keys.get(&key)?;
+        Some(Lend { key, limits, position, life, permits: errand.request(key) })
+    }
+
+    /// What came of it.
+    pub fn answered(&mut self, key: KeyId, errand: &Errand, reply: Option<&Lent>, now: Timestamp) {
+        if let Some(entry) = self.keys.get_mut(&key) {
+            entry.life = reply.map(|reply| reply.life).or(entry.life);
+            entry.teller.answered(errand, reply.map(|reply| &reply.permits), now);
+        }
+    }
+
+    /// Changes with whatever is heard about a key.
+    pub fn news(&self, key: KeyId) -> u32 {
+        self.keys.get(&key).map_or(0, |entry| entry.teller.news())
+    }
+
+    /// For how long a key's authority has given no answer, milliseconds.
+    fn failing_ms(&self, key: KeyId, now: Timestamp) -> Option<u64> {
+        self.keys.get(&key)?.teller.failing_ms(now)
+    }
+
+    /// Forgets an eighth of the keys.
+    fn make_room(&mut self) {
+        let mut uses: Vec<u64> = self.keys.values().map(|entry| entry.nth).collect();
+        let at = uses.len() / 8;
+        let (_, oldest, _) = uses.select_nth_unstable(at);
+        let oldest = *oldest;
+        self.keys.retain(|_, entry| entry.nth > oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keyward_api::limits::{PermitsGranted, PermitsReply};
+
+    fn one() -> Demand {
+        Demand::new(0, None)
+    }
+
+    /// With four permits, and an authority that hasn't answered since `at(0)`.
+    fn cut_off(about: &Limited) -> Permits {
+        let mut permits = Permits::default();
+        let mut ids = 0;
+        let mut fresh = || {
+            ids += 1;
+            Uuid::from_u128(ids)
+        };
+        let leased = (LimitMode::Leased, false);
+        assert_eq!(permits.charge(about, &one(), leased, at(0)), Charged::Wait(None));
+        let errand = permits.errand(about.key, at(0), &mut fresh).unwrap();
+        let asked = errand.request(about.key);
+        let granted = PermitsGranted { id: asked.wanted[0].id, amount: 5, left: Some(95), fault: None };
+        let reply = Lent { life: Uuid::nil(), permits: PermitsReply { now_ms: 0, granted: vec![granted], taken: Vec::new() } };
+        permits.answered(about.key, &errand, Some(&reply), at(0));
+        assert_eq!(permits.charge(about, &one(), leased, at(0)), Charged::Passed);
+        for (millis, errands) in [(0, 1), (900, 1), (910, 0)] {
+            let due = permits.errand(about.key, at(millis), &mut fresh);
+            assert_eq!(due.iter().count(), errands, "{millis}");
+            if let Some(errand) = due {
+                permits.answered(about.key, &errand, None, at(millis));
+            }
+        }
+        permits
+    }
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(20_000 * 86_400_000 + 40_000_000 + millis)
+    }
+
+    #[test]
+    fn without_an_authority_each_mode_admits_what_it_says() {
+        let limits = Limits { daily_quota: Some(100), ..Limits::default() };
+        let about = Limited { key: KeyId(Uuid::from_u128(7)), limits, position: Position::default() };
+        let unavailable = Charged::Denied(Reason::LimitUnavailable.into());
+        for (mode, with_permits, without, later) in [
+            (LimitMode::Closed, unavailable, unavailable, unavailable),
+            (LimitMode::Leased, Charged::Passed, unavailable, unavailable),
+            (LimitMode::Open(2), Charged::Passed, Charged::Uncounted, unavailable),
+        ] {
+            let mut permits = cut_off(&about);
+            let mut charge = |millis| permits.charge(&about, &one(), (mode, false), at(millis));
+            let first = [(); 4].map(|()| charge(1500));
+            assert_eq!(first, [with_permits; 4], "{mode:?}");
+            assert_eq!((charge(2000), charge(2001)), (without, later), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn of_too_many_keys_those_used_last_are_kept() {
+        let limits = Limits { daily_quota: Some(100), ..Limits::default() };
+        let mut permits = Permits::default();
+        for n in 0..3 * MOST_KEYS as u128 {
+            let about = Limited { key: KeyId(Uuid::from_u128(n)), limits, position: Position::default() };
+            assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Wait(None));
+            assert!(permits.keys.len() <= MOST_KEYS && permits.keys.contains_key(&about.key));
+        }
+        assert!(permits.keys.len() > MOST_KEYS / 2);
+    }
+}
