@@ -24,6 +24,8 @@ pub struct Metrics {
     pub unproved: Counter,
     /// Requests that were turned away, unread, for what failed before from their address.
     pub turned_away: Counter,
+    /// Requests that waited for permits of their key's limits.
+    pub waited: Counter,
     feed_epoch: Gauge,
     feed_seq: Gauge,
     feed_waiting: Gauge,
@@ -87,6 +89,7 @@ impl Default for Metrics {
             signed: Signed::default(),
             unproved: Counter::default(),
             turned_away: Counter::default(),
+            waited: Counter::default(),
             feed_epoch: Gauge::default(),
             feed_seq: Gauge::default(),
             feed_waiting: Gauge::default(),
@@ -102,6 +105,7 @@ impl Default for Metrics {
         registry.register("signed", "Objects signed for the feed", metrics.signed.0.clone());
         registry.register("unproved_refusals", "Requests refused to callers who proved nothing", metrics.unproved.clone());
         registry.register("turned_away", "Requests not looked at, after many failures from their address", metrics.turned_away.clone());
+        registry.register("limit_waits", "Requests that waited for permits of their key's limits", metrics.waited.clone());
         registry.register("feed_epoch", "The feed's epoch", metrics.feed_epoch.clone());
         registry.register("feed_seq", "The feed's last sequence number", metrics.feed_seq.clone());
         registry.register("feed_waiting", "Long polls under way", metrics.feed_waiting.clone());

@@ -60,7 +60,7 @@ pub async fn validate(app: &App, actor: &Arc<Actor>, tenant: TenantId, request: 
         count(outcome);
         return Ok(refused(&message));
     }
-    let left = match spend(&app.limits, holder.id(), &holder.claims().limits, asserted.charge()).await? {
+    let left = match spend(app, holder.id(), &holder.claims().limits, asserted.charge()).await? {
         Spent::Charged(left) => left,
         Spent::Refused { limit, used, of, left } => {
             count(limit.code());

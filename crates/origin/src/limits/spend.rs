@@ -9,9 +9,8 @@ use keyward_core::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Escrow;
 pub use super::pools::Left;
-use crate::error::Result;
+use crate::{error::Result, state::App};
 
 /// How long a request waits for permits.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -38,7 +37,8 @@ pub enum Spent {
 ///
 /// # Errors
 /// `database_unavailable` where its permits have to come first, and don't.
-pub async fn spend(escrow: &Arc<Escrow>, key: KeyId, limits: &Limits, charge: Charge) -> Result<Spent> {
+pub async fn spend(app: &App, key: KeyId, limits: &Limits, charge: Charge) -> Result<Spent> {
+    let escrow = &app.limits;
     if Meter::ALL.into_iter().all(|meter| meter.limit(limits).is_none()) {
         return Ok(Spent::Charged(Left::default()));
     }
@@ -69,6 +69,9 @@ pub async fn spend(escrow: &Arc<Escrow>, key: KeyId, limits: &Limits, charge: Ch
             }
             Taken::Short => {
                 let Some((answered, failures)) = outcome.wait else { continue };
+                if until.is_none() {
+                    app.metrics.waited.inc();
+                }
                 let until = *until.get_or_insert_with(|| Instant::now() + PATIENCE);
                 let answered = timeout_at(until, answered).await.is_ok();
                 if !answered || escrow.pools.failures(key) != failures {

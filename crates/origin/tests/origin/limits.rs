@@ -242,6 +242,19 @@ async fn permits_in_memory_need_no_database_and_without_any_it_is_said() {
 }
 
 #[tokio::test]
+async fn few_requests_wait_for_permits() {
+    let origin = start().await;
+    let admin = origin.admin();
+    let key = key(&origin, json!({"rate_limit_per_hour": 100_000, "daily_quota": 100_000})).await;
+    for _ in 0..500 {
+        assert!(passes(&admin, &key.raw).await);
+    }
+    let metrics = admin.get("/metrics").await.text;
+    let waits = metrics.lines().find_map(|line| line.strip_prefix("keyward_limit_waits_total ")).unwrap();
+    assert!((1..50).contains(&waits.parse::<u32>().unwrap()), "{waits} of 500");
+}
+
+#[tokio::test]
 async fn a_restart_loses_no_permits() {
     let mut origin = start().await;
     let key = key(&origin, json!({"rate_limit_per_hour": 100})).await;
