@@ -49,7 +49,8 @@ pub(crate) fn refused_fields(isolate: &Isolate, key: KeyId, kind: LimitKind, now
     isolate.with(|state| state.keeper.permits.fields(key, meter, isolate.config.limit_fields.legacy, now))
 }
 
-/// Charges a request to all limits of its key, or to none; waits for permits where it has to.
+/// Charges a request to all limits of its key, or to none; waits for permits where it has to. Says when, and
+/// whether it was charged or passes uncounted.
 ///
 /// # Errors
 /// The limit that is reached; [`Reason::LimitUnavailable`] where the permits don't come.
@@ -59,10 +60,10 @@ pub(crate) async fn charge(
     background: &impl Background,
     passage: &Passage,
     demand: &Demand,
-) -> Result<(), Denial> {
+) -> Result<(Timestamp, Charged), Denial> {
     let (about, mode) = (passage.limited(), isolate.config.limit_outage.mode(passage.scope));
     if demand.is_free(&about.limits) {
-        return Ok(());
+        return Ok((now(), Charged::Passed));
     }
     let began = now();
     let mut waited = false;
@@ -71,10 +72,10 @@ pub(crate) async fn charge(
         let over = now.since(began) >= WAIT_MS;
         let charged = isolate.with(|state| state.keeper.permits.charge(&about, demand, (mode, over), now));
         let until = match charged {
-            Charged::Passed => return Ok(()),
+            Charged::Passed => return Ok((now, charged)),
             Charged::Uncounted => {
                 isolate.count(|counters| counters.uncounted += 1);
-                return Ok(());
+                return Ok((now, charged));
             }
             Charged::Denied(denial) => return Err(denial),
             Charged::Wait(until) => until,

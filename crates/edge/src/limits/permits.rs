@@ -22,12 +22,11 @@ use uuid::Uuid;
 const MOST_KEYS: usize = 8_192;
 /// Errands at a time: the runtime bounds what one request may send.
 const MOST_ERRANDS: usize = 32;
-/// An isolate's pace. What it doesn't use is back at the object within twice a second, and from there at the origin in as much again.
-const PACE: Pace = Pace { settle_ms: 1_000, ..Pace::SPEND };
 
 /// An isolate's permits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Permits {
+    pace: Pace,
     keys: BTreeMap<KeyId, Entry>,
     /// Those with something to ask, soon.
     due: Vec<KeyId>,
@@ -74,6 +73,12 @@ pub struct Limited {
 }
 
 impl Permits {
+    /// None yet. What isn't used for `idle_ms` goes back, within twice that time.
+    pub fn new(idle_ms: u64) -> Self {
+        let pace = Pace { settle_ms: idle_ms, ..Pace::SPEND };
+        Self { pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, shift: Shift::default() }
+    }
+
     /// Takes a charge from a key's permits.
     fn take(&mut self, about: &Limited, charge: Charge, now: Timestamp) -> Taken {
         self.uses += 1;
@@ -117,7 +122,7 @@ impl Permits {
         }
     }
 
-    /// Sends back what a request that was charged at this moment has cost less, in cents: not to be spent here, since the limits
+    /// Sends back what a request that was charged at this very moment has cost less, in cents: not to be spent here, since the limits
     /// may have changed since.
     pub fn refund(&mut self, key: KeyId, cents: u64, charged: Timestamp, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) {
         let limits = Limits::default();
@@ -167,9 +172,9 @@ impl Permits {
         let (mut errands, mut busy) = (Vec::new(), false);
         self.keys.retain(|key, entry| {
             if errands.len() < MOST_ERRANDS {
-                errands.extend(entry.teller.errand(&PACE, now, false, fresh).map(|errand| (*key, errand)));
+                errands.extend(entry.teller.errand(&self.pace, now, false, fresh).map(|errand| (*key, errand)));
             }
-            let has = entry.teller.is_busy(entry.used, now);
+            let has = entry.teller.is_busy(&self.pace, entry.used, now);
             busy |= has;
             // One whose authority fails is remembered, for what the outage mode says.
             has || entry.teller.failing_ms(now).is_some()
@@ -182,7 +187,7 @@ impl Permits {
     pub fn errand(&mut self, key: KeyId, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Option<Errand> {
         let entry = self.keys.get_mut(&key)?;
         entry.due = false;
-        entry.teller.errand(&PACE, now, true, fresh)
+        entry.teller.errand(&self.pace, now, true, fresh)
     }
 
     /// An errand as it is sent.
@@ -229,7 +234,7 @@ mod tests {
 
     /// With four permits, and an authority that hasn't answered since `at(0)`.
     fn cut_off(about: &Limited) -> Permits {
-        let mut permits = Permits::default();
+        let mut permits = Permits::new(1_000);
         let mut ids = 0;
         let mut fresh = || {
             ids += 1;
@@ -278,7 +283,7 @@ mod tests {
     #[test]
     fn of_too_many_keys_those_used_last_are_kept() {
         let limits = Limits { daily_quota: Some(100), ..Limits::default() };
-        let mut permits = Permits::default();
+        let mut permits = Permits::new(1_000);
         for n in 0..3 * MOST_KEYS as u128 {
             let about = Limited { key: KeyId(Uuid::from_u128(n)), limits, position: Position::default() };
             assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Wait(None));
