@@ -85,7 +85,7 @@ impl Holder {
             return refused;
         }
         self.each(charge, |pool, amount| {
-            pool.spend(amount);
+            pool.spend(amount, now);
             due |= pool.is_due(now);
         });
         Taken::All { due }
@@ -130,7 +130,7 @@ impl Holder {
         let (pool, least) = (self.pool(meter, window, now), least.max(1));
         let amount = block(pool.left.saturating_add(pool.above), least, wanted).min(pool.left);
         if amount >= least {
-            pool.spend(amount);
+            pool.lend(amount, now);
         } else if !pool.is_dry(least, now) {
             pool.miss(least);
             return Lent::Short;
@@ -138,11 +138,13 @@ impl Holder {
         Lent::Granted { amount: if amount >= least { amount } else { 0 }, left: pool.left.saturating_add(pool.above) }
     }
 
-    /// Takes back what was handed on; whoever calls this sees to it that it comes back once. Of a window that has ended
-    /// nothing is taken; where the limits have changed since it began, all of it goes on to the authority.
-    pub fn take_back(&mut self, meter: Meter, window: u32, amount: u64) {
+    /// Takes back what was handed on. Whoever calls this sees to it that the same permits come back once: by an id, and by a name
+    /// of its own, new whenever it has lost its memory, that returns repeat. What one that is gone took back, and gave to its
+    /// authority, must not come back to the next. Of a window that has ended nothing is taken; where the limits have
+    /// changed since it began, all of it goes on to the authority.
+    pub fn reclaim(&mut self, meter: Meter, window: u32, amount: u64) {
         if let Some(pool) = self.pools.iter_mut().find(|pool| (pool.meter, pool.window) == (meter, window)) {
-            pool.take_back(amount);
+            pool.reclaim(amount);
         }
     }
 
@@ -158,7 +160,8 @@ impl Holder {
             }
         }
         for pool in &mut self.pools {
-            if let Some(ask) = pool.ask(pace, now, &mut fresh) {
+            let limit = pool.meter.limit(&self.limits).unwrap_or_default();
+            if let Some(ask) = pool.ask(pace, now, limit, &mut fresh) {
                 send(ask);
             }
         }
@@ -188,7 +191,7 @@ impl Holder {
         }
         for pool in &mut self.pools {
             if idle {
-                pool.settle(all);
+                pool.settle(pace, now, pool.meter.limit(&self.limits).unwrap_or_default(), all);
             }
             if let Some(back) = pool.refund(pace, now, &mut fresh) {
                 send(back);

@@ -16,17 +16,25 @@ pub struct Pace {
     pub patience_ms: u64,
     /// How often what isn't used goes back, milliseconds: within twice this time.
     pub settle_ms: u64,
+    /// For how long a little stays where enough are left, milliseconds: so that a key which is used now and then finds a
+    /// permit there, and nobody waits.
+    pub keep_ms: u64,
 }
 
 impl Pace {
-    /// For who spends permits.
-    pub const SPEND: Self = Self { target_ms: 250, first: 16, most: 1 << 16, patience_ms: 500, settle_ms: 2500 };
-    /// Likewise, where an answer is never lost without a word: nothing is repeated that is still under way.
-    pub const SPEND_AT_AUTHORITY: Self = Self { patience_ms: 20_000, ..Self::SPEND };
+    /// For who spends permits, and can be stopped at any time without a word: it keeps nothing for later.
+    pub const SPEND: Self = Self { target_ms: 250, first: 16, most: 1 << 16, patience_ms: 500, settle_ms: 2500, keep_ms: 0 };
+    /// For a server, which stays to give back what it keeps.
+    pub const SERVE: Self = Self { keep_ms: 60_000, ..Self::SPEND };
     /// For who hands them on in blocks: a hub.
     pub const LEND: Self = Self { target_ms: 1000, first: 128, most: 1 << 18, ..Self::SPEND };
 }
 
+/// One part in so many of a limit is a trifle: a holder asks for it at once, and keeps it where enough are left. So it asks
+/// seldom, however many keys it has, and what it keeps from others is small beside the limit.
+const TRIFLE: u64 = 256;
+/// Something is kept for later where the authority has so many, and a quarter of the limit.
+const PLENTY: u64 = 64;
 /// For how long it is believed that there is nothing left, milliseconds.
 const DRY_MS: u64 = 200;
 /// After a question that found nobody, milliseconds until the next.
@@ -89,8 +97,9 @@ pub(super) struct Pool {
     /// What is waited for since the last question: all of it, and the largest.
     short: u64,
     largest: u64,
-    /// Spent since what isn't used last went back.
+    /// Spent since what isn't used last went back, and when last.
     lately: u64,
+    spent: Timestamp,
     /// Until when, and from which amount on, the authority has nothing.
     dry: (Timestamp, u64),
     pending: Option<Pending>,
@@ -98,6 +107,8 @@ pub(super) struct Pool {
     refund: u64,
     /// Some are on their way: until that is answered, or this moment, the authority has fewer than it will.
     returning: Option<(Uuid, Timestamp)>,
+    /// Permits in the hands of other holders.
+    lent: u64,
     /// The limits have changed in this window: what comes back may have been given under the old ones.
     voided: bool,
 }
@@ -117,16 +128,19 @@ impl Pool {
             short: 0,
             largest: 0,
             lately: 0,
+            spent: now,
             dry: (Timestamp::default(), u64::MAX),
             pending: None,
             refund: 0,
             returning: None,
+            lent: 0,
             voided: false,
         }
     }
 
     /// Spends; the pool has as many.
-    pub(super) fn spend(&mut self, amount: u64) {
+    pub(super) fn spend(&mut self, amount: u64, now: Timestamp) {
+        self.spent = now;
         self.left = self.left.saturating_sub(amount);
         self.used = self.used.saturating_add(amount);
         self.lately = self.lately.saturating_add(amount);
@@ -159,7 +173,7 @@ impl Pool {
     }
 
     /// The question that is due.
-    pub(super) fn ask(&mut self, pace: &Pace, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Option<Ask> {
+    pub(super) fn ask(&mut self, pace: &Pace, now: Timestamp, limit: u64, fresh: &mut dyn FnMut() -> Uuid) -> Option<Ask> {
         if let Some(pending) = &mut self.pending {
             if now < pending.until {
                 return None;
@@ -182,7 +196,7 @@ impl Pool {
         let demand = self.used.saturating_add(self.short);
         let rate = (u128::from(demand) * u128::from(pace.target_ms)).div_ceil(u128::from(now.since(self.since).max(1)));
         let rate = u64::try_from(rate).unwrap_or(u64::MAX);
-        self.block = rate.min(self.block.saturating_mul(2)).max(pace.first).min(pace.most);
+        self.block = rate.min(self.block.saturating_mul(2)).max(pace.first).max(limit / TRIFLE).min(pace.most);
         let wanted = self.block.max(self.short.min(pace.most)).max(least);
         let ask = Ask { id: fresh(), meter: self.meter, window: self.window, least, wanted };
         (self.used, self.short, self.largest, self.since) = (0, 0, 0, now);
@@ -223,15 +237,25 @@ impl Pool {
         }
     }
 
-    /// What was handed on comes back.
-    pub(super) fn take_back(&mut self, amount: u64) {
-        let to = if self.voided { &mut self.refund } else { &mut self.left };
-        *to = to.saturating_add(amount);
+    /// Hands permits on; the pool has as many.
+    pub(super) fn lend(&mut self, amount: u64, now: Timestamp) {
+        self.spend(amount, now);
+        self.lent = self.lent.saturating_add(amount);
+    }
+
+    /// What was handed on comes back. More than was, or under other limits, isn't for others to have.
+    pub(super) fn reclaim(&mut self, amount: u64) {
+        let ours = if self.voided { 0 } else { amount.min(self.lent) };
+        self.lent = self.lent.saturating_sub(amount);
+        self.left = self.left.saturating_add(ours);
+        self.refund = self.refund.saturating_add(amount - ours);
     }
 
     /// Takes out what isn't used: all that is more than was spent since the last time, or all there is.
-    pub(super) fn settle(&mut self, all: bool) {
-        let keep = if all { 0 } else { self.lately };
+    pub(super) fn settle(&mut self, pace: &Pace, now: Timestamp, limit: u64, all: bool) {
+        let spare = self.above >= PLENTY.max(limit / 4) && now.since(self.spent) < pace.keep_ms;
+        let trifle = if spare { (limit / TRIFLE).clamp(1, pace.most) } else { 0 };
+        let keep = if all { 0 } else { self.lately.max(trifle) };
         self.lately = 0;
         if self.pending.is_none() {
             (self.short, self.largest) = (0, 0);

@@ -59,13 +59,13 @@ impl Client {
 
     fn asks(&mut self) -> Vec<Ask> {
         let (mut asks, now, ids) = (Vec::new(), self.now, &mut self.ids);
-        self.holder.ask(&Pace::SPEND, now, || Self::fresh(ids, now), |ask| asks.push(ask));
+        self.holder.ask(&Pace::SERVE, now, || Self::fresh(ids, now), |ask| asks.push(ask));
         asks
     }
 
     fn settle(&mut self, all: bool) -> Vec<GiveBack> {
         let (mut backs, now, ids) = (Vec::new(), self.now, &mut self.ids);
-        self.holder.settle(&Pace::SPEND, now, all, || Self::fresh(ids, now), |back| backs.push(back));
+        self.holder.settle(&Pace::SERVE, now, all, || Self::fresh(ids, now), |back| backs.push(back));
         backs
     }
 
@@ -176,6 +176,15 @@ fn idle_permits_go_back_within_five_seconds_once_and_never_after_their_window() 
     client.later(2500);
     let mut backs = client.settle(false);
     client.later(2500);
+    backs.extend(client.settle(false));
+    // But for a 256th of the limit, for who comes now and then; and that for no longer than a minute.
+    assert_eq!(client.holder.left(Meter::RatePerHour), Some(500));
+    client.later(20_000);
+    assert!(client.settle(false).is_empty());
+    let mut spare = client.holder.clone();
+    let taken: Vec<bool> = (0..4).map(|_| matches!(spare.take(&client.limits, ONE, client.now), Taken::All { .. })).collect();
+    assert_eq!(taken, [true, true, true, false]);
+    client.later(60_000);
     backs.extend(client.settle(false));
     assert!(client.holder.is_empty());
     for back in backs.iter().chain(&backs) {

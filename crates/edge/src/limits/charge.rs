@@ -1,6 +1,6 @@
 //! Charging a request to its key's limits where its permits have to come first, and what goes on in the background.
 
-use super::{demand::Demand, fields::Field, permits::Charged, shift::SETTLE_MS, teller::Errand};
+use super::{demand::Demand, fields::Field, permits::Charged, shift::SETTLE_MS, teller::Errand, wire::Lent};
 use crate::{
     decide::Passage,
     denial::Denial,
@@ -10,7 +10,7 @@ use crate::{
     usage::Excess,
 };
 use futures_util::future::join_all;
-use keyward_api::limits::{LimitKind, PermitsReply};
+use keyward_api::limits::LimitKind;
 use keyward_core::{KeyId, Reason, Timestamp, limits::Meter};
 use std::{rc::Rc, time::Duration};
 use worker::Delay;
@@ -154,6 +154,6 @@ async fn run(isolate: Rc<Isolate>, source: Source, key: KeyId, errand: Errand) {
     });
     let Some(message) = message else { return };
     let reply = source.ask_limiter(&isolate.config, key, &message, MAX_REPLY, ASK_MS).await.ok();
-    let reply: Option<PermitsReply> = reply.and_then(|text| serde_json::from_str(&text).ok());
+    let reply: Option<Lent> = reply.and_then(|text| serde_json::from_str(&text).ok());
     isolate.with(|state| state.keeper.permits.answered(key, &errand, reply.as_ref(), now()));
 }

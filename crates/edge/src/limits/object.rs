@@ -6,7 +6,7 @@ use super::{
     permits::Limited,
     shift::{SETTLE_MS, Shift},
     teller::{Errand, Teller},
-    wire::{Lend, MAX_LEND_LEN},
+    wire::{self, Lend, MAX_LEND_LEN},
 };
 use crate::{
     config::Config,
@@ -24,6 +24,7 @@ use std::{
     rc::Rc,
     time::Duration,
 };
+use uuid::Uuid;
 use worker::{Delay, DurableObject, Env, Method, Request, Response, ResponseBuilder, Result, State, console_error, durable_object};
 
 /// How long an isolate is kept waiting for the origin, milliseconds.
@@ -52,6 +53,8 @@ impl std::fmt::Debug for Limiter {
 struct Desk {
     /// With the newest limits that it has heard of.
     about: Limited,
+    /// Names what this object remembers.
+    life: Uuid,
     teller: Teller,
     /// What isolates were answered: an amount, and what was left.
     answered: Answered<(u64, u64)>,
@@ -76,7 +79,15 @@ impl DurableObject for Limiter {
         let Some(lend) = lend else { return status(400) };
         let new = || {
             let (about, teller) = (lend.about(), Teller::new(&lend.limits, now()));
-            RefCell::new(Desk { about, teller, answered: Answered::default(), used: now(), shift: Shift::default(), askew: false })
+            RefCell::new(Desk {
+                about,
+                life: fresh_id(now()),
+                teller,
+                answered: Answered::default(),
+                used: now(),
+                shift: Shift::default(),
+                askew: false,
+            })
         };
         if !self.desk.get_or_init(new).borrow_mut().learn(&lend) {
             return status(409);
@@ -95,7 +106,8 @@ impl Limiter {
             let now = now();
             let (reply, news) = {
                 let mut desk = desk.borrow_mut();
-                (desk.serve(lend, now), desk.teller.news())
+                let permits = desk.serve(lend, now);
+                (permits.map(|permits| wire::Lent { life: desk.life, permits }), desk.teller.news())
             };
             self.tend(config, !lend.permits.wanted.is_empty(), now);
             if let Some(reply) = reply {
@@ -156,13 +168,16 @@ impl Desk {
 
     /// The answer to an isolate, with everything in its order; `None` where permits have to come first.
     fn serve(&mut self, lend: &Lend, now: Timestamp) -> Option<PermitsReply> {
-        let Self { about, teller, answered, used, .. } = self;
+        let Self { about, life, teller, answered, used, .. } = self;
         *used = now;
         let holder = &mut teller.holder;
         let mut reply = PermitsReply { now_ms: now.millis(), granted: Vec::new(), taken: Vec::new() };
         for entry in &lend.permits.returned {
             let done = answered.once(entry.id, now, || {
-                holder.take_back(entry.meter, entry.window, entry.amount);
+                // What another life took back may be at the origin by now.
+                if lend.life == Some(*life) {
+                    holder.reclaim(entry.meter, entry.window, entry.amount);
+                }
                 (0, 0)
             });
             reply.taken.push(PermitsTaken { id: entry.id, fault: done.is_none().then_some(PermitsFault::IdRefused) });

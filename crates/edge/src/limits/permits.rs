@@ -6,10 +6,9 @@ use super::{
     outage::LimitMode,
     shift::Shift,
     teller::{Errand, Teller},
-    wire::Lend,
+    wire::{Lend, Lent},
 };
 use crate::denial::Denial;
-use keyward_api::limits::PermitsReply;
 use keyward_core::{
     KeyId, Limits, Position, Reason, Timestamp,
     limits::{Charge, GiveBack, Meter, Pace, Taken, Windows},
@@ -42,6 +41,8 @@ struct Entry {
     teller: Teller,
     limits: Limits,
     position: Position,
+    /// The life of the object that answered last.
+    life: Option<Uuid>,
     /// The order of uses, and the time of the last.
     nth: u64,
     used: Timestamp,
@@ -86,7 +87,7 @@ impl Permits {
             self.make_room();
         }
         let &Limited { key, limits, position } = about;
-        let new = || Entry { teller: Teller::new(&limits, now), limits, position, nth: 0, used: now, due: false };
+        let new = || Entry { teller: Teller::new(&limits, now), limits, position, life: None, nth: 0, used: now, due: false };
         let entry = self.keys.entry(key).or_insert_with(new);
         (entry.limits, entry.position, entry.nth, entry.used) = (limits, position, self.uses, now);
         self.busy = true;
@@ -127,7 +128,15 @@ impl Permits {
     pub fn refund(&mut self, key: KeyId, cents: u64, charged: Timestamp, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) {
         let limits = Limits::default();
         // Of a key that isn't here any more nothing is known, and the object knows better.
-        let new = || Entry { teller: Teller::new(&limits, now), limits, position: Position::default(), nth: 0, used: now, due: false };
+        let new = || Entry {
+            teller: Teller::new(&limits, now),
+            limits,
+            position: Position::default(),
+            life: None,
+            nth: 0,
+            used: now,
+            due: false,
+        };
         let entry = self.keys.entry(key).or_insert_with(new);
         for window in Windows::at(charged).of(Meter::CostCents.period()) {
             entry.teller.give_back(GiveBack { id: fresh(), meter: Meter::CostCents, window: window.number(), amount: cents });
@@ -192,14 +201,15 @@ impl Permits {
 
     /// An errand as it is sent.
     pub fn message(&self, key: KeyId, errand: &Errand) -> Option<Lend> {
-        let &Entry { limits, position, .. } = self.keys.get(&key)?;
-        Some(Lend { key, limits, position, permits: errand.request(key) })
+        let &Entry { limits, position, life, .. } = self.keys.get(&key)?;
+        Some(Lend { key, limits, position, life, permits: errand.request(key) })
     }
 
     /// What came of it.
-    pub fn answered(&mut self, key: KeyId, errand: &Errand, reply: Option<&PermitsReply>, now: Timestamp) {
+    pub fn answered(&mut self, key: KeyId, errand: &Errand, reply: Option<&Lent>, now: Timestamp) {
         if let Some(entry) = self.keys.get_mut(&key) {
-            entry.teller.answered(errand, reply, now);
+            entry.life = reply.map(|reply| reply.life).or(entry.life);
+            entry.teller.answered(errand, reply.map(|reply| &reply.permits), now);
         }
     }
 
@@ -226,7 +236,7 @@ impl Permits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keyward_api::limits::PermitsGranted;
+    use keyward_api::limits::{PermitsGranted, PermitsReply};
 
     fn one() -> Demand {
         Demand::new(0, None)
@@ -245,7 +255,7 @@ mod tests {
         let errand = permits.errand(about.key, at(0), &mut fresh).unwrap();
         let asked = errand.request(about.key);
         let granted = PermitsGranted { id: asked.wanted[0].id, amount: 5, left: Some(95), fault: None };
-        let reply = PermitsReply { now_ms: 0, granted: vec![granted], taken: Vec::new() };
+        let reply = Lent { life: Uuid::nil(), permits: PermitsReply { now_ms: 0, granted: vec![granted], taken: Vec::new() } };
         permits.answered(about.key, &errand, Some(&reply), at(0));
         assert_eq!(permits.charge(about, &one(), leased, at(0)), Charged::Passed);
         for (millis, errands) in [(0, 1), (900, 1), (910, 0)] {

@@ -5,17 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use anyhow::anyhow;
 use keyward_api::limits::{PermitsFault, PermitsGranted, PermitsReply, PermitsRequest, PermitsReturned, PermitsTaken, PermitsWanted};
 use keyward_core::{
-    KeyId, Limits, Timestamp,
+    KeyId, Timestamp,
     limits::{Account, Granted, ID_AGE_MS, Meter, Window, is_fresh},
 };
 use sqlx::types::Uuid;
 
-use super::store::{self, Line};
+use super::store::{self, Accounts, Known};
 use crate::{
     db::{Db, again},
-    error::Result,
+    error::{Error, Result},
 };
 
 /// How long before a window begins and after it ends permits are given, milliseconds: by clocks that are off.
@@ -29,38 +30,49 @@ pub struct Errand {
     pub remember: bool,
 }
 
-/// What an id was answered.
-pub type Answers = HashMap<(Uuid, Line), Granted>;
+/// What was answered, by id, key and meter.
+pub type Answers = BTreeMap<(Uuid, Uuid, Meter), Granted>;
 
 /// Does these; answers each. All of it or nothing is done.
 ///
 /// # Errors
 /// As any write; then nothing was done, or the connection broke while it was.
 pub async fn serve(db: &Db, now: Timestamp, errands: Vec<Errand>) -> Result<Vec<PermitsReply>> {
+    // Anew where another transaction has made an account at the same moment: then it is there.
+    for _ in 0..3 {
+        if let Some(replies) = attempt(db, now, &errands).await? {
+            return Ok(replies);
+        }
+    }
+    Err(Error::internal(anyhow!("accounts are made faster than they can be read")))
+}
+
+async fn attempt(db: &Db, now: Timestamp, errands: &[Errand]) -> Result<Option<Vec<PermitsReply>>> {
     let mut tx =
         again!(db.system().begin_with("BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off"))?;
-    let (wanted, returned) =
-        (errands.iter().flat_map(|errand| &errand.request.wanted), errands.iter().flat_map(|errand| &errand.request.returned));
-    let lines: BTreeSet<Line> =
-        wanted.clone().map(|entry| line(entry.key, entry.meter)).chain(returned.map(|entry| line(entry.key, entry.meter))).collect();
-    let accounts = store::lock(&mut tx, &lines).await?;
-    let keys: BTreeSet<Uuid> = wanted.map(|entry| entry.key.0).collect();
-    let limits = store::limits(&mut tx, &keys.into_iter().collect::<Vec<_>>()).await?;
+    let wanted = errands.iter().flat_map(|errand| &errand.request.wanted);
+    let returned = errands.iter().flat_map(|errand| &errand.request.returned);
+    let asking: BTreeSet<Uuid> = wanted.map(|entry| entry.key.0).collect();
+    let keys: BTreeSet<Uuid> = returned.map(|entry| entry.key.0).chain(asking.iter().copied()).collect();
+    let accounts = store::lock(&mut tx, &keys).await?;
+    let known = if asking.is_empty() { HashMap::new() } else { store::known(&mut tx, &asking).await? };
     let ids: Vec<Uuid> = errands.iter().filter(|errand| errand.remember).flat_map(|errand| ids(&errand.request)).collect();
     let answers = if ids.is_empty() { Answers::new() } else { store::answers(&mut tx, &ids).await? };
 
-    let mut desk = Desk { now, limits, accounts, changed: BTreeSet::new(), answers, fresh: BTreeMap::new() };
+    let mut desk = Desk { now, known, accounts, fresh: BTreeMap::new(), changed: BTreeSet::new(), answers, remembered: Answers::new() };
     // What comes back can be given again at once.
     let taken: Vec<Vec<_>> = errands.iter().map(|errand| desk.take_back(errand)).collect();
     let replies =
         errands.iter().zip(taken).map(|(errand, taken)| PermitsReply { now_ms: now.millis(), granted: desk.grant(errand), taken });
     let replies = replies.collect();
-    store::write(&mut tx, desk.changed.iter().filter_map(|line| Some((*line, *desk.accounts.get(line)?)))).await?;
-    if !desk.fresh.is_empty() {
-        store::remember(&mut tx, &desk.fresh).await?;
+    store::update(&mut tx, desk.accounts.iter().filter(|(key, _)| desk.changed.contains(key))).await?;
+    store::remember(&mut tx, &desk.remembered).await?;
+    if !store::insert(&mut tx, &desk.fresh, &desk.known).await? {
+        tx.rollback().await?;
+        return Ok(None);
     }
     tx.commit().await?;
-    Ok(replies)
+    Ok(Some(replies))
 }
 
 /// Forgets answers that nobody can ask for again.
@@ -74,91 +86,83 @@ pub async fn forget(db: &Db, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-fn line(key: KeyId, meter: Meter) -> Line {
-    (key.0, meter as i16)
-}
-
 fn ids(request: &PermitsRequest) -> impl Iterator<Item = Uuid> {
     request.wanted.iter().map(|entry| entry.id).chain(request.returned.iter().map(|entry| entry.id))
+}
+
+/// What an entry is about.
+#[derive(Clone, Copy)]
+struct About {
+    id: Uuid,
+    key: KeyId,
+    meter: Meter,
+    window: u32,
+    /// Whether it may come again.
+    remember: bool,
 }
 
 /// All that a transaction has read and changed.
 struct Desk {
     now: Timestamp,
-    limits: HashMap<Uuid, Limits>,
-    accounts: BTreeMap<Line, Account>,
-    changed: BTreeSet<Line>,
+    known: HashMap<Uuid, Known>,
+    /// Those that there were, and those that there will be.
+    accounts: BTreeMap<Uuid, Accounts>,
+    fresh: BTreeMap<Uuid, Accounts>,
+    changed: BTreeSet<Uuid>,
     answers: Answers,
-    /// To be remembered.
-    fresh: BTreeMap<(Uuid, Line), Granted>,
+    remembered: Answers,
 }
 
 impl Desk {
     fn take_back(&mut self, errand: &Errand) -> Vec<PermitsTaken> {
         let mut take = |entry: &PermitsReturned| {
-            let line = line(entry.key, entry.meter);
-            let now = self.now;
-            let over = |window: Window| window.end() <= now || window.begin().millis() > now.millis() + AROUND_MS;
-            let fault = self.fault(errand, entry.id, line, Window::new(entry.meter.period(), entry.window), over);
-            if fault.is_none() && self.once(errand.remember, entry.id, line).is_none() {
-                if let Some(account) = self.accounts.get_mut(&line) {
-                    account.take_back(entry.window, entry.amount);
-                    self.changed.insert(line);
-                }
-                self.keep(errand.remember, entry.id, line, Granted::default());
-            }
-            PermitsTaken { id: entry.id, fault }
+            let PermitsReturned { id, key, meter, window, amount } = *entry;
+            let about = About { id, key, meter, window, remember: errand.remember };
+            let give = |account: &mut Account| {
+                account.take_back(window, amount);
+                Some(Granted::default())
+            };
+            PermitsTaken { id, fault: self.once(about, 0, give).err() }
         };
         errand.request.returned.iter().map(&mut take).collect()
     }
 
     fn grant(&mut self, errand: &Errand) -> Vec<PermitsGranted> {
         let mut grant = |entry: &PermitsWanted| {
-            let line = line(entry.key, entry.meter);
-            let now = self.now.millis();
-            let over = |window: Window| window.end().millis() + AROUND_MS <= now || window.begin().millis() > now + AROUND_MS;
-            let refused = |fault| PermitsGranted { id: entry.id, amount: 0, left: Some(0), fault: Some(fault) };
-            if let Some(fault) = self.fault(errand, entry.id, line, Window::new(entry.meter.period(), entry.window), over) {
-                return refused(fault);
+            let PermitsWanted { id, key, meter, window, least, wanted } = *entry;
+            let about = About { id, key, meter, window, remember: errand.remember };
+            if self.known.contains_key(&key.0) && !self.accounts.contains_key(&key.0) {
+                self.fresh.entry(key.0).or_default();
             }
-            let Granted { amount, left } = match self.once(errand.remember, entry.id, line) {
-                Some(answered) => answered,
-                None => {
-                    let (Some(limits), Some(account)) = (self.limits.get(&entry.key.0), self.accounts.get_mut(&line)) else {
-                        return refused(PermitsFault::UnknownKey);
-                    };
-                    let Some(granted) = account.grant(entry.window, entry.meter.limit(limits), entry.least, entry.wanted) else {
-                        return refused(PermitsFault::WindowRefused);
-                    };
-                    self.changed.insert(line);
-                    self.keep(errand.remember, entry.id, line, granted);
-                    granted
-                }
-            };
-            PermitsGranted { id: entry.id, amount, left, fault: None }
+            let limit = self.known.get(&key.0).and_then(|known| meter.limit(&known.limits));
+            let granted = self.once(about, AROUND_MS, |account| account.grant(window, limit, least, wanted));
+            let Granted { amount, left } = granted.unwrap_or(Granted { amount: 0, left: Some(0) });
+            PermitsGranted { id, amount, left, fault: granted.err() }
         };
         errand.request.wanted.iter().map(&mut grant).collect()
     }
 
-    /// Why an entry can't be taken.
-    fn fault(&self, errand: &Errand, id: Uuid, line: Line, window: Window, over: impl Fn(Window) -> bool) -> Option<PermitsFault> {
-        if errand.remember && !is_fresh(id, self.now) {
-            Some(PermitsFault::IdRefused)
-        } else if !self.accounts.contains_key(&line) {
-            Some(PermitsFault::UnknownKey)
-        } else {
-            over(window).then_some(PermitsFault::WindowRefused)
+    /// The answer that was given before, or that of `act` on the account; for so long after the window's end.
+    fn once(&mut self, about: About, after: u64, act: impl FnOnce(&mut Account) -> Option<Granted>) -> Result<Granted, PermitsFault> {
+        let About { id, key: KeyId(key), meter, window, remember } = about;
+        if remember && !is_fresh(id, self.now) {
+            return Err(PermitsFault::IdRefused);
         }
-    }
-
-    fn once(&self, remembered: bool, id: Uuid, line: Line) -> Option<Granted> {
-        let found = || self.answers.get(&(id, line)).or_else(|| self.fresh.get(&(id, line))).copied();
-        remembered.then(found).flatten()
-    }
-
-    fn keep(&mut self, remember: bool, id: Uuid, line: Line, granted: Granted) {
+        let account = self.accounts.get_mut(&key).or_else(|| self.fresh.get_mut(&key));
+        let account = account.and_then(|accounts| accounts.get_mut(meter as usize)).ok_or(PermitsFault::UnknownKey)?;
+        let (window, now) = (Window::new(meter.period(), window), self.now.millis());
+        if window.end().millis() + after <= now || window.begin().millis() > now + AROUND_MS {
+            return Err(PermitsFault::WindowRefused);
+        }
+        let name = (id, key, meter);
+        if remember && let Some(answered) = self.answers.get(&name).or_else(|| self.remembered.get(&name)) {
+            return Ok(*answered);
+        }
+        let granted = act(account).ok_or(PermitsFault::WindowRefused)?;
+        self.changed.insert(key);
         if remember {
-            self.fresh.insert((id, line), granted);
+            self.remembered.insert(name, granted);
         }
+        Ok(granted)
     }
 }

@@ -15,8 +15,12 @@ use tokio::sync::{Notify, futures::OwnedNotified};
 
 use crate::keys::issue::new_id;
 
+/// An answer is never lost without a word: nothing is repeated that is still under way.
+const PACE: Pace = Pace { patience_ms: 20_000, ..Pace::SERVE };
 /// A power of two.
 const SHARDS: usize = 64;
+/// Keys beyond which no permit is kept for later: about a kilobyte each.
+const CROWDED: usize = 100_000;
 /// Questions for one key in a moment: four limits, two windows.
 const MOST_ASKS: usize = 8;
 
@@ -110,9 +114,11 @@ impl Pools {
     /// What goes back; keys of which nothing is here any more are forgotten.
     pub fn settle(&self, now: Timestamp, all: bool) -> Vec<(KeyId, GiveBack)> {
         let mut backs = Vec::new();
+        let crowded = self.shards.iter().map(|shard| lock(shard).len()).sum::<usize>() > CROWDED;
+        let pace = if crowded { Pace { keep_ms: 0, ..PACE } } else { PACE };
         for shard in &self.shards {
             lock(shard).retain(|key, pool| {
-                pool.holder.settle(&Pace::SPEND_AT_AUTHORITY, now, all, || fresh(now), |back| backs.push((*key, back)));
+                pool.holder.settle(&pace, now, all, || fresh(now), |back| backs.push((*key, back)));
                 !pool.holder.is_empty()
             });
         }
@@ -128,8 +134,8 @@ impl Pools {
 impl Pool {
     fn errand(&mut self, now: Timestamp) -> Option<(Vec<Ask>, Vec<GiveBack>)> {
         let (mut asks, mut backs) = (Vec::with_capacity(MOST_ASKS), Vec::new());
-        self.holder.ask(&Pace::SPEND_AT_AUTHORITY, now, || fresh(now), |ask| asks.push(ask));
-        self.holder.settle(&Pace::SPEND_AT_AUTHORITY, now, false, || fresh(now), |back| backs.push(back));
+        self.holder.ask(&PACE, now, || fresh(now), |ask| asks.push(ask));
+        self.holder.settle(&PACE, now, false, || fresh(now), |back| backs.push(back));
         (!asks.is_empty() || !backs.is_empty()).then_some((asks, backs))
     }
 }

@@ -42,7 +42,8 @@ pub async fn spend(escrow: &Arc<Escrow>, key: KeyId, limits: &Limits, charge: Ch
     if Meter::ALL.into_iter().all(|meter| meter.limit(limits).is_none()) {
         return Ok(Spent::Charged(Left::default()));
     }
-    let until = Instant::now() + PATIENCE;
+    // Known where somebody has to wait.
+    let mut until = None;
     loop {
         let now = escrow.clock.now();
         let outcome = escrow.pools.take(key, limits, charge, now);
@@ -61,13 +62,14 @@ pub async fn spend(escrow: &Arc<Escrow>, key: KeyId, limits: &Limits, charge: Ch
             Taken::Later(moment) => {
                 // A second at the most, and no longer than that whatever the clock says.
                 let wait = Duration::from_millis(moment.since(now).clamp(1, 1000));
-                if Instant::now() + wait > until {
+                if Instant::now() + wait > *until.get_or_insert_with(|| Instant::now() + PATIENCE) {
                     return Err(Code::DatabaseUnavailable.into());
                 }
                 sleep(wait).await;
             }
             Taken::Short => {
                 let Some((answered, failures)) = outcome.wait else { continue };
+                let until = *until.get_or_insert_with(|| Instant::now() + PATIENCE);
                 let answered = timeout_at(until, answered).await.is_ok();
                 if !answered || escrow.pools.failures(key) != failures {
                     return Err(Code::DatabaseUnavailable.into());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use keyward_core::{
     Limits,
-    limits::{Account, Granted},
+    limits::{Account, Granted, Meter},
 };
 use sqlx::{
     PgConnection,
@@ -14,67 +14,51 @@ use sqlx::{
 use super::authority::Answers;
 use crate::error::{Error, Result};
 
-/// An account: a key, and the number of a meter.
-pub type Line = (Uuid, i16);
+/// A key's accounts, in the order of [`Meter::ALL`].
+pub type Accounts = [Account; Meter::ALL.len()];
+/// Windows of a row.
+const SLOTS: usize = 2 * Meter::ALL.len();
 
-fn columns<'a>(lines: impl Iterator<Item = &'a Line>) -> (Vec<Uuid>, Vec<i16>) {
-    lines.copied().unzip()
+/// What is known of a key.
+pub struct Known {
+    pub tenant: Uuid,
+    /// Those in force.
+    pub limits: Limits,
 }
 
-/// Locks these accounts, in their order, and makes those that aren't there. What is missing from the answer is no key of ours.
-///
-/// # Errors
-/// As any write.
-pub async fn lock(tx: &mut PgConnection, lines: &BTreeSet<Line>) -> Result<BTreeMap<Line, Account>> {
-    let mut accounts = locked(tx, lines).await?;
-    let missing: BTreeSet<Line> = lines.iter().filter(|line| !accounts.contains_key(line)).copied().collect();
-    if missing.is_empty() {
-        return Ok(accounts);
-    }
-    let (keys, meters) = columns(missing.iter());
-    sqlx::query!(
-        "INSERT INTO limit_accounts (tenant, api_key, meter, even_window, even_given, odd_window, odd_given)
-         SELECT k.tenant, wanted.api_key, wanted.meter, 0, 0, 0, 0
-         FROM unnest($1::uuid[], $2::smallint[]) AS wanted (api_key, meter) JOIN api_keys k ON k.id = wanted.api_key
-         ORDER BY wanted.api_key, wanted.meter
-         ON CONFLICT DO NOTHING",
-        &keys,
-        &meters,
-    )
-    .execute(&mut *tx)
-    .await?;
-    accounts.extend(locked(tx, &missing).await?);
-    Ok(accounts)
-}
-
-async fn locked(tx: &mut PgConnection, lines: &BTreeSet<Line>) -> Result<BTreeMap<Line, Account>> {
-    let (keys, meters) = columns(lines.iter());
-    let rows = sqlx::query!(
-        "SELECT a.api_key, a.meter, even_window, even_given, odd_window, odd_given
-         FROM unnest($1::uuid[], $2::smallint[]) AS wanted (api_key, meter)
-         JOIN limit_accounts a ON a.api_key = wanted.api_key AND a.meter = wanted.meter
-         ORDER BY a.api_key, a.meter
-         FOR UPDATE OF a",
-        &keys,
-        &meters,
-    )
-    .fetch_all(tx)
-    .await?;
-    let slot = |window: i32, given: i64| (window.unsigned_abs(), given.unsigned_abs());
-    let account = |even, odd| Account { slots: [even, odd] };
-    Ok(rows
-        .into_iter()
-        .map(|row| ((row.api_key, row.meter), account(slot(row.even_window, row.even_given), slot(row.odd_window, row.odd_given))))
-        .collect())
-}
-
-/// The limits that are in force for these keys.
+/// Locks the accounts of these keys, in their order; answers those that there are.
 ///
 /// # Errors
 /// As any read.
-pub async fn limits(tx: &mut PgConnection, keys: &[Uuid]) -> Result<HashMap<Uuid, Limits>> {
+pub async fn lock(tx: &mut PgConnection, keys: &BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, Accounts>> {
+    let keys: Vec<Uuid> = keys.iter().copied().collect();
     let rows = sqlx::query!(
-        r#"SELECT k.id, p.limits AS "limits!: Json<Limits>"
+        "SELECT a.api_key, a.windows, a.given
+         FROM unnest($1::uuid[]) AS wanted (api_key) JOIN limit_accounts a ON a.api_key = wanted.api_key
+         ORDER BY a.api_key
+         FOR UPDATE OF a",
+        &keys,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.api_key, accounts(&row.windows, &row.given))).collect())
+}
+
+/// A row's accounts. It has [`SLOTS`] of each.
+fn accounts(windows: &[i32], given: &[i64]) -> Accounts {
+    let slot =
+        |at: usize| (windows.get(at).map_or(0, |window| window.unsigned_abs()), given.get(at).map_or(0, |given| given.unsigned_abs()));
+    std::array::from_fn(|meter| Account { slots: [slot(2 * meter), slot(2 * meter + 1)] })
+}
+
+/// Tenant and limits of these keys.
+///
+/// # Errors
+/// As any read.
+pub async fn known(tx: &mut PgConnection, keys: &BTreeSet<Uuid>) -> Result<HashMap<Uuid, Known>> {
+    let keys: Vec<Uuid> = keys.iter().copied().collect();
+    let rows = sqlx::query!(
+        r#"SELECT k.id, k.tenant, p.limits AS "limits!: Json<Limits>"
            FROM api_keys k
            JOIN policies own ON own.number = k.policy
            CROSS JOIN LATERAL (
@@ -83,42 +67,84 @@ pub async fn limits(tx: &mut PgConnection, keys: &[Uuid]) -> Result<HashMap<Uuid
                LIMIT 1
            ) AS p
            WHERE k.id = ANY($1)"#,
-        keys,
+        &keys,
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.limits.0)).collect())
+    Ok(rows.into_iter().map(|row| (row.id, Known { tenant: row.tenant, limits: row.limits.0 })).collect())
+}
+
+/// Accounts as columns: of all slots of all keys, one after the other, since there are no arrays of arrays of one length.
+struct Columns {
+    keys: Vec<Uuid>,
+    windows: Vec<i32>,
+    given: Vec<i64>,
+}
+
+impl Columns {
+    fn of<'a>(accounts: impl Iterator<Item = (&'a Uuid, &'a Accounts)>) -> Result<Self> {
+        let mut columns = Self { keys: Vec::new(), windows: Vec::new(), given: Vec::new() };
+        for (key, accounts) in accounts {
+            columns.keys.push(*key);
+            for (window, given) in accounts.iter().flat_map(|account| account.slots) {
+                columns.windows.push(i32::try_from(window).map_err(Error::internal)?);
+                columns.given.push(signed(given)?);
+            }
+        }
+        Ok(columns)
+    }
 }
 
 /// Writes accounts that are locked.
 ///
 /// # Errors
 /// As any write.
-pub async fn write(tx: &mut PgConnection, accounts: impl Iterator<Item = (Line, Account)> + Clone) -> Result<()> {
-    let (keys, meters): (Vec<Uuid>, Vec<i16>) = accounts.clone().map(|(line, _)| line).unzip();
+pub async fn update<'a>(tx: &mut PgConnection, accounts: impl Iterator<Item = (&'a Uuid, &'a Accounts)>) -> Result<()> {
+    let Columns { keys, windows, given } = Columns::of(accounts)?;
     if keys.is_empty() {
         return Ok(());
     }
-    let windows = |parity: usize| -> Result<Vec<i32>> {
-        accounts.clone().map(|(_, account)| i32::try_from(account.slots[parity].0).map_err(Error::internal)).collect()
-    };
-    let given = |parity: usize| -> Result<Vec<i64>> { accounts.clone().map(|(_, account)| signed(account.slots[parity].1)).collect() };
     sqlx::query!(
         "UPDATE limit_accounts a
-         SET even_window = new.even_window, even_given = new.even_given, odd_window = new.odd_window, odd_given = new.odd_given
-         FROM unnest($1::uuid[], $2::smallint[], $3::integer[], $4::bigint[], $5::integer[], $6::bigint[])
-              AS new (api_key, meter, even_window, even_given, odd_window, odd_given)
-         WHERE a.api_key = new.api_key AND a.meter = new.meter",
+         SET windows = ($2::integer[])[$4 * new.place - $4 + 1:$4 * new.place], given = ($3::bigint[])[$4 * new.place - $4 + 1:$4 * new.place]
+         FROM unnest($1::uuid[]) WITH ORDINALITY AS new (api_key, place)
+         WHERE a.api_key = new.api_key",
         &keys,
-        &meters,
-        &windows(0)?,
-        &given(0)?,
-        &windows(1)?,
-        &given(1)?,
+        &windows,
+        &given,
+        SLOTS as i64,
     )
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// Makes accounts, in the order of their keys; `false` where somebody else has made one of them just now: then nothing may be
+/// committed.
+///
+/// # Errors
+/// As any write.
+pub async fn insert(tx: &mut PgConnection, accounts: &BTreeMap<Uuid, Accounts>, known: &HashMap<Uuid, Known>) -> Result<bool> {
+    if accounts.is_empty() {
+        return Ok(true);
+    }
+    let Columns { keys, windows, given } = Columns::of(accounts.iter())?;
+    let tenants: Vec<Uuid> = keys.iter().filter_map(|key| known.get(key)).map(|known| known.tenant).collect();
+    let made = sqlx::query!(
+        "INSERT INTO limit_accounts (api_key, tenant, windows, given)
+         SELECT new.api_key, new.tenant, ($3::integer[])[$5 * place - $5 + 1:$5 * place], ($4::bigint[])[$5 * place - $5 + 1:$5 * place]
+         FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS new (api_key, tenant, place)
+         ORDER BY place
+         ON CONFLICT DO NOTHING",
+        &keys,
+        &tenants,
+        &windows,
+        &given,
+        SLOTS as i64,
+    )
+    .execute(tx)
+    .await?;
+    Ok(made.rows_affected() == keys.len() as u64)
 }
 
 /// What these ids were answered.
@@ -129,21 +155,25 @@ pub async fn answers(tx: &mut PgConnection, ids: &[Uuid]) -> Result<Answers> {
     let rows =
         sqlx::query!("SELECT id, api_key, meter, amount, remaining FROM limit_answers WHERE id = ANY($1)", ids).fetch_all(tx).await?;
     let granted = |amount: i64, left: Option<i64>| Granted { amount: amount.unsigned_abs(), left: left.map(i64::unsigned_abs) };
-    Ok(rows.into_iter().map(|row| ((row.id, (row.api_key, row.meter)), granted(row.amount, row.remaining))).collect())
+    let meter = |number: i16| usize::try_from(number).ok().and_then(Meter::from_number);
+    let answer = |id, key, number, granted| Some(((id, key, meter(number)?), granted));
+    Ok(rows.into_iter().filter_map(|row| answer(row.id, row.api_key, row.meter, granted(row.amount, row.remaining))).collect())
 }
 
 /// Remembers answers.
 ///
 /// # Errors
 /// As any write.
-pub async fn remember(tx: &mut PgConnection, answers: &BTreeMap<(Uuid, Line), Granted>) -> Result<()> {
-    let (keys, meters) = columns(answers.keys().map(|(_, line)| line));
+pub async fn remember(tx: &mut PgConnection, answers: &Answers) -> Result<()> {
+    if answers.is_empty() {
+        return Ok(());
+    }
     sqlx::query!(
         "INSERT INTO limit_answers (id, api_key, meter, amount, remaining)
          SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::bigint[])",
-        &answers.keys().map(|(id, _)| *id).collect::<Vec<_>>(),
-        &keys,
-        &meters,
+        &answers.keys().map(|key| key.0).collect::<Vec<_>>(),
+        &answers.keys().map(|key| key.1).collect::<Vec<_>>(),
+        &answers.keys().map(|key| key.2 as i16).collect::<Vec<_>>(),
         &answers.values().map(|granted| signed(granted.amount)).collect::<Result<Vec<_>>>()?,
         &answers.values().map(|granted| granted.left.map(signed).transpose()).collect::<Result<Vec<_>>>()? as _,
     )

@@ -8,7 +8,7 @@ use keyward_tests::{
 use serde_json::{Value, json};
 
 /// Keys in one call.
-pub(super) const BATCH: usize = 500;
+const BATCH: usize = 500;
 /// More than any bench uses up, so that limits are counted and nothing is refused.
 const PLENTY: u64 = 1_000_000_000_000;
 
@@ -17,14 +17,8 @@ pub(super) fn terms() -> Value {
     json!({"name": "bench", "rate_limit_per_hour": PLENTY, "daily_quota": PLENTY, "monthly_quota": PLENTY, "cost_limit_cents": PLENTY})
 }
 
-/// The call that creates so many keys.
-pub(super) fn bulk(admin: &str, count: usize) -> Request {
-    bulk_of(&terms(), admin, count)
-}
-
-fn bulk_of(terms: &Value, admin: &str, count: usize) -> Request {
-    Request::new("POST", "/api/v1/api-keys/bulk/create").bearer(admin).json(&json!({ "keys": vec![terms; count] }))
-}
+/// Where many are created in one call.
+pub(super) const BULK: &str = "/api/v1/api-keys/bulk/create";
 
 /// Issues so many keys.
 pub(super) async fn issue(origin: &Origin, count: usize) -> Result<Vec<String>> {
@@ -42,7 +36,8 @@ async fn issue_of(terms: &Value, origin: &Origin, count: usize) -> Result<Vec<St
     let (admin, mut connection) = (origin.admin_key()?, Connection::open(origin.address()).await?);
     let mut keys = Vec::with_capacity(count);
     while keys.len() < count {
-        let answer = connection.send(&bulk_of(terms, &admin, BATCH.min(count - keys.len()))).await?;
+        let body = json!({ "keys": vec![terms; BATCH.min(count - keys.len())] });
+        let answer = connection.send(&Request::new("POST", BULK).bearer(&admin).json(&body)).await?;
         ensure!(answer.status == 201, "{}: {}", answer.status, answer.text());
         for key in answer.json()?["keys"].as_array().context("no keys")? {
             keys.push(key["raw_key"].as_str().context("no raw_key")?.to_owned());

@@ -35,6 +35,13 @@ pub(super) struct Requests {
     next: usize,
 }
 
+impl Requests {
+    /// How many were sent.
+    pub(super) fn sent(&self) -> usize {
+        self.next
+    }
+}
+
 /// What came of them.
 pub(super) struct Answered {
     /// How many were answered.

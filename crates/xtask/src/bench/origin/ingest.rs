@@ -2,18 +2,23 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     process::Command,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use keyward_core::ParsedKey;
-use keyward_tests::{Origin, http::Request};
+use keyward_tests::{
+    Origin,
+    http::{Connection, Request},
+};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use super::{
-    RUNTIME, SQL,
-    writes::{ROUND, each, tps},
+    CONNECTIONS, RUNTIME, SQL,
+    writes::{ROUND, tps},
 };
 use crate::{
     bench::{figures::Figures, issue::issue, median},
@@ -92,6 +97,29 @@ pub(super) async fn run(figures: &mut Figures, origin: &Origin) -> Result<()> {
     }
     figures.more(("ingest.rate", median(ours)), (SQL, median(theirs)), "lines/s", RUNTIME);
     Ok(())
+}
+
+/// How many of these requests succeed a second, each sent once.
+async fn each(server: SocketAddr, requests: Vec<Request>) -> Result<f64> {
+    let share = requests.len().div_ceil(CONNECTIONS);
+    let (start, mut workers) = (Instant::now(), JoinSet::new());
+    for requests in requests.chunks(share) {
+        let requests = requests.to_vec();
+        workers.spawn(async move {
+            let (mut connection, mut done) = (Connection::open(server).await?, 0u32);
+            for request in requests.iter().take_while(|_| start.elapsed() < ROUND) {
+                let answer = connection.send(request).await?;
+                ensure!(answer.status / 100 == 2, "{}: {}", answer.status, answer.text());
+                done += 1;
+            }
+            Ok(done)
+        });
+    }
+    let mut done = 0;
+    while let Some(worker) = workers.join_next().await {
+        done += worker??;
+    }
+    Ok(f64::from(done) / start.elapsed().as_secs_f64())
 }
 
 /// What makes ids of the same moment differ.

@@ -53,7 +53,7 @@ pub(super) async fn run(parts: &[Part]) -> Result<()> {
     let mut origin = start(&[]).await?;
     let peer = peers::BetterAuth::start(&origin).await?;
     if parts.contains(&Part::Writes) {
-        writes::run(&mut figures, &origin, &peer).await?;
+        writes::run(&mut figures, &load, &origin, &peer).await?;
         ingest::run(&mut figures, &origin).await?;
     }
     if parts.contains(&Part::Validate) {

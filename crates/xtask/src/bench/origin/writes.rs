@@ -1,26 +1,18 @@
 //! What is committed before it is answered: keys made and revoked.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{fs, net::SocketAddr, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use keyward_core::ParsedKey;
-use keyward_tests::{
-    Origin,
-    http::{Connection, Request},
-};
-use serde_json::json;
-use tokio::task::JoinSet;
+use keyward_tests::Origin;
+use serde_json::{Value, json};
 
 use super::{BETTER_AUTH, CONNECTIONS, PGBENCH, RUNTIME, peers::BetterAuth};
 use crate::{
     bench::{
         figures::Figures,
-        issue::{bulk, issue, terms},
+        issue::{BULK, issue, terms},
+        load::{Load, Requests, Sent},
         median,
     },
     shell::run_quietly,
@@ -33,21 +25,22 @@ const SHARE: usize = 100;
 /// Keys that can be revoked in a round, of ours and of theirs: more than will be.
 const REVOCABLE: (usize, usize) = (40_000, 8_000);
 
-pub(super) async fn run(figures: &mut Figures, origin: &Origin, peer: &BetterAuth) -> Result<()> {
+pub(super) async fn run(figures: &mut Figures, load: &Load, origin: &Origin, peer: &BetterAuth) -> Result<()> {
     let admin = origin.admin_key()?;
     let postgres = origin.postgres.as_ref().context("its database")?;
     postgres.query("CREATE TABLE bench_rows (id bigserial PRIMARY KEY, body text)")?;
     let script = tempfile::NamedTempFile::new()?;
     fs::write(script.path(), "INSERT INTO bench_rows (body) VALUES (repeat('x', 300));\n")?;
 
-    let create = Request::new("POST", "/api/v1/api-keys").bearer(&admin).json(&terms());
-    let batch = bulk(&admin, SHARE);
-    let their_create = Request::new("POST", "/create").json(&json!({}));
+    let post = |path: &'static str, body: Value| Sent { method: "POST", path, credential: &admin, body: body.to_string() };
+    let mut create = load.requests("create", [post("/api/v1/api-keys", terms())].into_iter())?;
+    let mut batch = load.requests("batch", [post(BULK, json!({ "keys": vec![terms(); SHARE] }))].into_iter())?;
+    let mut their_create = load.requests("their create", [post("/create", json!({}))].into_iter())?;
     let (mut creates, mut batches, mut their_creates, mut commits) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        creates.push(repeat(origin.address(), &create).await?);
-        batches.push(repeat(origin.address(), &batch).await? * SHARE as f64);
-        their_creates.push(repeat(peer.address(), &their_create).await?);
+        creates.push(rate(load, origin.address(), &mut create).await?);
+        batches.push(rate(load, origin.address(), &mut batch).await? * SHARE as f64);
+        their_creates.push(rate(load, peer.address(), &mut their_create).await?);
         let mut pgbench = Command::new(postgres.binaries().join("pgbench"));
         pgbench.args(["-n", "-M", "prepared", "-j", "2", "-c"]).arg(CONNECTIONS.to_string());
         pgbench.arg("-T").arg(ROUND.as_secs().to_string()).arg("-f").arg(script.path()).arg(postgres.url());
@@ -61,66 +54,26 @@ pub(super) async fn run(figures: &mut Figures, origin: &Origin, peer: &BetterAut
     let (mut revokes, mut disables) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let keys = issue(origin, REVOCABLE.0).await?;
-        let revocations = keys.iter().map(|raw| {
+        let paths = keys.iter().map(|raw| {
             let id = ParsedKey::parse(raw).map_err(|reason| anyhow::anyhow!("{reason}"))?.unverified_claims().id;
-            Ok(Request::new("DELETE", format!("/api/v1/api-keys/{id}/revoke")).bearer(&admin))
+            Ok(format!("/api/v1/api-keys/{id}/revoke"))
         });
-        revokes.push(each(origin.address(), revocations.collect::<Result<_>>()?).await?);
-        let disabled = peer.issue(REVOCABLE.1, "/create").await?.into_iter();
-        let disabled = disabled.map(|(id, _)| Request::new("POST", "/disable").json(&json!({ "id": id })));
-        disables.push(each(peer.address(), disabled.collect()).await?);
+        let paths = paths.collect::<Result<Vec<_>>>()?;
+        let revocation = |path| Sent { method: "DELETE", path, credential: &admin, body: String::new() };
+        let mut revocations = load.requests("revoke", paths.iter().map(|path| revocation(path)))?;
+        revokes.push(rate(load, origin.address(), &mut revocations).await?);
+        let disabled = peer.issue(REVOCABLE.1, "/create").await?;
+        let mut disabled = load.requests("disable", disabled.iter().map(|(id, _)| post("/disable", json!({ "id": id }))))?;
+        disables.push(rate(load, peer.address(), &mut disabled).await?);
+        ensure!(revocations.sent() < REVOCABLE.0 && disabled.sent() < REVOCABLE.1, "too few keys for a round");
     }
     figures.more(("revoke.rate", median(revokes)), (BETTER_AUTH, median(disables)), "keys/s", RUNTIME);
     Ok(())
 }
 
-/// How often the same request succeeds a second, over all connections.
-async fn repeat(server: SocketAddr, request: &Request) -> Result<f64> {
-    let (start, mut workers) = (Instant::now(), JoinSet::new());
-    for _ in 0..CONNECTIONS {
-        let request = request.clone();
-        workers.spawn(async move {
-            let (mut connection, mut done) = (Connection::open(server).await?, 0u32);
-            while start.elapsed() < ROUND {
-                succeed(&mut connection, &request).await?;
-                done += 1;
-            }
-            Ok(done)
-        });
-    }
-    rate(workers, start).await
-}
-
-/// How many of these requests succeed a second, each sent once.
-pub(super) async fn each(server: SocketAddr, requests: Vec<Request>) -> Result<f64> {
-    let share = requests.len().div_ceil(CONNECTIONS);
-    let (start, mut workers) = (Instant::now(), JoinSet::new());
-    for requests in requests.chunks(share) {
-        let requests = requests.to_vec();
-        workers.spawn(async move {
-            let (mut connection, mut done) = (Connection::open(server).await?, 0u32);
-            for request in requests.iter().take_while(|_| start.elapsed() < ROUND) {
-                succeed(&mut connection, request).await?;
-                done += 1;
-            }
-            Ok(done)
-        });
-    }
-    rate(workers, start).await
-}
-
-async fn succeed(connection: &mut Connection, request: &Request) -> Result<()> {
-    let answer = connection.send(request).await?;
-    ensure!(answer.status / 100 == 2, "{}: {}", answer.status, answer.text());
-    Ok(())
-}
-
-async fn rate(mut workers: JoinSet<Result<u32>>, start: Instant) -> Result<f64> {
-    let mut done = 0;
-    while let Some(worker) = workers.join_next().await {
-        done += worker??;
-    }
-    Ok(f64::from(done) / start.elapsed().as_secs_f64())
+/// How many of these requests succeed a second.
+async fn rate(load: &Load, server: SocketAddr, requests: &mut Requests) -> Result<f64> {
+    Ok(load.run(server, requests, CONNECTIONS, true, ROUND.as_secs() as u32).await?.per_second)
 }
 
 /// `tps = 1234.5 (without initial connection time)`
