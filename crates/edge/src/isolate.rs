@@ -218,11 +218,12 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
             Charged::Denied(denial) => (denial, Some(passage.key)),
             charged => {
                 let (ticket, due) = isolate.with(|state| {
+                    let cost = cost(state, &passage, &demand, charged);
                     let State { counters, keeper, .. } = state;
                     counters.passed += 1;
                     counters.at_once += 1;
                     counters.uncounted += u64::from(charged == Charged::Uncounted);
-                    let ticket = keeper.usage.passed(Seen { key: Some(passage.key), ..seen }, (0, cost(&passage, &demand, charged)), now);
+                    let ticket = keeper.usage.passed(Seen { key: Some(passage.key), ..seen }, (0, cost), now);
                     (ticket, keeper.permits.is_due(now))
                 });
                 let fields = limit_fields(&isolate, &passage, now);
@@ -254,8 +255,10 @@ struct Admitted {
 }
 
 /// What a request may cost that was charged so.
-fn cost(passage: &Passage, demand: &Demand, charged: Charged) -> Cost {
-    Cost { cents: demand.charge.cents, charged: charged == Charged::Passed && passage.limits.cost_cents.is_some() }
+fn cost(state: &State<Cache>, passage: &Passage, demand: &Demand, charged: Charged) -> Cost {
+    let taken = charged == Charged::Passed && demand.charge.cents > 0 && passage.limits.cost_cents.is_some();
+    let lender = || state.keeper.permits.lender(passage.key);
+    Cost { cents: demand.charge.cents, lender: taken.then(lender).flatten() }
 }
 
 /// Decides on a request, and says what of it is counted: what can be refused without any state first, then the state, then the key.
@@ -296,7 +299,7 @@ async fn admit(
                 seen.key = Some(passage.key);
                 let demand = sent.demand(&isolate.config, seen);
                 let (at, charged) = charge(isolate, source, context, &passage, &demand).await?;
-                let cost = cost(&passage, &demand, charged);
+                let cost = isolate.with(|state| cost(state, &passage, &demand, charged));
                 return Ok(Admitted { passage: *passage, target, cost, at });
             }
             Outcome::Refuse(reason, key) => {

@@ -12,6 +12,7 @@ use std::{
     net::IpAddr,
     rc::Rc,
 };
+use uuid::Uuid;
 
 /// Lines, and likewise callers, between two seals. What is beyond is lost, and counted as such.
 const MOST_LINES: usize = 20_000;
@@ -80,8 +81,8 @@ struct Pending {
 pub struct Cost {
     /// Cents.
     pub cents: u64,
-    /// Whether its key was charged with them: only then can they go back.
-    pub charged: bool,
+    /// Where its key was charged with them: the life of the object that has lent them, to which the rest can go back.
+    pub lender: Option<Uuid>,
 }
 
 /// What a request was charged beyond its cost.
@@ -91,8 +92,10 @@ pub struct Excess {
     pub key: KeyId,
     /// So many cents.
     pub cents: u64,
-    /// At this moment.
+    /// At this moment,
     pub charged: Timestamp,
+    /// of what this life of its object had lent.
+    pub lender: Uuid,
 }
 
 /// A batch that doesn't change any more.
@@ -141,10 +144,13 @@ impl Tally {
     /// cents that it says it cost. What of its charge was too much is the key's again.
     pub fn answered(&mut self, ticket: u32, status: u16, (bytes_out, cost): (u64, Option<u64>), now: Timestamp) -> Option<Excess> {
         let mut pending = self.pending.remove(&ticket)?;
-        let Cost { cents, charged } = pending.cost;
+        let Cost { cents, lender } = pending.cost;
         pending.cost.cents = cost.unwrap_or(cents).min(MAX_COST_CENTS);
         let excess = cents.saturating_sub(pending.cost.cents);
-        let excess = pending.seen.key.filter(|_| charged && excess > 0).map(|key| Excess { key, cents: excess, charged: pending.began });
+        let excess = match (pending.seen.key, lender) {
+            (Some(key), Some(lender)) if excess > 0 => Some(Excess { key, cents: excess, charged: pending.began, lender }),
+            _ => None,
+        };
         let (fate, class) = match status / 100 {
             0 => (Fate::Unanswered, 5),
             class => (Fate::Passed, u8::try_from(class).unwrap_or(0)),
@@ -209,7 +215,7 @@ impl Tally {
     }
 
     /// Makes batches of all that was counted. `id` gives a UUIDv7 of now that was never used.
-    pub fn seal(&mut self, routes: &RouteTable, now: Timestamp, mut id: impl FnMut() -> uuid::Uuid) {
+    pub fn seal(&mut self, routes: &RouteTable, now: Timestamp, mut id: impl FnMut() -> Uuid) {
         let (forgotten, waiting) =
             std::mem::take(&mut self.pending).into_iter().partition(|(_, pending)| now.since(pending.began) > PENDING_MS);
         self.pending = waiting;
@@ -274,7 +280,6 @@ fn entry(line: Line, sums: Sums, routes: &RouteTable) -> UsageEntry {
 mod tests {
     use super::*;
     use keyward_core::Reason;
-    use uuid::Uuid;
 
     const HOUR: u64 = 3_600_000;
 
@@ -298,9 +303,10 @@ mod tests {
         let mut tally = Tally::default();
         let key = KeyId(Uuid::from_u128(1));
         let seen = Seen { key: Some(key), route: Some(0), address: Some(IpAddr::from([192, 0, 2, 1])) };
-        let tickets = [0, 1, 2].map(|n| tally.passed(seen, (10, Cost { cents: 7, charged: n != 2 }), at(n)));
+        let tickets =
+            [0, 1, 2].map(|n| tally.passed(seen, (10, Cost { cents: 7, lender: Some(Uuid::from_u128(9)).filter(|_| n != 2) }), at(n)));
         assert!(tally.is_reported() && !tally.is_due(at(3)), "nothing has come of them yet");
-        let excess = Some(Excess { key, cents: 5, charged: at(0) });
+        let excess = Some(Excess { key, cents: 5, charged: at(0), lender: Uuid::from_u128(9) });
         assert_eq!(tally.answered(tickets[0], 200, (1000, Some(2)), at(5)), excess);
         assert_eq!(tally.answered(tickets[0], 200, (1000, Some(2)), at(6)), None);
         assert_eq!(tally.answered(tickets[1], 0, (0, None), at(3000)), None);

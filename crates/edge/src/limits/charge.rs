@@ -111,8 +111,8 @@ async fn wait_for_news(isolate: &Isolate, key: KeyId, until: Option<Timestamp>, 
 
 /// Gives back what a request cost less than it was charged for: what `usage` has found out.
 pub(crate) fn refund(isolate: &Isolate, excess: Option<Excess>, now: Timestamp) {
-    if let Some(Excess { key, cents, charged }) = excess {
-        isolate.with(|state| state.keeper.permits.refund(key, cents, charged, now, &mut || fresh_id(now)));
+    if let Some(excess) = excess {
+        isolate.with(|state| state.keeper.permits.refund(&excess, now, &mut || fresh_id(now)));
     }
 }
 

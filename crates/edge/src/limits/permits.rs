@@ -8,7 +8,7 @@ use super::{
     teller::{Errand, Teller},
     wire::{Lend, Lent},
 };
-use crate::denial::Denial;
+use crate::{denial::Denial, usage::Excess};
 use keyward_core::{
     KeyId, Limits, Position, Reason, Timestamp,
     limits::{Charge, GiveBack, Meter, Pace, Taken, Windows},
@@ -23,7 +23,7 @@ const MOST_KEYS: usize = 8_192;
 const MOST_ERRANDS: usize = 32;
 
 /// An isolate's permits.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Permits {
     pace: Pace,
     keys: BTreeMap<KeyId, Entry>,
@@ -36,7 +36,7 @@ pub struct Permits {
     pub shift: Shift,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     teller: Teller,
     limits: Limits,
@@ -125,7 +125,8 @@ impl Permits {
 
     /// Sends back what a request that was charged at this very moment has cost less, in cents: not to be spent here, since the limits
     /// may have changed since.
-    pub fn refund(&mut self, key: KeyId, cents: u64, charged: Timestamp, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) {
+    pub fn refund(&mut self, excess: &Excess, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) {
+        let &Excess { key, cents, charged, lender } = excess;
         let limits = Limits::default();
         // Of a key that isn't here any more nothing is known, and the object knows better.
         let new = || Entry {
@@ -138,6 +139,10 @@ impl Permits {
             due: false,
         };
         let entry = self.keys.entry(key).or_insert_with(new);
+        // What another life has lent is lost.
+        if *entry.life.get_or_insert(lender) != lender {
+            return;
+        }
         for window in Windows::at(charged).of(Meter::CostCents.period()) {
             entry.teller.give_back(GiveBack { id: fresh(), meter: Meter::CostCents, window: window.number(), amount: cents });
         }
@@ -208,9 +213,19 @@ impl Permits {
     /// What came of it.
     pub fn answered(&mut self, key: KeyId, errand: &Errand, reply: Option<&Lent>, now: Timestamp) {
         if let Some(entry) = self.keys.get_mut(&key) {
-            entry.life = reply.map(|reply| reply.life).or(entry.life);
+            if let Some(Lent { life, .. }) = reply {
+                // What was sent back to the life before may have come to it, and through it to the origin: it must not come again.
+                if entry.life.replace(*life).is_some_and(|before| before != *life) {
+                    entry.teller.forget_returns();
+                }
+            }
             entry.teller.answered(errand, reply.map(|reply| &reply.permits), now);
         }
+    }
+
+    /// Who has lent what is here of a key.
+    pub fn lender(&self, key: KeyId) -> Option<Uuid> {
+        self.keys.get(&key)?.life
     }
 
     /// Changes with whatever is heard about a key.
@@ -236,7 +251,7 @@ impl Permits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keyward_api::limits::{PermitsGranted, PermitsReply};
+    use keyward_api::limits::{PermitsGranted, PermitsReply, PermitsTaken, PermitsWanted};
 
     fn one() -> Demand {
         Demand::new(0, None)
@@ -287,6 +302,44 @@ mod tests {
             let first = [(); 4].map(|()| charge(1500));
             assert_eq!(first, [with_permits; 4], "{mode:?}");
             assert_eq!((charge(2000), charge(2001)), (without, later), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn what_went_back_to_one_life_of_the_object_does_not_go_to_the_next() {
+        let limits = Limits { daily_quota: Some(100), ..Limits::default() };
+        let about = Limited { key: KeyId(Uuid::from_u128(7)), limits, position: Position::default() };
+        let mut permits = Permits::new(1_000);
+        let mut ids = 0;
+        let mut fresh = || {
+            ids += 1;
+            Uuid::from_u128(ids)
+        };
+        let answer = |errand: &Errand, life| {
+            let granted = |wanted: &PermitsWanted| PermitsGranted { id: wanted.id, amount: 5, left: Some(90), fault: None };
+            let permits = PermitsReply {
+                now_ms: 0,
+                granted: errand.request(about.key).wanted.iter().map(granted).collect(),
+                taken: errand.request(about.key).returned.iter().map(|back| PermitsTaken { id: back.id, fault: None }).collect(),
+            };
+            Lent { life: Uuid::from_u128(life), permits }
+        };
+        assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Wait(None));
+        let first = permits.errand(about.key, at(0), &mut fresh).unwrap();
+        permits.answered(about.key, &first, Some(&answer(&first, 1)), at(0));
+        assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Passed);
+        let ask = permits.errand(about.key, at(900), &mut fresh).unwrap();
+        // Three go back, and nobody hears what became of that.
+        let [(_, back)] = &permits.settle(at(1000), &mut fresh).unwrap()[..] else { panic!() };
+        let back = back.request(about.key).returned[0];
+        assert_eq!(back.amount, 3);
+        // Sent to the same life it is sent again; the next one hasn't lent it.
+        for (life, again) in [(1, true), (2, false)] {
+            let mut permits = permits.clone();
+            permits.answered(about.key, &ask, Some(&answer(&ask, life)), at(1100));
+            let later = permits.settle(at(1600), &mut fresh).unwrap_or_default();
+            let sent = later.iter().flat_map(|(key, errand)| errand.request(*key).returned).any(|other| other.id == back.id);
+            assert_eq!(sent, again, "{life}");
         }
     }
 

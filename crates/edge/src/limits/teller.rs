@@ -22,7 +22,7 @@ const RECENT_MS: u64 = 3_000;
 const GIVEN_UP_MS: u64 = 35_000;
 
 /// A holder with its questions and returns.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Teller {
     /// The permits.
     pub holder: Holder,
@@ -101,6 +101,13 @@ impl Teller {
         match self.unsent.iter_mut().find(|other| (other.meter, other.window) == (back.meter, back.window)) {
             Some(other) => other.amount = other.amount.saturating_add(back.amount),
             None => self.unsent.push(back),
+        }
+    }
+
+    /// Gives up what goes back, where it can't be known whether it has.
+    pub fn forget_returns(&mut self) {
+        for back in self.backs.drain(..).chain(self.unsent.drain(..)) {
+            self.holder.returned(&back);
         }
     }
 
