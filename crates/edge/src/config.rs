@@ -9,6 +9,10 @@ const DEFAULT_SOFT_AGE_MS: u64 = 5_000;
 const DEFAULT_HARD_AGE_MS: u64 = 60_000;
 /// A soft age below this would be shorter than the time between two heartbeats.
 const MIN_SOFT_AGE_MS: u64 = 3_000;
+/// For how long permits stay that aren't used, unless KEYWARD_LIMIT_IDLE_MS says otherwise.
+const DEFAULT_LIMIT_IDLE_MS: u64 = 1_000;
+/// Below this a block would go back and forth.
+const MIN_LIMIT_IDLE_MS: u64 = 500;
 const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1000;
 /// Roots that may be pinned: the current one and the next, with room for a third during a change.
 const MAX_ROOTS: usize = 4;
@@ -42,6 +46,8 @@ pub struct Config {
     pub outage: Outage,
     /// What passes where a key's limits can't be asked about.
     pub limit_outage: LimitOutage,
+    /// Milliseconds after which permits that aren't used go back.
+    pub limit_idle_ms: u64,
     /// What clients are told of their limits.
     pub limit_fields: LimitFields,
     /// The header that names the caller's address.
@@ -142,6 +148,7 @@ impl Config {
             hard_age_ms: vars.age("KEYWARD_HARD_AGE_MS", DEFAULT_HARD_AGE_MS.max(soft_age_ms), soft_age_ms)?,
             outage: vars.outage("KEYWARD_OUTAGE")?,
             limit_outage: vars.limit_outage("KEYWARD_LIMIT_OUTAGE")?,
+            limit_idle_ms: vars.age("KEYWARD_LIMIT_IDLE_MS", DEFAULT_LIMIT_IDLE_MS, MIN_LIMIT_IDLE_MS)?,
             limit_fields: vars.limit_fields("KEYWARD_RATELIMIT_FIELDS")?,
             client_ip_header: vars.header("KEYWARD_CLIENT_IP_HEADER")?.unwrap_or_else(|| "cf-connecting-ip".to_owned()),
             tokens_header: vars.header("KEYWARD_TOKENS_HEADER")?,
@@ -298,6 +305,7 @@ mod tests {
             ("KEYWARD_HARD_AGE_MS", "4999"),
             ("KEYWARD_OUTAGE", "user=ajar"),
             ("KEYWARD_LIMIT_OUTAGE", "user=ajar"),
+            ("KEYWARD_LIMIT_IDLE_MS", "0"),
             ("KEYWARD_RATELIMIT_FIELDS", "all"),
             ("KEYWARD_CLIENT_IP_HEADER", "a b"),
             ("KEYWARD_ASSUME_TLS", "yes"),

@@ -12,9 +12,10 @@ use crate::{
     decide::Passage,
     denial::Denial,
     headers,
-    isolate::{AtOnce, Sent, current, decide_at_once, tend, upstream_failed},
+    isolate::{AtOnce, current, decide_at_once, tend, upstream_failed},
     limits::{charge::refund, fields::Field},
     refuse::{denied, problem},
+    sent::Sent,
     source::{Place, Source},
     target::Target,
 };

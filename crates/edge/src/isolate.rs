@@ -1,9 +1,9 @@
 //! An isolate: its state, and the way of a request through it.
 
 use crate::{
-    config::{Config, ConfigError, Tls},
+    config::{Config, ConfigError},
     credential,
-    decide::{Held, Outcome, Passage, Presented, decide, decide_token},
+    decide::{Held, Outcome, Passage, Presented},
     denial::Denial,
     flight::{FETCH_MS, Miss, What},
     follow::{Listener, Object},
@@ -18,14 +18,14 @@ use crate::{
     own,
     refuse::{Answer, denied, problem},
     report,
+    sent::Sent,
     source::{Place, Source, now},
-    target::{Target, address, origin_host},
-    usage::{Seen, Tally},
+    target::Target,
+    usage::{Cost, Seen, Tally},
 };
 use keyward_api::Code;
 use keyward_core::{
-    Accelerator, Digest, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, Request, StatusIndex, Statuses, Timestamp,
-    WarmKeys,
+    Accelerator, Digest, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, StatusIndex, Statuses, Timestamp, WarmKeys,
     bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
 };
 use std::{cell::OnceCell, rc::Rc};
@@ -75,12 +75,13 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
         isolate
             .get_or_init(|| {
                 let config = read_config(env).inspect_err(|error| console_error!("the edge refuses all requests: {error}"))?;
+                let permits = Permits::new(config.limit_idle_ms);
                 let cache = Cache {
                     policies: PolicyCache::new(DEFAULT_POLICY_BUDGET),
                     signatures: Accelerator::default(),
                     warm: WarmKeys::default(),
                     usage: Tally::default(),
-                    permits: Permits::default(),
+                    permits,
                 };
                 Ok(Rc::new(Node::new(Rc::new(config), Pace::ISOLATE, cache)))
             })
@@ -115,11 +116,11 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
     }
     let mut seen = Seen::default();
     let answer = match admit(&isolate, &source, context, &request, target, &mut seen).await {
-        Ok((passage, target, cost)) => {
+        Ok(Admitted { passage, target, cost, at }) => {
             let sent = length(&request.headers());
             let ticket = isolate.with(|state| {
                 state.counters.passed += 1;
-                state.keeper.usage.passed(seen, (sent, cost), now())
+                state.keeper.usage.passed(seen, (sent, cost), at)
             });
             let fields = limit_fields(&isolate, &passage, now());
             let answer = forward::send(&isolate.config, &request, &target, &passage, &fields).await;
@@ -176,57 +177,8 @@ pub(crate) fn upstream_failed(isolate: &Isolate, ticket: u32, fault: &str) -> An
     problem(Code::UpstreamUnavailable)
 }
 
-/// What a request says of itself, as it was sent. A header that can't be read counts as absent, which permits nothing.
-pub(crate) struct Sent<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) target: &'a Target,
-    /// The text of its one credential.
-    pub(crate) credential: &'a str,
-    /// The header that names the caller's address.
-    pub(crate) address: Option<&'a str>,
-    /// The header Origin.
-    pub(crate) origin: Option<&'a str>,
-    /// The header that tells of TLS, where one does.
-    pub(crate) tls: Option<&'a str>,
-    /// The header that declares tokens, where one does.
-    pub(crate) tokens: Option<&'a str>,
-}
-
-impl Sent<'_> {
-    /// What of it is counted; the key is known when it is decided on.
-    fn seen(&self, config: &Config) -> Seen {
-        Seen { key: None, route: config.routes.find(self.method, &self.target.path), address: address(self.address) }
-    }
-
-    /// What it wants of its key's limits.
-    fn demand(&self, config: &Config, seen: &Seen) -> Demand {
-        Demand::new(seen.route.map_or(0, |number| config.routes.cost_cents(number)), self.tokens)
-    }
-
-    /// Decides on it with what is held.
-    fn decide(&self, isolate: &Isolate, seen: &Seen, now: Timestamp) -> Outcome {
-        let config = &isolate.config;
-        let domain = origin_host(self.origin);
-        let asked = Request {
-            method: self.method,
-            path: &self.target.path,
-            address: seen.address,
-            domain: domain.as_deref(),
-            tls: match &config.tls {
-                Tls::Scheme => self.target.https,
-                Tls::Assumed => true,
-                Tls::Header(_) => self.tls == Some("https"),
-            },
-            requirement: seen.route.and_then(|number| config.routes.entry(number)).map(|(_, requirement)| requirement),
-        };
-        // No key has a dot.
-        let decide = if self.credential.contains('.') { decide_token } else { decide };
-        isolate.with(|state| decide(held(state), config, self.credential, &asked, now))
-    }
-}
-
 /// What an isolate holds to decide by.
-fn held(state: &State<Cache>) -> Held<'_> {
+pub(crate) fn held(state: &State<Cache>) -> Held<'_> {
     let Cache { policies, signatures, warm, usage: _, permits: _ } = &state.keeper;
     Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() }
 }
@@ -266,11 +218,12 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
             Charged::Denied(denial) => (denial, Some(passage.key)),
             charged => {
                 let (ticket, due) = isolate.with(|state| {
+                    let cost = cost(state, &passage, &demand, charged);
                     let State { counters, keeper, .. } = state;
                     counters.passed += 1;
                     counters.at_once += 1;
                     counters.uncounted += u64::from(charged == Charged::Uncounted);
-                    let ticket = keeper.usage.passed(Seen { key: Some(passage.key), ..seen }, (0, demand.charge.cents), now);
+                    let ticket = keeper.usage.passed(Seen { key: Some(passage.key), ..seen }, (0, cost), now);
                     (ticket, keeper.permits.is_due(now))
                 });
                 let fields = limit_fields(&isolate, &passage, now);
@@ -292,6 +245,22 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
     Some((AtOnce::Refuse(denial, fields), due))
 }
 
+/// A request that may pass.
+struct Admitted {
+    passage: Passage,
+    target: Target,
+    cost: Cost,
+    /// When it was charged.
+    at: Timestamp,
+}
+
+/// What a request may cost that was charged so.
+fn cost(state: &State<Cache>, passage: &Passage, demand: &Demand, charged: Charged) -> Cost {
+    let taken = charged == Charged::Passed && demand.charge.cents > 0 && passage.limits.cost_cents.is_some();
+    let lender = || state.keeper.permits.lender(passage.key);
+    Cost { cents: demand.charge.cents, lender: taken.then(lender).flatten() }
+}
+
 /// Decides on a request, and says what of it is counted: what can be refused without any state first, then the state, then the key.
 async fn admit(
     isolate: &Rc<Isolate>,
@@ -300,7 +269,7 @@ async fn admit(
     request: &web_sys::Request,
     target: Result<Target, Reason>,
     seen: &mut Seen,
-) -> Result<(Passage, Target, u64), Denial> {
+) -> Result<Admitted, Denial> {
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
     let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref())?;
@@ -329,8 +298,9 @@ async fn admit(
             Outcome::Pass(passage) => {
                 seen.key = Some(passage.key);
                 let demand = sent.demand(&isolate.config, seen);
-                charge(isolate, source, context, &passage, &demand).await?;
-                return Ok((*passage, target, demand.charge.cents));
+                let (at, charged) = charge(isolate, source, context, &passage, &demand).await?;
+                let cost = isolate.with(|state| cost(state, &passage, &demand, charged));
+                return Ok(Admitted { passage: *passage, target, cost, at });
             }
             Outcome::Refuse(reason, key) => {
                 seen.key = key;

@@ -37,6 +37,8 @@ mod own;
 #[cfg(target_arch = "wasm32")]
 mod report;
 #[cfg(target_arch = "wasm32")]
+mod sent;
+#[cfg(target_arch = "wasm32")]
 mod source;
 
 #[cfg(target_arch = "wasm32")]

@@ -12,6 +12,7 @@ use std::{
     net::IpAddr,
     rc::Rc,
 };
+use uuid::Uuid;
 
 /// Lines, and likewise callers, between two seals. What is beyond is lost, and counted as such.
 const MOST_LINES: usize = 20_000;
@@ -71,8 +72,17 @@ struct Sums {
 struct Pending {
     seen: Seen,
     bytes_in: u64,
-    cost: u64,
+    cost: Cost,
     began: Timestamp,
+}
+
+/// What a request may cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Cents.
+    pub cents: u64,
+    /// Where its key was charged with them: the life of the object that has lent them, to which the rest can go back.
+    pub lender: Option<Uuid>,
 }
 
 /// What a request was charged beyond its cost.
@@ -82,8 +92,10 @@ pub struct Excess {
     pub key: KeyId,
     /// So many cents.
     pub cents: u64,
-    /// At this moment.
+    /// At this moment,
     pub charged: Timestamp,
+    /// of what this life of its object had lent.
+    pub lender: Uuid,
 }
 
 /// A batch that doesn't change any more.
@@ -116,8 +128,8 @@ impl Tally {
         self.add(seen, Fate::Refused(denial), denial.status_class(), Sums { requests: 1, last_ms: now.millis(), ..Sums::default() });
     }
 
-    /// Notes a request that goes on to the upstream, charged with so many cents; [`Self::answered`] takes the number.
-    pub fn passed(&mut self, seen: Seen, (bytes_in, cost): (u64, u64), now: Timestamp) -> u32 {
+    /// Notes a request that goes on to the upstream, at this cost; [`Self::answered`] takes the number.
+    pub fn passed(&mut self, seen: Seen, (bytes_in, cost): (u64, Cost), now: Timestamp) -> u32 {
         self.tickets = self.tickets.wrapping_add(1);
         let pending = Pending { seen, bytes_in: bytes_in.min(MAX_BYTES), cost, began: now };
         if self.pending.len() < MOST_PENDING {
@@ -132,10 +144,13 @@ impl Tally {
     /// cents that it says it cost. What of its charge was too much is the key's again.
     pub fn answered(&mut self, ticket: u32, status: u16, (bytes_out, cost): (u64, Option<u64>), now: Timestamp) -> Option<Excess> {
         let mut pending = self.pending.remove(&ticket)?;
-        let charged = pending.cost;
-        pending.cost = cost.unwrap_or(charged).min(MAX_COST_CENTS);
-        let excess = charged.saturating_sub(pending.cost);
-        let excess = pending.seen.key.filter(|_| excess > 0).map(|key| Excess { key, cents: excess, charged: pending.began });
+        let Cost { cents, lender } = pending.cost;
+        pending.cost.cents = cost.unwrap_or(cents).min(MAX_COST_CENTS);
+        let excess = cents.saturating_sub(pending.cost.cents);
+        let excess = match (pending.seen.key, lender) {
+            (Some(key), Some(lender)) if excess > 0 => Some(Excess { key, cents: excess, charged: pending.began, lender }),
+            _ => None,
+        };
         let (fate, class) = match status / 100 {
             0 => (Fate::Unanswered, 5),
             class => (Fate::Passed, u8::try_from(class).unwrap_or(0)),
@@ -146,8 +161,14 @@ impl Tally {
 
     fn conclude(&mut self, pending: Pending, fate: Fate, status: u8, bytes_out: u64, latency: Option<u64>) {
         let Pending { seen, bytes_in, cost, began } = pending;
-        let mut sums =
-            Sums { requests: 1, cost, bytes_in, bytes_out: bytes_out.min(MAX_BYTES), last_ms: began.millis(), ..Sums::default() };
+        let mut sums = Sums {
+            requests: 1,
+            cost: cost.cents,
+            bytes_in,
+            bytes_out: bytes_out.min(MAX_BYTES),
+            last_ms: began.millis(),
+            ..Sums::default()
+        };
         if let Some(latency) = latency {
             sums.latency[latency_bucket(latency)] = 1;
         }
@@ -194,7 +215,7 @@ impl Tally {
     }
 
     /// Makes batches of all that was counted. `id` gives a UUIDv7 of now that was never used.
-    pub fn seal(&mut self, routes: &RouteTable, now: Timestamp, mut id: impl FnMut() -> uuid::Uuid) {
+    pub fn seal(&mut self, routes: &RouteTable, now: Timestamp, mut id: impl FnMut() -> Uuid) {
         let (forgotten, waiting) =
             std::mem::take(&mut self.pending).into_iter().partition(|(_, pending)| now.since(pending.began) > PENDING_MS);
         self.pending = waiting;
@@ -259,7 +280,6 @@ fn entry(line: Line, sums: Sums, routes: &RouteTable) -> UsageEntry {
 mod tests {
     use super::*;
     use keyward_core::Reason;
-    use uuid::Uuid;
 
     const HOUR: u64 = 3_600_000;
 
@@ -283,9 +303,10 @@ mod tests {
         let mut tally = Tally::default();
         let key = KeyId(Uuid::from_u128(1));
         let seen = Seen { key: Some(key), route: Some(0), address: Some(IpAddr::from([192, 0, 2, 1])) };
-        let tickets = [0, 1, 2].map(|n| tally.passed(seen, (10, 7), at(n)));
+        let tickets =
+            [0, 1, 2].map(|n| tally.passed(seen, (10, Cost { cents: 7, lender: Some(Uuid::from_u128(9)).filter(|_| n != 2) }), at(n)));
         assert!(tally.is_reported() && !tally.is_due(at(3)), "nothing has come of them yet");
-        let excess = Some(Excess { key, cents: 5, charged: at(0) });
+        let excess = Some(Excess { key, cents: 5, charged: at(0), lender: Uuid::from_u128(9) });
         assert_eq!(tally.answered(tickets[0], 200, (1000, Some(2)), at(5)), excess);
         assert_eq!(tally.answered(tickets[0], 200, (1000, Some(2)), at(6)), None);
         assert_eq!(tally.answered(tickets[1], 0, (0, None), at(3000)), None);

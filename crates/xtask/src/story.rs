@@ -23,7 +23,7 @@ const CHECKSUM: usize = 6;
 
 /// What to create a first key with.
 pub(crate) fn first_key() -> Value {
-    json!({"name": "my first key", "capabilities": ["llm:gpt-4"]})
+    json!({"name": "my first key", "capabilities": ["llm:gpt-4"], "rate_limit_per_hour": 1000})
 }
 
 /// Tells it.

@@ -389,3 +389,25 @@ async fn a_deployment_can_tell_all_clients_of_their_limits() -> Result<()> {
     ensure!(stack.get(0, "/v1/me", &free.raw_key).await?.headers.first("ratelimit-policy").is_none(), "of a key without limits");
     Ok(())
 }
+
+#[tokio::test]
+async fn idle_permits_stay_for_as_long_as_the_deployment_says() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::with_edges(1, |config| config.var("KEYWARD_LIMIT_IDLE_MS", "60000")).await?;
+    within(Period::Day).await;
+    let key = stack.origin.create(json!({"daily_quota": 1000})).await?;
+    stack.all_answer("/v1/me", &key.raw_key, 200).await?;
+    let before = stack.metrics(0).await?;
+    let _ = stack.relay.take();
+    // By default they would have gone back by then.
+    holds_for("nothing goes back", Duration::from_secs(5), async || {
+        !stack.relay.take().iter().any(|request| request.target_text() == "/edge/v1/permits")
+    })
+    .await?;
+    stack.get(0, "/v1/me", &key.raw_key).await?.expect(200)?;
+    let after = stack.metrics(0).await?;
+    for counter in ["keyward_limit_waits_total", "keyward_permit_requests_total"] {
+        ensure!(before.sum(counter) > 0 && after.sum(counter) == before.sum(counter), "{counter}");
+    }
+    Ok(())
+}

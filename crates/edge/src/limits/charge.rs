@@ -49,7 +49,8 @@ pub(crate) fn refused_fields(isolate: &Isolate, key: KeyId, kind: LimitKind, now
     isolate.with(|state| state.keeper.permits.fields(key, meter, isolate.config.limit_fields.legacy, now))
 }
 
-/// Charges a request to all limits of its key, or to none; waits for permits where it has to.
+/// Charges a request to all limits of its key, or to none; waits for permits where it has to. Says when, and
+/// whether it was charged or passes uncounted.
 ///
 /// # Errors
 /// The limit that is reached; [`Reason::LimitUnavailable`] where the permits don't come.
@@ -59,10 +60,10 @@ pub(crate) async fn charge(
     background: &impl Background,
     passage: &Passage,
     demand: &Demand,
-) -> Result<(), Denial> {
+) -> Result<(Timestamp, Charged), Denial> {
     let (about, mode) = (passage.limited(), isolate.config.limit_outage.mode(passage.scope));
     if demand.is_free(&about.limits) {
-        return Ok(());
+        return Ok((now(), Charged::Passed));
     }
     let began = now();
     let mut waited = false;
@@ -71,10 +72,10 @@ pub(crate) async fn charge(
         let over = now.since(began) >= WAIT_MS;
         let charged = isolate.with(|state| state.keeper.permits.charge(&about, demand, (mode, over), now));
         let until = match charged {
-            Charged::Passed => return Ok(()),
+            Charged::Passed => return Ok((now, charged)),
             Charged::Uncounted => {
                 isolate.count(|counters| counters.uncounted += 1);
-                return Ok(());
+                return Ok((now, charged));
             }
             Charged::Denied(denial) => return Err(denial),
             Charged::Wait(until) => until,
@@ -110,8 +111,8 @@ async fn wait_for_news(isolate: &Isolate, key: KeyId, until: Option<Timestamp>, 
 
 /// Gives back what a request cost less than it was charged for: what `usage` has found out.
 pub(crate) fn refund(isolate: &Isolate, excess: Option<Excess>, now: Timestamp) {
-    if let Some(Excess { key, cents, charged }) = excess {
-        isolate.with(|state| state.keeper.permits.refund(key, cents, charged, now, &mut || fresh_id(now)));
+    if let Some(excess) = excess {
+        isolate.with(|state| state.keeper.permits.refund(&excess, now, &mut || fresh_id(now)));
     }
 }
 

@@ -27,8 +27,6 @@ use std::{
 use uuid::Uuid;
 use worker::{Delay, DurableObject, Env, Method, Request, Response, ResponseBuilder, Result, State, console_error, durable_object};
 
-/// An object's pace.
-const PACE: Pace = Pace { settle_ms: 1_000, ..Pace::LEND };
 /// How long an isolate is kept waiting for the origin, milliseconds.
 const WAIT_MS: u64 = 700;
 /// How often it is looked whether there is news.
@@ -37,7 +35,7 @@ const TICK_MS: u64 = 2;
 const ASK_MS: u64 = 2_000;
 
 /// A key's object.
-#[durable_object]
+#[durable_object(fetch)]
 pub struct Limiter {
     state: State,
     config: Option<Rc<Config>>,
@@ -134,7 +132,7 @@ impl Limiter {
         let Some(desk) = self.desk.get() else { return };
         let (key, errand, shift) = {
             let mut desk = desk.borrow_mut();
-            let errand = desk.teller.errand(&PACE, now, ask, &mut || fresh_id(now));
+            let errand = desk.teller.errand(&pace(config), now, ask, &mut || fresh_id(now));
             let shift = desk.shift.is_open(now).then(|| desk.shift.begin(now));
             (desk.about.key, errand, shift)
         };
@@ -231,8 +229,8 @@ async fn settle(desk: Rc<OnceCell<RefCell<Desk>>>, config: Rc<Config>, shift: u3
         let now = now();
         let (key, errand, busy) = {
             let mut desk = cell.borrow_mut();
-            let errand = desk.teller.errand(&PACE, now, false, &mut || fresh_id(now));
-            (desk.about.key, errand, desk.teller.is_busy(desk.used, now))
+            let errand = desk.teller.errand(&pace(&config), now, false, &mut || fresh_id(now));
+            (desk.about.key, errand, desk.teller.is_busy(&pace(&config), desk.used, now))
         };
         if let Some(errand) = errand {
             run(desk.clone(), config.clone(), key, errand).await;
@@ -241,6 +239,10 @@ async fn settle(desk: Rc<OnceCell<RefCell<Desk>>>, config: Rc<Config>, shift: u3
         }
     }
     cell.borrow_mut().shift.ends(shift);
+}
+
+const fn pace(config: &Config) -> Pace {
+    Pace { settle_ms: config.limit_idle_ms, ..Pace::LEND }
 }
 
 fn status(code: u16) -> Result<Response> {

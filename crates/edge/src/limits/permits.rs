@@ -8,7 +8,7 @@ use super::{
     teller::{Errand, Teller},
     wire::{Lend, Lent},
 };
-use crate::denial::Denial;
+use crate::{denial::Denial, usage::Excess};
 use keyward_core::{
     KeyId, Limits, Position, Reason, Timestamp,
     limits::{Charge, GiveBack, Meter, Pace, Taken, Windows},
@@ -21,12 +21,11 @@ use uuid::Uuid;
 const MOST_KEYS: usize = 8_192;
 /// Errands at a time: the runtime bounds what one request may send.
 const MOST_ERRANDS: usize = 32;
-/// An isolate's pace. What it doesn't use is back at the object within twice a second, and from there at the origin in as much again.
-const PACE: Pace = Pace { settle_ms: 1_000, ..Pace::SPEND };
 
 /// An isolate's permits.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Permits {
+    pace: Pace,
     keys: BTreeMap<KeyId, Entry>,
     /// Those with something to ask, soon.
     due: Vec<KeyId>,
@@ -37,7 +36,7 @@ pub struct Permits {
     pub shift: Shift,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     teller: Teller,
     limits: Limits,
@@ -75,6 +74,12 @@ pub struct Limited {
 }
 
 impl Permits {
+    /// None yet. What isn't used for `idle_ms` goes back, within twice that time.
+    pub fn new(idle_ms: u64) -> Self {
+        let pace = Pace { settle_ms: idle_ms, ..Pace::SPEND };
+        Self { pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, shift: Shift::default() }
+    }
+
     /// Takes a charge from a key's permits.
     fn take(&mut self, about: &Limited, charge: Charge, now: Timestamp) -> Taken {
         self.uses += 1;
@@ -118,9 +123,10 @@ impl Permits {
         }
     }
 
-    /// Sends back what a request that was charged at this moment has cost less, in cents: not to be spent here, since the limits
+    /// Sends back what a request that was charged at this very moment has cost less, in cents: not to be spent here, since the limits
     /// may have changed since.
-    pub fn refund(&mut self, key: KeyId, cents: u64, charged: Timestamp, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) {
+    pub fn refund(&mut self, excess: &Excess, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) {
+        let &Excess { key, cents, charged, lender } = excess;
         let limits = Limits::default();
         // Of a key that isn't here any more nothing is known, and the object knows better.
         let new = || Entry {
@@ -133,6 +139,10 @@ impl Permits {
             due: false,
         };
         let entry = self.keys.entry(key).or_insert_with(new);
+        // What another life has lent is lost.
+        if *entry.life.get_or_insert(lender) != lender {
+            return;
+        }
         for window in Windows::at(charged).of(Meter::CostCents.period()) {
             entry.teller.give_back(GiveBack { id: fresh(), meter: Meter::CostCents, window: window.number(), amount: cents });
         }
@@ -176,9 +186,9 @@ impl Permits {
         let (mut errands, mut busy) = (Vec::new(), false);
         self.keys.retain(|key, entry| {
             if errands.len() < MOST_ERRANDS {
-                errands.extend(entry.teller.errand(&PACE, now, false, fresh).map(|errand| (*key, errand)));
+                errands.extend(entry.teller.errand(&self.pace, now, false, fresh).map(|errand| (*key, errand)));
             }
-            let has = entry.teller.is_busy(entry.used, now);
+            let has = entry.teller.is_busy(&self.pace, entry.used, now);
             busy |= has;
             // One whose authority fails is remembered, for what the outage mode says.
             has || entry.teller.failing_ms(now).is_some()
@@ -191,7 +201,7 @@ impl Permits {
     pub fn errand(&mut self, key: KeyId, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Option<Errand> {
         let entry = self.keys.get_mut(&key)?;
         entry.due = false;
-        entry.teller.errand(&PACE, now, true, fresh)
+        entry.teller.errand(&self.pace, now, true, fresh)
     }
 
     /// An errand as it is sent.
@@ -203,9 +213,19 @@ impl Permits {
     /// What came of it.
     pub fn answered(&mut self, key: KeyId, errand: &Errand, reply: Option<&Lent>, now: Timestamp) {
         if let Some(entry) = self.keys.get_mut(&key) {
-            entry.life = reply.map(|reply| reply.life).or(entry.life);
+            if let Some(Lent { life, .. }) = reply {
+                // What was sent back to the life before may have come to it, and through it to the origin: it must not come again.
+                if entry.life.replace(*life).is_some_and(|before| before != *life) {
+                    entry.teller.forget_returns();
+                }
+            }
             entry.teller.answered(errand, reply.map(|reply| &reply.permits), now);
         }
+    }
+
+    /// Who has lent what is here of a key.
+    pub fn lender(&self, key: KeyId) -> Option<Uuid> {
+        self.keys.get(&key)?.life
     }
 
     /// Changes with whatever is heard about a key.
@@ -231,7 +251,7 @@ impl Permits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keyward_api::limits::{PermitsGranted, PermitsReply};
+    use keyward_api::limits::{PermitsGranted, PermitsReply, PermitsTaken, PermitsWanted};
 
     fn one() -> Demand {
         Demand::new(0, None)
@@ -239,7 +259,7 @@ mod tests {
 
     /// With four permits, and an authority that hasn't answered since `at(0)`.
     fn cut_off(about: &Limited) -> Permits {
-        let mut permits = Permits::default();
+        let mut permits = Permits::new(1_000);
         let mut ids = 0;
         let mut fresh = || {
             ids += 1;
@@ -286,9 +306,47 @@ mod tests {
     }
 
     #[test]
+    fn what_went_back_to_one_life_of_the_object_does_not_go_to_the_next() {
+        let limits = Limits { daily_quota: Some(100), ..Limits::default() };
+        let about = Limited { key: KeyId(Uuid::from_u128(7)), limits, position: Position::default() };
+        let mut permits = Permits::new(1_000);
+        let mut ids = 0;
+        let mut fresh = || {
+            ids += 1;
+            Uuid::from_u128(ids)
+        };
+        let answer = |errand: &Errand, life| {
+            let granted = |wanted: &PermitsWanted| PermitsGranted { id: wanted.id, amount: 5, left: Some(90), fault: None };
+            let permits = PermitsReply {
+                now_ms: 0,
+                granted: errand.request(about.key).wanted.iter().map(granted).collect(),
+                taken: errand.request(about.key).returned.iter().map(|back| PermitsTaken { id: back.id, fault: None }).collect(),
+            };
+            Lent { life: Uuid::from_u128(life), permits }
+        };
+        assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Wait(None));
+        let first = permits.errand(about.key, at(0), &mut fresh).unwrap();
+        permits.answered(about.key, &first, Some(&answer(&first, 1)), at(0));
+        assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Passed);
+        let ask = permits.errand(about.key, at(900), &mut fresh).unwrap();
+        // Three go back, and nobody hears what became of that.
+        let [(_, back)] = &permits.settle(at(1000), &mut fresh).unwrap()[..] else { panic!() };
+        let back = back.request(about.key).returned[0];
+        assert_eq!(back.amount, 3);
+        // Sent to the same life it is sent again; the next one hasn't lent it.
+        for (life, again) in [(1, true), (2, false)] {
+            let mut permits = permits.clone();
+            permits.answered(about.key, &ask, Some(&answer(&ask, life)), at(1100));
+            let later = permits.settle(at(1600), &mut fresh).unwrap_or_default();
+            let sent = later.iter().flat_map(|(key, errand)| errand.request(*key).returned).any(|other| other.id == back.id);
+            assert_eq!(sent, again, "{life}");
+        }
+    }
+
+    #[test]
     fn of_too_many_keys_those_used_last_are_kept() {
         let limits = Limits { daily_quota: Some(100), ..Limits::default() };
-        let mut permits = Permits::default();
+        let mut permits = Permits::new(1_000);
         for n in 0..3 * MOST_KEYS as u128 {
             let about = Limited { key: KeyId(Uuid::from_u128(n)), limits, position: Position::default() };
             assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Wait(None));

@@ -13,7 +13,7 @@ const TAKE_OVER_MS: u64 = 12_000;
 const LEASE_MS: u64 = 2_000;
 
 /// The loop in charge.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Shift {
     number: u32,
     began: Timestamp,

@@ -22,12 +22,14 @@ const RECENT_MS: u64 = 3_000;
 const GIVEN_UP_MS: u64 = 35_000;
 
 /// A holder with its questions and returns.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Teller {
     /// The permits.
     pub holder: Holder,
     /// What goes back and wasn't answered yet.
     backs: Vec<GiveBack>,
+    /// What is to go back as well, and was never sent: it can still be added to.
+    unsent: Vec<GiveBack>,
     /// Until when these are believed to be under way.
     sent: Timestamp,
     failures: u32,
@@ -59,6 +61,7 @@ impl Teller {
         Self {
             holder: Holder::new(limits, now),
             backs: Vec::new(),
+            unsent: Vec::new(),
             sent: Timestamp::default(),
             failures: 0,
             failing: None,
@@ -72,7 +75,8 @@ impl Teller {
         if self.is_quiet(now) {
             return None;
         }
-        let Self { holder, backs, .. } = self;
+        let Self { holder, backs, unsent, .. } = self;
+        backs.append(unsent);
         let mut asks = Vec::new();
         if ask {
             holder.ask(pace, now, &mut *fresh, |ask| asks.push(ask));
@@ -94,7 +98,17 @@ impl Teller {
 
     /// Something else goes back: what was spent, and turned out not to have been used.
     pub fn give_back(&mut self, back: GiveBack) {
-        self.backs.push(back);
+        match self.unsent.iter_mut().find(|other| (other.meter, other.window) == (back.meter, back.window)) {
+            Some(other) => other.amount = other.amount.saturating_add(back.amount),
+            None => self.unsent.push(back),
+        }
+    }
+
+    /// Gives up what goes back, where it can't be known whether it has.
+    pub fn forget_returns(&mut self) {
+        for back in self.backs.drain(..).chain(self.unsent.drain(..)) {
+            self.holder.returned(&back);
+        }
     }
 
     /// The authority has answered; `None`: it hasn't, or with something else than an answer to this.
@@ -153,8 +167,8 @@ impl Teller {
 
     /// Whether something of it has still to go back, where it was last used at `used`. A question that nobody repeats is
     /// given up in the end.
-    pub fn is_busy(&self, used: Timestamp, now: Timestamp) -> bool {
-        !self.backs.is_empty() || (!self.holder.is_empty() && now.since(used) < GIVEN_UP_MS)
+    pub fn is_busy(&self, pace: &Pace, used: Timestamp, now: Timestamp) -> bool {
+        !self.backs.is_empty() || !self.unsent.is_empty() || (!self.holder.is_empty() && now.since(used) < GIVEN_UP_MS + 3 * pace.settle_ms)
     }
 }
 
