@@ -71,7 +71,7 @@ struct Verify {
     checkpoint: Vec<PathBuf>,
     /// The root's public key (`root.pub`), which proves the checkpoints' signatures. Without it the kept ones are
     /// believed as they are, and those of the export count for nothing.
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     root: Option<String>,
     /// The first record of the export, where it was not made from the beginning.
     #[arg(long, default_value_t = 1)]

@@ -52,7 +52,7 @@ pub enum RootCommand {
         #[arg(long)]
         key: PathBuf,
         /// A root that has signed the manifest in force, where it is not this one: its public key.
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         pinned: Option<String>,
         /// Sign without asking.
         #[arg(long)]

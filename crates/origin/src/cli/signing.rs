@@ -98,7 +98,7 @@ struct New {
     #[arg(value_parser = ["api-key", "token", "policy", "feed", "audit", "root"])]
     role: String,
     /// Of a root alone, whose private half is kept elsewhere: its public half.
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
 }
@@ -106,7 +106,7 @@ struct New {
 #[derive(Args)]
 struct Turn {
     /// The signing key's name, as the list shows it.
-    #[arg(value_parser = parse::kid)]
+    #[arg(value_parser = parse::kid, allow_hyphen_values = true)]
     kid: Kid,
     /// Also where that ends what is in use, or comes before every edge can know of it.
     #[arg(long)]

@@ -46,6 +46,23 @@ fn every_example_in_the_help_and_the_documentation_is_a_command_that_there_is() 
     }
 }
 
+/// One key in 64 begins so, as base64url has it.
+#[test]
+fn a_key_that_begins_with_a_hyphen_is_a_value_and_no_option() {
+    let key = format!("-J{}", "A".repeat(41));
+    for words in [
+        &["audit", "verify", "-", "--root", &key][..],
+        &["root", "sign", "--key", "root.key", "--pinned", &key, "proposal.json"],
+        &["signing", "freeze", &key, "--yes"],
+        &["signing", "activate", &key],
+        &["signing", "create", "root", "--public-key", &key],
+    ] {
+        if let Err(error) = Cli::try_parse_from(["keyward"].iter().chain(words)) {
+            panic!("{words:?}\n{error}");
+        }
+    }
+}
+
 #[test]
 fn the_page_about_the_command_names_all_that_there_is() {
     let page = page("docs/cli.md");
