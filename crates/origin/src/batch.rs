@@ -55,7 +55,8 @@ impl<I: Send + 'static, O: Send + 'static> Batch<I, O> {
         Self::with(tasks, 1, run)
     }
 
-    fn with<F, R>(tasks: &mut JoinSet<()>, workers: usize, run: F) -> Self
+    /// As [`Batch::new`], with so many batches under way at a time.
+    pub fn with<F, R>(tasks: &mut JoinSet<()>, workers: usize, run: F) -> Self
     where
         F: Fn(Vec<I>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Vec<O>>> + Send,

@@ -21,6 +21,9 @@ use crate::{batch::Batch, clock::Clock, db::Db, error::Result, state::App};
 use authority::{Errand, serve};
 use pools::Pools;
 
+/// Batches of questions under way at a time: they are of different keys, so that their commits share writes to the disk.
+const WORKERS: usize = 4;
+
 /// How often it is looked what goes back.
 const SETTLING: Duration = Duration::from_secs(1);
 /// How often old answers are forgotten.
@@ -39,7 +42,7 @@ impl Escrow {
     /// Of nothing yet, with the authority among the server's tasks.
     pub fn new(tasks: &mut JoinSet<()>, db: &Db, clock: &Clock) -> Arc<Self> {
         let (db, now) = (db.clone(), clock.clone());
-        let authority = Batch::new(tasks, move |errands| {
+        let authority = Batch::with(tasks, WORKERS, move |errands| {
             let (db, now) = (db.clone(), now.clone());
             async move { serve(&db, now.now(), errands).await }
         });

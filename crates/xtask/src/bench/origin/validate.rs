@@ -69,6 +69,9 @@ pub(super) async fn run(figures: &mut Figures, load: &Load, origin: &mut Origin,
     let mut rates: [Vec<f64>; 10] = Default::default();
     let mut p99 = Vec::new();
     for round in 0..=ROUNDS {
+        // Whoever was idle, or has just started, takes up what it works with.
+        on(load, fresh.address(), &mut validate_fresh).await?;
+        on(load, origin.address(), &mut reused).await?;
         let mut answered = vec![
             on(load, fresh.address(), &mut validate_fresh).await?,
             on(load, origin.address(), &mut reused).await?,
