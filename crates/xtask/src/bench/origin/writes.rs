@@ -23,7 +23,7 @@ pub(super) const ROUND: Duration = Duration::from_secs(4);
 /// Keys in one call of a batch.
 const SHARE: usize = 100;
 /// Keys that can be revoked in a round, of ours and of theirs: more than will be.
-const REVOCABLE: (usize, usize) = (40_000, 8_000);
+const REVOCABLE: (usize, usize) = (60_000, 24_000);
 
 pub(super) async fn run(figures: &mut Figures, load: &Load, origin: &Origin, peer: &BetterAuth) -> Result<()> {
     let admin = origin.admin_key()?;
