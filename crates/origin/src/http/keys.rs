@@ -255,7 +255,8 @@ pub async fn patch(
 
 /// Says whether a key would pass.
 ///
-/// Nothing is changed by it, and nothing is counted.
+/// The key is not changed by it. A request that would pass is charged to the key's limits, and every answer about a genuine key is
+/// counted as its use.
 #[utoipa::path(
     post, path = "/api/v1/api-keys/validate", operation_id = "validateKey", tag = "Keys",
     security(("key" = ["keys:validate"])),

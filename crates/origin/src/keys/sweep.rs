@@ -1,8 +1,8 @@
 //! The sweeper: writes down what time has done to keys, and tells of it.
 //!
 //! No decision waits for it, since those are made by the time itself. It brings indexes up to date (which keys have
-//! lapsed), so that lists stay fast and what is over can be cleared away; and it writes
-//! events. One server at a time sweeps, by a lock of the transaction's; whatever is swept twice is as after once.
+//! lapsed), so that lists stay fast and what is over can be cleared away; and it writes events. One server at a time
+//! sweeps, by a lock of the transaction's; whatever is swept twice is as after once.
 
 use keyward_api::events::EventKind;
 use keyward_core::Timestamp;
@@ -35,11 +35,7 @@ struct Waiting {
 impl Waiting {
     /// The moments at which something is to be told of it. Nothing happens to a revoked key any more.
     fn moments(&self) -> Vec<(OffsetDateTime, EventKind, OffsetDateTime)> {
-        if self.state == "revoked" {
-            return Vec::new();
-        }
-        let expiry = self.expires_at.into_iter().flat_map(|at| [(at - LEAD, EventKind::Expiring, at), (at, EventKind::Expired, at)]);
-        expiry.chain(self.rotation_due.map(|at| (at, EventKind::RotationDue, at))).collect()
+        if self.state == "revoked" { Vec::new() } else { moments(self.expires_at, self.rotation_due) }
     }
 
     /// What is to be told by now. Of what has expired it is too late to say that it will.
@@ -58,6 +54,12 @@ impl Waiting {
     }
 }
 
+/// The moments at which something is to be told of a live key: when, what, and about which moment.
+fn moments(expires_at: Option<OffsetDateTime>, rotation_due: Option<OffsetDateTime>) -> Vec<(OffsetDateTime, EventKind, OffsetDateTime)> {
+    let expiry = expires_at.into_iter().flat_map(|at| [(at - LEAD, EventKind::Expiring, at), (at, EventKind::Expired, at)]);
+    expiry.chain(rotation_due.map(|at| (at, EventKind::RotationDue, at))).collect()
+}
+
 /// When to look at a new key first; `None`: never.
 pub fn first_look(
     created: OffsetDateTime,
@@ -65,16 +67,7 @@ pub fn first_look(
     rotation_period_days: Option<i32>,
 ) -> Option<OffsetDateTime> {
     let rotation_due = rotation_period_days.map(|days| created + Duration::days(days.into()));
-    let key = Waiting {
-        id: Uuid::nil(),
-        tenant: Uuid::nil(),
-        owner: String::new(),
-        name: String::new(),
-        state: "active".to_owned(),
-        expires_at,
-        rotation_due,
-    };
-    key.moments().into_iter().map(|(when, ..)| when).min()
+    moments(expires_at, rotation_due).into_iter().map(|(when, ..)| when).min()
 }
 
 /// Sweeps what is due, a chunk at a time; at once done where another server is at it.

@@ -1,0 +1,165 @@
+//! The facts of a request that a decision about its caller looks at.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, OnceLock},
+};
+
+use axum::{
+    extract::ConnectInfo,
+    http::{HeaderMap, Method, Uri, header, request::Parts},
+};
+use keyward_core::{AnyOr, AuditActor, PolicyClaims, Reason, canonical_address};
+use uuid::Uuid;
+
+use super::Row;
+use crate::{audit::Actor, error::Result, state::App};
+
+/// Characters of a client's name that are kept.
+const MAX_USER_AGENT: usize = 256;
+
+/// What is told of a request while it is answered, to who watches over it (`http::observe`).
+pub struct Visit {
+    /// Names it, in its answer and in the audit trail.
+    pub id: Uuid,
+    actor: OnceLock<Arc<Actor>>,
+}
+
+impl Visit {
+    /// A request that nobody has looked at yet.
+    pub fn new(id: Uuid) -> Self {
+        Self { id, actor: OnceLock::new() }
+    }
+
+    /// Who made it, where that was proved.
+    pub fn actor(&self) -> Option<&Arc<Actor>> {
+        self.actor.get()
+    }
+}
+
+/// The facts of a request that a policy looks at.
+pub struct Asked<'a> {
+    pub(super) method: &'a Method,
+    pub(super) uri: &'a Uri,
+    headers: &'a HeaderMap,
+    peer: Option<IpAddr>,
+    visit: Option<&'a Visit>,
+}
+
+impl<'a> Asked<'a> {
+    /// The facts of a request.
+    pub fn new(parts: &'a Parts) -> Self {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| canonical_address(info.0.ip()));
+        let visit = parts.extensions.get::<Arc<Visit>>().map(|visit| &**visit);
+        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, peer, visit }
+    }
+
+    /// Whether it comes from a proxy that is believed.
+    fn proxied(&self, app: &App) -> bool {
+        self.peer.is_some_and(|peer| app.config.trusts(peer))
+    }
+
+    /// The client's address: the peer's, or where that is a proxy that is believed, the last one in X-Forwarded-For
+    /// that isn't one too.
+    pub fn address(&self, app: &App) -> Option<IpAddr> {
+        if !self.proxied(app) {
+            return self.peer;
+        }
+        let lines: Vec<_> = self.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+        let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
+        for hop in hops {
+            let hop = canonical_address(hop.trim().parse().ok()?);
+            if !app.config.trusts(hop) {
+                return Some(hop);
+            }
+        }
+        self.peer
+    }
+
+    /// Passes where credentials from this address may still turn out to be no good.
+    pub(super) fn guard(&self, app: &App) -> Result<()> {
+        let Some(address) = self.address(app) else { return Ok(()) };
+        app.failures.guard(address, app.clock.now())
+    }
+
+    /// Whether nobody on the way can read it: TLS up to a proxy that is believed, or never off this machine.
+    pub(super) fn is_confidential(&self, app: &App) -> bool {
+        if self.proxied(app) {
+            return self.headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+        }
+        self.peer.is_some_and(|peer| peer.is_loopback())
+    }
+
+    /// The host of the Origin header, lower case (RFC 6454 section 7).
+    pub(super) fn domain(&self) -> Option<String> {
+        let origin = self.headers.get(header::ORIGIN)?.to_str().ok()?;
+        let host = origin.split_once("://")?.1;
+        Some(host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase())
+    }
+
+    /// As the client names itself, bounded; what isn't ASCII is left out.
+    fn user_agent(&self) -> Option<String> {
+        let name = self.headers.get(header::USER_AGENT)?.as_bytes();
+        Some(name.iter().filter(|byte| (0x20..0x7f).contains(*byte)).take(MAX_USER_AGENT).map(|byte| char::from(*byte)).collect())
+    }
+
+    /// Who made it, where that has been proved by now.
+    pub fn made_by(&self) -> Option<&'a Arc<Actor>> {
+        self.visit.and_then(Visit::actor)
+    }
+
+    /// Who makes it, known by a genuine key.
+    pub(super) fn actor(&self, app: &App, row: &Row) -> Arc<Actor> {
+        let actor = Arc::new(Actor {
+            who: AuditActor { tenant: row.tenant, key: row.key, owner: row.owner.as_ref().to_owned() },
+            address: self.address(app),
+            user_agent: self.user_agent(),
+            request: self.visit.map_or(Uuid::nil(), |visit| visit.id),
+        });
+        if let Some(visit) = self.visit {
+            // A request has one caller.
+            let _ = visit.actor.set(Arc::clone(&actor));
+        }
+        actor
+    }
+
+    /// Whether a policy admits requests from where this one comes from: its address, Origin and TLS.
+    pub(super) fn admitted_by(&self, app: &App, claims: &PolicyClaims) -> Result<(), Reason> {
+        let address = self.address(app);
+        let domain = self.domain();
+        let checks = [
+            (
+                Reason::AddressNotAllowed,
+                claims.ips.only().is_none_or(|list| list.iter().any(|net| address.is_some_and(|ip| net.contains(ip)))),
+            ),
+            (
+                Reason::DomainNotAllowed,
+                match (&claims.domains, &domain) {
+                    (AnyOr::Any, _) => true,
+                    (AnyOr::Only(list), Some(domain)) => list.iter().any(|pattern| pattern.matches(domain)),
+                    (AnyOr::Only(_), None) => false,
+                },
+            ),
+            (Reason::TlsRequired, !claims.require_tls || self.is_confidential(app)),
+        ];
+        checks.into_iter().find(|(_, holds)| !holds).map_or(Ok(()), |(reason, _)| Err(reason))
+    }
+
+    /// The one credential of the request.
+    ///
+    /// # Errors
+    /// `credential_missing`, `credentials_conflict`, `malformed` where it is of another scheme.
+    pub fn credential(&self) -> Result<&'a str, Reason> {
+        let bearers = self.headers.get_all(header::AUTHORIZATION).iter().map(|value| {
+            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        let keys = self.headers.get_all("x-api-key").iter().map(|value| value.to_str().ok().map(str::trim));
+        let mut all = bearers.chain(keys);
+        let first = all.next().ok_or(Reason::CredentialMissing)?;
+        if all.any(|other| other != first) {
+            return Err(Reason::CredentialsConflict);
+        }
+        first.ok_or(Reason::Malformed)
+    }
+}
