@@ -20,7 +20,7 @@ async fn the_page_tells_a_genuine_key_from_a_forged_and_a_mistyped_one() -> Resu
     assert!(values.contains(&json!(key.id)), "{values:?}");
     let forged = &page["said"]["forged"];
     assert_eq!(forged["states"][1], "bad", "{forged}");
-    assert_eq!(forged["states"][2], "open", "the status of a key that nobody made was shown: {forged}");
+    assert_eq!(forged["states"][2], "warn", "the status of a key that nobody made was shown: {forged}");
     assert_eq!(page["said"]["mistyped"]["states"], json!(["bad"]));
     assert_eq!(page["faults"], json!([]), "the browser complained");
     assert_eq!(page["leaked"], json!([]), "the key left the page");
