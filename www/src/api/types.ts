@@ -210,3 +210,10 @@ export interface AuditRecord {
   readonly prev: string;
   readonly hash: string;
 }
+
+export interface KeySeries {
+  /** The beginning of each day. */
+  readonly days: readonly string[];
+  /** Of those asked for, the keys that the caller sees. */
+  readonly keys: readonly { readonly id: string; readonly requests: readonly number[] }[];
+}

@@ -56,6 +56,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/catalog/capabilities", get(keys::get_capabilities).post(tenants::post_capability))
         .route("/api/v1/api-keys/catalog/scopes", get(keys::get_scopes))
         .route("/api/v1/api-keys/analytics/summary", get(usage::get_summary))
+        .route("/api/v1/api-keys/analytics/series", get(usage::get_series))
         .route("/api/v1/api-keys/{id}", get(keys::get).patch(keys::patch))
         .route("/api/v1/api-keys/{id}/usage", get(usage::get_of_key))
         .route("/api/v1/api-keys/{id}/rotate", post(lifecycle::post_rotate))
