@@ -1,6 +1,6 @@
 // Icons, drawn with strokes in a field of 24.
 const PATHS = {
-  keys: "M14.5 9.5a5 5 0 1 0-4.6 5L12 12.4h2v-2h1.9l1.6-1.6M7 15h.01",
+  keys: "M7.5 12a4 4 0 1 0 0 8 4 4 0 0 0 0-8ZM10.5 13 20 3.5M15.5 8l3.5 3.5",
   overview: "M4 20V10M10 20V4M16 20v-7M22 20H2",
   inspect: "M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14ZM21 21l-5-5",
   token: "M4 7h16v10H4zM8 7v10M12 11h4",

@@ -92,10 +92,21 @@ impl Policy {
 
     fn refusal(&self, key: &VerifiedKey, request: &Request<'_>) -> Option<Reason> {
         let claims = &self.claims;
+        if key.policy() != claims.number {
+            return Some(Reason::PolicyUnavailable);
+        }
+        if claims.scope > key.scope() {
+            return Some(Reason::ScopeExceeded);
+        }
+        self.refuses(request)
+    }
+
+    /// Why a request would be refused to any key of this policy and its scope: the same checks as [`Policy::decide`] makes
+    /// after those of the key, in the same order. For trying a policy out before there is a key.
+    pub fn refuses(&self, request: &Request<'_>) -> Option<Reason> {
+        let claims = &self.claims;
         let endpoint = |pattern: &crate::EndpointPattern| pattern.matches(request.method, request.path);
-        let checks: [(Reason, &dyn Fn() -> bool); 10] = [
-            (Reason::PolicyUnavailable, &|| key.policy() == claims.number),
-            (Reason::ScopeExceeded, &|| claims.scope <= key.scope()),
+        let checks: [(Reason, &dyn Fn() -> bool); 8] = [
             (Reason::ConstraintUnknown, &|| self.constraints_known),
             // A method in other letters is another method here, but not to every upstream (RFC 9110 section 9.1).
             (Reason::NoRoute, &|| request.requirement.is_some() && request.method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')),
