@@ -108,6 +108,13 @@ impl Policy {
         Self::RULES.into_iter().find(|rule| !self.keeps(*rule, Some(key), request))
     }
 
+    /// Why a request would be refused to any key of this policy and its scope: by the rules of [`Policy::decide`] that come after
+    /// those about the key, in the same order. For trying a policy out before there is a key.
+    pub fn refuses(&self, request: &Request<'_>) -> Option<Reason> {
+        let [_, _, rest @ ..] = Self::RULES;
+        rest.into_iter().find(|rule| !self.keeps(*rule, None, request))
+    }
+
     /// Whether a request keeps one of the rules. What isn't one is kept by nothing, and what is about the key by no request
     /// without one.
     pub(super) fn keeps(&self, rule: Reason, key: Option<&VerifiedKey>, request: &Request<'_>) -> bool {

@@ -60,7 +60,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, session, signin
         keys::post, keys::post_bulk_create, keys::get_all, keys::get, keys::patch, keys::post_validate, keys::get_capabilities, keys::get_scopes, keys::post_supersede,
         lifecycle::post_rotate, lifecycle::post_rotate_finish, lifecycle::post_rotate_cancel, lifecycle::post_renew, lifecycle::delete_revoke, lifecycle::post_suspend, lifecycle::post_resume, lifecycle::post_bulk_suspend, lifecycle::post_bulk_resume, lifecycle::post_bulk_revoke, lifecycle::post_bulk_reassign,
         events::get,
-        usage::post, usage::get_of_key, usage::get_summary,
+        usage::post, usage::get_of_key, usage::get_summary, usage::get_series,
         tenants::post, tenants::get_all, tenants::get, tenants::patch, tenants::get_owners, tenants::post_owner, tenants::get_owner, tenants::patch_owner, tenants::post_capability,
         audit::get, audit::get_checkpoints, audit::post_checkpoints, audit::get_export,
         signing::get_all, signing::post, signing::post_activate, signing::post_retire, signing::post_freeze, signing::get_proposal, signing::post_manifest,
