@@ -11,6 +11,7 @@ mod observe;
 mod openapi;
 mod pages;
 mod public;
+mod session;
 mod signing;
 mod tenants;
 mod trace;
@@ -86,6 +87,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/signing-keys/{kid}/freeze", post(signing::post_freeze))
         .route("/api/v1/manifest", post(signing::post_manifest))
         .route("/api/v1/manifest/proposal", get(signing::get_proposal))
+        .route("/session", get(session::get).post(session::post).delete(session::delete))
         .route("/oauth/token", post(oauth::post_token))
         .route("/oauth/introspect", post(oauth::post_introspect))
         .route("/oauth/revoke", post(oauth::post_revoke))
@@ -123,7 +125,7 @@ fn secured(mut routes: Router<Arc<App>>, app: &App) -> Router<Arc<App>> {
     for (name, value) in SECURITY_HEADERS {
         routes = routes.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }
-    if app.config.issuer.starts_with("https://") {
+    if app.config.is_secure() {
         let year = HeaderValue::from_static("max-age=31536000");
         routes = routes.layer(SetResponseHeaderLayer::if_not_present(header::STRICT_TRANSPORT_SECURITY, year));
     }
