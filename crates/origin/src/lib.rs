@@ -32,6 +32,7 @@ mod policies;
 mod positions;
 mod recover;
 mod recovery;
+mod sessions;
 mod signing;
 mod spread;
 mod state;

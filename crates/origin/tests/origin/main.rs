@@ -31,6 +31,7 @@ mod process;
 mod recovery;
 mod revocations;
 mod rotation;
+mod sessions;
 mod signing;
 mod tenants;
 mod usage;

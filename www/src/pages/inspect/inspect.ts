@@ -1,6 +1,6 @@
 // What can be told of a key: each check in the order in which the edge makes them.
-import { ApiKey, type KeywardError } from "./pkg/keyward";
-import { loadStatuses, type Keys } from "./keys";
+import { ApiKey, type KeywardError } from "../../pkg/keyward";
+import { loadStatuses, type Keys } from "./published";
 
 export interface Check {
   readonly name: string;

@@ -16,14 +16,14 @@ try {
   page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
   page.on("pageerror", (error) => faults.push(String(error)));
   page.on("request", (request) => requests.push(`${request.url()} ${request.postData() ?? ""}`));
-  await page.goto(PAGE);
+  await page.goto(`${PAGE}/inspect`);
   const state = async (name, text) => {
-    const before = await page.textContent("#verdict");
-    await page.fill("#key", text);
-    await page.waitForFunction((old) => document.querySelector("#verdict").textContent !== old, before);
+    const before = await page.textContent(".verdict");
+    await page.getByLabel("API key").fill(text);
+    await page.waitForFunction((old) => ![old, ""].includes(document.querySelector(".verdict").textContent), before);
     said[name] = {
-      verdict: await page.textContent("#verdict"),
-      states: await page.$$eval("#checks li", (found) => found.map((item) => item.dataset.state)),
+      verdict: await page.textContent(".verdict"),
+      states: await page.$$eval(".checks li", (found) => found.map((item) => item.dataset.tone)),
       values: await page.$$eval("dd", (found) => found.map((item) => item.textContent)),
     };
     if (SHOTS) {
@@ -33,7 +33,7 @@ try {
       }
     }
   };
-  await page.waitForFunction(() => document.querySelector("#keys").textContent !== "");
+  await page.waitForSelector("[data-published]");
   await state("genuine", KEY);
   await state("forged", FORGED);
   await state("mistyped", `${KEY.slice(0, -1)}${KEY.endsWith("0") ? "1" : "0"}`);

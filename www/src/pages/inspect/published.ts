@@ -1,5 +1,5 @@
 // The origin's signing keys and status lists, as it publishes them.
-import { KeySet, StatusLists, type ApiKey } from "./pkg/keyward";
+import { KeySet, StatusLists, type ApiKey } from "../../pkg/keyward";
 
 export interface Keys {
   readonly set: KeySet;

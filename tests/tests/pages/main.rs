@@ -1,0 +1,6 @@
+//! The pages in a real browser, served by a real origin on a real Postgres.
+
+mod inspector;
+mod reference;
+mod shell;
+mod support;
