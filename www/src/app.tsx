@@ -1,5 +1,6 @@
 // What holds the pages: data, session, shell, and the page that the address names.
 import { QueryClient, QueryClientProvider } from "@tanstack/preact-query";
+import { useLayoutEffect } from "preact/hooks";
 import { Redirect, Route, Switch } from "wouter-preact";
 import { Problem } from "./api/problem";
 import { useSession, watchSession } from "./api/session";
@@ -52,7 +53,8 @@ export function App() {
 
 function Shown({ page }: { page: Page }) {
   const session = useSession();
-  document.title = `${page.title} · Keyward`;
+  // Before the page's own effects: it may know a better title.
+  useLayoutEffect(() => void (document.title = `${page.title} · Keyward`), [page]);
   if (!page.open) {
     if (session.isPending) return <Loading />;
     if (session.isError) return <Fault cause={session.error} retry={() => void session.refetch()} />;

@@ -19,6 +19,7 @@ export interface Page {
 export const PAGES: readonly Page[] = [
   { path: "/keys", title: "Keys", icon: "keys", needs: "keys:read", load: () => import("./pages/keys") },
   { path: "/keys/new", title: "New key", needs: "keys:create", load: () => import("./pages/new-key") },
+  { path: "/keys/:id", title: "Key", needs: "keys:read", load: () => import("./pages/key") },
   { path: "/inspect", title: "Inspector", icon: "inspect", open: true, load: () => import("./pages/inspect") },
 ];
 
