@@ -21,6 +21,7 @@ export const PAGES: readonly Page[] = [
   { path: "/keys/new", title: "New key", needs: "keys:create", load: () => import("./pages/new-key") },
   { path: "/keys/:id", title: "Key", needs: "keys:read", load: () => import("./pages/key") },
   { path: "/inspect", title: "Inspector", icon: "inspect", open: true, load: () => import("./pages/inspect") },
+  { path: "/signing-keys", title: "Signing keys", icon: "signature", needs: "signing:read", load: () => import("./pages/signing-keys") },
 ];
 
 /** Where those go who name no page. */

@@ -4,4 +4,5 @@ mod inspector;
 mod keys;
 mod reference;
 mod shell;
+mod signing;
 mod support;
