@@ -6,3 +6,4 @@ mod reference;
 mod shell;
 mod signing;
 mod support;
+mod tenants;

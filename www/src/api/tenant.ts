@@ -32,8 +32,7 @@ export function inTenant(page: string): string {
 }
 
 /** Goes over to another tenant, or home: to the list of what is shown, as the thing itself is the other one's. */
-export function actIn(tenant: string | undefined): void {
-  const page = `/${location.pathname.split("/")[1] ?? ""}`;
+export function actIn(tenant: string | undefined, page = `/${location.pathname.split("/")[1] ?? ""}`): void {
   navigate(tenant === undefined ? page : `${page}?${NAME}=${tenant}`);
 }
 
