@@ -4,4 +4,6 @@ mod inspector;
 mod keys;
 mod reference;
 mod shell;
+mod signing;
 mod support;
+mod tenants;
