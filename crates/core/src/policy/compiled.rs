@@ -91,11 +91,21 @@ impl Policy {
     }
 
     fn refusal(&self, key: &VerifiedKey, request: &Request<'_>) -> Option<Reason> {
+        if key.policy() != self.claims.number {
+            return Some(Reason::PolicyUnavailable);
+        }
+        if self.claims.scope > key.scope() {
+            return Some(Reason::ScopeExceeded);
+        }
+        self.objection(request)
+    }
+
+    /// Why its terms refuse a request, whoever makes it: for those who ask what a policy would do. `None` permits nothing,
+    /// since that takes a key that holds: see [`Self::decide`].
+    pub fn objection(&self, request: &Request<'_>) -> Option<Reason> {
         let claims = &self.claims;
         let endpoint = |pattern: &crate::EndpointPattern| pattern.matches(request.method, request.path);
-        let checks: [(Reason, &dyn Fn() -> bool); 10] = [
-            (Reason::PolicyUnavailable, &|| key.policy() == claims.number),
-            (Reason::ScopeExceeded, &|| claims.scope <= key.scope()),
+        let checks: [(Reason, &dyn Fn() -> bool); 8] = [
             (Reason::ConstraintUnknown, &|| self.constraints_known),
             // A method in other letters is another method here, but not to every upstream (RFC 9110 section 9.1).
             (Reason::NoRoute, &|| request.requirement.is_some() && request.method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')),
