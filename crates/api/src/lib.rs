@@ -6,6 +6,7 @@
 //!   alone does to them;
 //! * [`audit`] has the answers of `/api/v1/audit`;
 //! * [`tenants`] has those of `/api/v1/tenants` and `/api/v1/owners`;
+//! * [`session`] has who is signed in;
 //! * [`signing`] has those about signing keys;
 //! * [`oauth`] has the answers of `/oauth`;
 //! * [`usage`] has what edges report of the use of keys, and the answers about it;
@@ -24,6 +25,7 @@ pub mod keys;
 pub mod limits;
 pub mod lists;
 pub mod oauth;
+pub mod session;
 pub mod signing;
 pub mod tenants;
 pub mod usage;

@@ -1,6 +1,9 @@
 //! Limits: the code of each, and the permits that edges ask for (`POST /edge/v1/permits`; `docs/limits.md` has the protocol).
 
-use keyward_core::{KeyId, limits::Meter};
+use keyward_core::{
+    KeyId,
+    limits::{CODES, Meter},
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -28,14 +31,7 @@ impl LimitKind {
 
     /// The stable code of its refusals: in problems, in what is counted, in metrics.
     pub const fn code(self) -> &'static str {
-        match self {
-            Self::RatePerHour => "rate_limit_exceeded",
-            Self::DailyQuota => "daily_quota_exceeded",
-            Self::MonthlyQuota => "monthly_quota_exceeded",
-            Self::Cost => "cost_limit_exceeded",
-            Self::TokensPerRequest => "tokens_limit_exceeded",
-            Self::Concurrent => "concurrency_limit_exceeded",
-        }
+        CODES[self as usize].1
     }
 
     /// Its refusal in words: `used` of `limit`.

@@ -73,6 +73,11 @@ impl Config {
         Ok(())
     }
 
+    /// Whether the world reaches us by TLS.
+    pub fn is_secure(&self) -> bool {
+        self.issuer.starts_with("https://")
+    }
+
     /// Whether this peer is a proxy that is believed.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(peer))

@@ -33,6 +33,7 @@ mod policies;
 mod positions;
 mod recover;
 mod recovery;
+mod sessions;
 mod signing;
 mod spread;
 mod state;

@@ -31,6 +31,7 @@ use crate::{
     positions::Positions,
     recovery::Recovery,
     sealing::SealingKey,
+    sessions::{self, Sessions},
     signing::Keyrings,
     state::App,
     tenants::{Tenants, ceilings::recount_all},
@@ -89,6 +90,7 @@ impl Server {
             tenants: Tenants::default(),
             policies: Policies::default(),
             tokens: Tokens::default(),
+            sessions: Sessions::default(),
             feed: Feed::load(&db).await?,
             recovery: Recovery::default(),
             audit: Audit::default(),
@@ -170,6 +172,9 @@ async fn keep_house(app: Arc<App>) {
         }
         if let Err(error) = tokens::sweep(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't forget tokens that were taken back and have expired");
+        }
+        if let Err(error) = sessions::sweep(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't forget sessions that have ended");
         }
         if let Err(error) = sweep::forget_events(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't forget old events");

@@ -27,6 +27,7 @@ use crate::{
     positions::Positions,
     recovery::Recovery,
     sealing::SealingKey,
+    sessions::Sessions,
     signing::Keyrings,
     tenants::Tenants,
     tokens::Tokens,
@@ -59,6 +60,8 @@ pub struct App {
     pub policies: Policies,
     /// Tokens that were made lately.
     pub tokens: Tokens,
+    /// Sessions that were met.
+    pub sessions: Sessions,
     /// What edges follow.
     pub feed: Feed,
     /// Whether the database went back in time.

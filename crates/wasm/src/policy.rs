@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use keyward_core::{
-    Capability, Decision as Outcome, NormalPath, PolicyClaims, PolicyNumber, Reason, Request, Requirement, canonical_address,
-};
+use keyward_core::{Capability, NormalPath, PolicyClaims, PolicyNumber, Reason, Request, Requirement, canonical_address};
 use serde::Deserialize;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
@@ -85,28 +83,34 @@ impl Policy {
         if key.0.policy() != self.0.claims().number {
             return Err(error("policy", &"the key is under another policy"));
         }
-        let facts: Facts = serde_wasm_bindgen::from_value(request).map_err(|cause| error("request", &cause))?;
-        let Ok(path) = NormalPath::parse(&facts.path) else {
-            return Ok(Decision(Some(Reason::PathRefused)));
-        };
-        let requirement = facts.requirement.as_deref().map(requirement).transpose()?;
-        let domain = facts.domain.map(|domain| domain.to_ascii_lowercase());
-        let outcome = self.0.decide(
-            &key.0,
-            &Request {
-                method: &facts.method,
-                path: &path,
-                address: facts.address.map(canonical_address),
-                domain: domain.as_deref(),
-                tls: facts.tls,
-                requirement: requirement.as_ref(),
-            },
-        );
-        Ok(Decision(match outcome {
-            Outcome::Permit(_) => None,
-            Outcome::Deny(reason) => Some(reason),
-        }))
+        asked(request, |request| self.0.decide(&key.0, request).reason())
     }
+
+    /// Whether a key under this policy might do this: for trying a policy out before there is a key.
+    ///
+    /// @throws {KeywardError} `request` where the facts can't be read
+    #[wasm_bindgen(js_name = tryOut)]
+    pub fn try_out(&self, #[wasm_bindgen(unchecked_param_type = "PolicyRequest")] request: JsValue) -> Result<Decision, JsValue> {
+        asked(request, |request| self.0.refuses(request))
+    }
+}
+
+/// Reads the facts of a request and asks about them.
+fn asked(request: JsValue, refusal: impl FnOnce(&Request<'_>) -> Option<Reason>) -> Result<Decision, JsValue> {
+    let facts: Facts = serde_wasm_bindgen::from_value(request).map_err(|cause| error("request", &cause))?;
+    let Ok(path) = NormalPath::parse(&facts.path) else {
+        return Ok(Decision(Some(Reason::PathRefused)));
+    };
+    let requirement = facts.requirement.as_deref().map(requirement).transpose()?;
+    let domain = facts.domain.map(|domain| domain.to_ascii_lowercase());
+    Ok(Decision(refusal(&Request {
+        method: &facts.method,
+        path: &path,
+        address: facts.address.map(canonical_address),
+        domain: domain.as_deref(),
+        tls: facts.tls,
+        requirement: requirement.as_ref(),
+    })))
 }
 
 fn requirement(text: &str) -> Result<Requirement, JsValue> {

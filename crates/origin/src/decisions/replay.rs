@@ -179,7 +179,7 @@ fn objection(draft: &Policy, row: &Row) -> Option<Option<Reason>> {
         (Some(_), None) => Some(Requirement::Authenticated),
         (Some(_), Some(capability)) => Some(Requirement::Capability(Capability::parse(capability).ok()?)),
     };
-    Some(draft.objection(&Request {
+    Some(draft.refuses(&Request {
         method: &row.method,
         path: &path,
         address: row.address.as_deref().and_then(|address| address.parse().ok()),

@@ -103,6 +103,8 @@ pub struct Origin {
     pub failures_per_minute: u32,
     /// What the next start is told.
     pub decision_hours: u32,
+    /// By which the world knows it.
+    issuer: &'static str,
     /// Milliseconds that the server's clock is ahead of the system's.
     ahead: Arc<AtomicU64>,
     running: Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>,
@@ -110,7 +112,13 @@ pub struct Origin {
 
 impl Origin {
     pub async fn start() -> Self {
+        Self::known_as("http://origin.test").await
+    }
+
+    /// One that the world knows by this URL.
+    pub async fn known_as(issuer: &'static str) -> Self {
         let mut origin = Self {
+            issuer,
             database: Database::create().await,
             data: tempfile::tempdir().expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -131,6 +139,7 @@ impl Origin {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             failures_per_minute: 0,
             decision_hours: keyward_origin::config::DEFAULT_DECISION_HOURS,
+            issuer: self.issuer,
             ahead: Arc::clone(&self.ahead),
             running: None,
         };
@@ -151,7 +160,7 @@ impl Origin {
         self.stop().await;
         let config = Config {
             listen: self.address,
-            issuer: "http://origin.test".to_owned(),
+            issuer: self.issuer.to_owned(),
             data_dir: self.data.path().to_owned(),
             durable: false,
             www: None,
@@ -208,7 +217,7 @@ impl Origin {
     }
 
     pub fn client(&self, key: &str) -> Client {
-        Client { base: format!("http://{}", self.address), key: key.to_owned(), http: reqwest::Client::new() }
+        Client { base: format!("http://{}", self.address), key: key.to_owned(), session: None, http: reqwest::Client::new() }
     }
 
     /// Somebody without a key.
@@ -240,7 +249,16 @@ pub struct Created {
 pub struct Client {
     base: String,
     pub key: String,
+    pub session: Option<Session>,
     http: reqwest::Client,
+}
+
+/// What a browser has of a session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// `name=value`.
+    pub cookie: String,
+    pub csrf: String,
 }
 
 /// What the server answered.
@@ -311,10 +329,32 @@ impl Client {
         if status == 200 { Ok(Events { response, rest: String::new() }) } else { Err(status) }
     }
 
-    /// With the key, where there is one.
+    /// With the key, where there is one, and the session.
     fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method.parse().expect("a method"), format!("{}{path}", self.base));
-        if self.key.is_empty() { request } else { request.bearer_auth(&self.key) }
+        let mut request = self.http.request(method.parse().expect("a method"), format!("{}{path}", self.base));
+        if !self.key.is_empty() {
+            request = request.bearer_auth(&self.key);
+        }
+        if let Some(session) = &self.session {
+            request = request.header("cookie", &session.cookie);
+            if !matches!(method, "GET" | "HEAD") {
+                request = request.header("x-keyward-csrf", &session.csrf);
+            }
+        }
+        request
+    }
+
+    /// The same with a session, beside the key if there is one.
+    pub fn with_session(&self, session: Session) -> Self {
+        Self { session: Some(session), ..self.clone() }
+    }
+
+    /// Who has started a session with the key, and holds that alone.
+    pub async fn sign_in(&self) -> Self {
+        let answer = self.send("POST", "/session", None, &[]).await;
+        let cookie = answer.headers["set-cookie"].to_str().expect("a text").split(';').next().expect("a cookie").to_owned();
+        let csrf = answer.ok()["csrf"].as_str().expect("a text").to_owned();
+        Self { key: String::new(), ..self.with_session(Session { cookie, csrf }) }
     }
 
     /// What comes back, which has to be as the server's own description says.

@@ -33,6 +33,7 @@ mod recovery;
 mod replay;
 mod revocations;
 mod rotation;
+mod sessions;
 mod signing;
 mod tenants;
 mod usage;

@@ -1,0 +1,7 @@
+//! The pages in a real browser, served by a real origin on a real Postgres.
+
+mod inspector;
+mod keys;
+mod reference;
+mod shell;
+mod support;
