@@ -4,5 +4,7 @@ mod inspector;
 mod keys;
 mod reference;
 mod shell;
+mod signing;
 mod speed;
 mod support;
+mod tenants;
