@@ -19,7 +19,13 @@ export interface Page {
 export const PAGES: readonly Page[] = [
   { path: "/keys", title: "Keys", icon: "keys", needs: "keys:read", load: () => import("./pages/keys") },
   { path: "/keys/new", title: "New key", needs: "keys:create", load: () => import("./pages/new-key") },
+  { path: "/keys/:id", title: "Key", needs: "keys:read", load: () => import("./pages/key") },
   { path: "/inspect", title: "Inspector", icon: "inspect", open: true, load: () => import("./pages/inspect") },
+  { path: "/owners", title: "Owners", icon: "person", needs: "tenants:owners", load: () => import("./pages/owners") },
+  { path: "/catalogue", title: "Catalogue", icon: "catalogue", needs: "keys:read", load: () => import("./pages/catalogue") },
+  { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenants:read", load: () => import("./pages/tenants") },
+  { path: "/tenants/:id", title: "Tenant", needs: "tenants:read", load: () => import("./pages/tenant") },
+  { path: "/signing-keys", title: "Signing keys", icon: "signature", needs: "signing:read", load: () => import("./pages/signing-keys") },
 ];
 
 /** Where those go who name no page. */

@@ -1,10 +1,13 @@
 //! Programs that drive a browser over the pages, and what holds of every one.
 
-use std::{env, fs, process::Command};
+use std::{env, fs, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use keyward_tests::{Origin, target_dir, workspace_root};
 use serde_json::{Value, json};
+
+/// What doesn't happen within that won't.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A program of `tests/hosts/pages`, told where the origin is, and its first admin's key.
 pub(crate) fn host(name: &str, origin: &Origin) -> Result<Command> {

@@ -1,5 +1,5 @@
 // What keys can be given.
-import { useQuery } from "@tanstack/preact-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
 import { call } from "./client";
 import type { Capability, ScopeEntry } from "./types";
 
@@ -18,5 +18,14 @@ export function useScopes() {
     queryKey: ["catalogue", "scopes"],
     queryFn: () => call<{ scopes: ScopeEntry[] }>("GET", `${API}/scopes`).then(({ scopes }) => scopes),
     staleTime: 300_000,
+  });
+}
+
+/** Adds to the tenant's catalogue. */
+export function useAddCapability() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (capability: Omit<Capability, "own">) => call<Omit<Capability, "own">>("POST", `${API}/capabilities`, { body: capability }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["catalogue", "capabilities"] }),
   });
 }

@@ -1,5 +1,6 @@
 // The one way to the origin: requests in the session that the browser holds, answers or problems.
 import { Problem } from "./problem";
+import { named } from "./tenant";
 
 export interface Request {
   readonly query?: Record<string, string | number | boolean | undefined>;
@@ -69,7 +70,7 @@ export async function send(method: string, path: string, request: Request = {}):
 
 function address(path: string, query: Request["query"]): string {
   const search = new URLSearchParams();
-  for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined && value !== "") search.set(name, String(value));
+  for (const [name, value] of Object.entries({ ...named(path), ...query })) if (value !== undefined && value !== "") search.set(name, String(value));
   return search.size === 0 ? path : `${path}?${search}`;
 }
 

@@ -1,5 +1,5 @@
 // Who is signed in. The key goes to the origin once, which answers with a cookie that no script can read.
-import { QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { hashKey, QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
 import { call, onSessionEnd, rememberCsrf } from "./client";
 import { Problem } from "./problem";
 import type { Session } from "./types";
@@ -43,6 +43,8 @@ export function useSignOut() {
 
 /** Forgets everything that was shown when the origin says that the session is over. */
 export function watchSession(client: QueryClient): void {
+  // The same in whatever tenant one acts.
+  client.setQueryDefaults(SESSION, { queryKeyHashFn: hashKey });
   onSessionEnd((problem) => end(client, problem));
 }
 

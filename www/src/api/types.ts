@@ -154,6 +154,8 @@ export interface Capability {
   readonly value: string;
   readonly label: string;
   readonly category: string;
+  /** The tenant's; else it ships with Keyward. */
+  readonly own: boolean;
 }
 
 export interface ScopeEntry {

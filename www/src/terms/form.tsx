@@ -105,7 +105,7 @@ function Capabilities({ chosen, onChange, error }: CapabilitiesProps) {
   const [text, setText] = useState("");
   if (fault) return <Fault cause={fault} retry={() => void refetch()} />;
   // Names that stand in no catalogue: `rag:*`, or what was taken out of it.
-  const others = chosen.filter((value) => !data?.some((entry) => entry.value === value)).map((value) => ({ value, label: value, category: "Other" }));
+  const others = chosen.filter((value) => !data?.some((entry) => entry.value === value)).map((value) => ({ value, label: value, category: "Other", own: true }));
   const found = [...(data ?? []), ...others].filter(({ value, label }) => `${value} ${label}`.toLowerCase().includes(text.toLowerCase()));
   const groups = Map.groupBy(found, ({ category }) => category);
   const toggle = (value: string) => onChange(chosen.includes(value) ? chosen.filter((one) => one !== value) : [...chosen, value]);

@@ -63,7 +63,7 @@ async function draw(element: HTMLElement, times: Props["times"], series: Props["
     width: element.clientWidth,
     height,
     cursor: { drag: { x: false, y: false } },
-    axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => short(tick)) }],
+    axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => short(tick)) }],
     scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
     series: [
       { value: (_, at) => (at == null ? "–" : new Date(at * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })) },
@@ -87,6 +87,13 @@ function resolved(value: string): string {
   const colour = getComputedStyle(probe).color;
   probe.remove();
   return colour;
+}
+
+/** A moment below the chart: the day, and within days the hour. */
+function clock(seconds: number, step: number): string {
+  const moment = new Date(seconds * 1000);
+  const day = moment.getHours() === 0 || step >= 86_400;
+  return moment.toLocaleString("en-GB", day ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" });
 }
 
 const SHORT = new Intl.NumberFormat("en", { notation: "compact" });

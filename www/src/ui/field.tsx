@@ -43,15 +43,17 @@ interface ChoiceProps<T extends string> {
   options: readonly (readonly [value: T, label: string])[];
   onChange: (value: T) => void;
   hint?: ComponentChildren;
+  /** Its label is for screen readers alone. */
+  quiet?: boolean;
 }
 
 /** One of a few. */
-export function Choice<T extends string>({ label, value, options, onChange, hint }: ChoiceProps<T>) {
+export function Choice<T extends string>({ label, value, options, onChange, hint, quiet }: ChoiceProps<T>) {
   const name = useId();
   return (
     <fieldset class="field" aria-describedby={hint ? `${name}-hint` : undefined}>
       <legend class="unseen">{label}</legend>
-      <strong aria-hidden="true">{label}</strong>
+      {!quiet && <strong aria-hidden="true">{label}</strong>}
       <div>
         <div class="choice">
           {options.map(([option, words]) => (

@@ -1,13 +1,16 @@
-// Keys that work on every page: Ctrl or Cmd K for commands, `/` for the page's search. Esc is the platform's.
+// Keys that work on every page: Ctrl or Cmd K for commands, `/` for the page's search, `?` for help. Esc is the platform's.
 import { useEffect } from "preact/hooks";
 
-export function useHotkeys({ onPalette }: { onPalette: () => void }): void {
+export function useHotkeys({ onPalette, onHelp }: { onPalette: () => void; onHelp: () => void }): void {
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
         onPalette();
-      } else if (event.key === "/" && !typing(event.target) && !document.querySelector("dialog[open]")) {
+      } else if (event.key === "?" && free(event)) {
+        event.preventDefault();
+        onHelp();
+      } else if (event.key === "/" && free(event)) {
         const search = document.querySelector<HTMLInputElement>("input[type=search]");
         if (!search) return;
         event.preventDefault();
@@ -18,7 +21,12 @@ export function useHotkeys({ onPalette }: { onPalette: () => void }): void {
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [onPalette]);
+  }, [onPalette, onHelp]);
+}
+
+/** Whether a key is nobody else's: nothing is being written and no dialog is open. */
+function free(event: KeyboardEvent): boolean {
+  return !typing(event.target) && !event.ctrlKey && !event.metaKey && !document.querySelector("dialog[open]");
 }
 
 function typing(target: EventTarget | null): boolean {

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { Copy } from "./copy";
 import { Dialog } from "./dialog";
+import { download } from "./download";
 import { Icon } from "./icon";
 
 export function SecretDialog({ secret, file, onClose }: { secret: string; file: string; onClose: () => void }) {
@@ -17,7 +18,7 @@ export function SecretDialog({ secret, file, onClose }: { secret: string; file: 
       <textarea class="mono secret" readOnly rows={4} aria-label="The new key" value={secret} onFocus={(event) => event.currentTarget.select()} />
       <div class="row">
         <Copy text={secret} label="Copy" words />
-        <button type="button" class="button" onClick={() => download(secret, file)}>
+        <button type="button" class="button" onClick={() => download(`${secret}\n`, file)}>
           <Icon name="down" /> Download
         </button>
       </div>
@@ -27,13 +28,4 @@ export function SecretDialog({ secret, file, onClose }: { secret: string; file: 
       </label>
     </Dialog>
   );
-}
-
-function download(text: string, name: string): void {
-  const url = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/plain" }));
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
 }

@@ -1,13 +1,15 @@
 // What stands around every page: the bar, the navigation, the palette, and the keys that work everywhere.
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { useSession, useSignOut } from "../api/session";
 import type { Session } from "../api/types";
 import { HOME, PAGES, type Page } from "../pages";
 import { useHotkeys } from "./hotkeys";
 import { Icon } from "./icon";
-import { Palette } from "./palette";
+import { KeyboardHelp } from "./keyboard";
+import { Palette, useCommands } from "./palette";
+import { TenantSwitch } from "./tenant-switch";
 import { ThemeSwitch } from "./theme";
 
 export function Shell({ children }: { children: ComponentChildren }) {
@@ -15,7 +17,9 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const [location] = useLocation();
   const [folded, setFolded] = useState(true);
   const [searching, setSearching] = useState(false);
-  useHotkeys({ onPalette: () => setSearching(true) });
+  const [helping, setHelping] = useState(false);
+  useHotkeys({ onPalette: () => setSearching(true), onHelp: () => setHelping(true) });
+  useCommands(useMemo(() => [{ title: "Keyboard help", icon: "system", run: () => setHelping(true) }], []));
   useEffect(() => setFolded(true), [location]);
   const pages = PAGES.filter((page) => page.icon && visible(page, session));
   return (
@@ -35,9 +39,10 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <img src="/icon.svg" alt="" />
           Keyward
         </Link>
-        <button type="button" class="button small" onClick={() => setSearching(true)} aria-label="Commands" title="Commands (Ctrl K)">
+        <button type="button" class="button small" onClick={() => setSearching(true)} aria-label="Commands: Ctrl K">
           <Icon name="search" /> <kbd>Ctrl K</kbd>
         </button>
+        {session?.scope === "admin" && <TenantSwitch session={session} />}
         <ThemeSwitch />
         {session && <Account session={session} />}
       </header>
@@ -54,6 +59,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
         </ul>
       </nav>
       <main class="shell-page">{children}</main>
+      {helping && <KeyboardHelp onClose={() => setHelping(false)} />}
       {searching && <Palette pages={pages} onClose={() => setSearching(false)} />}
     </div>
   );

@@ -21,7 +21,8 @@ use super::public::PAGE_HEADERS;
 use crate::{error::Error, state::App};
 
 /// The first segments of pages' addresses; `www/src/pages.ts` says what is there.
-const PAGES: [&str; 10] = ["overview", "keys", "inspect", "tokens", "audit", "signing-keys", "catalogue", "tenants", "routes", "settings"];
+const PAGES: [&str; 11] =
+    ["overview", "keys", "inspect", "tokens", "audit", "signing-keys", "catalogue", "tenants", "owners", "routes", "settings"];
 
 /// Bundled files are named by a digest of their content, and so never change.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
