@@ -6,6 +6,7 @@
 
 mod support;
 
+mod concurrency;
 mod durability;
 mod limit_outage;
 mod limits;

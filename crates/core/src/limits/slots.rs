@@ -47,7 +47,7 @@ pub enum Seat {
     Taken,
     /// None is free.
     Full,
-    /// One has to come first: [`Slots::ask`], and try again.
+    /// One has to come first: [`Slots::wait`], [`Slots::ask`], and try again.
     Short,
 }
 
@@ -149,8 +149,8 @@ impl Slots {
         self.used.saturating_sub(self.leased(now))
     }
 
-    /// Takes one, within the limit; `again`: whoever asks waits already.
-    pub fn take(&mut self, limit: u64, again: bool, now: Timestamp) -> Seat {
+    /// Takes one, within the limit.
+    pub fn take(&mut self, limit: u64, now: Timestamp) -> Seat {
         self.turn(limit);
         if self.used >= limit {
             return Seat::Full;
@@ -159,13 +159,14 @@ impl Slots {
             self.uses(self.used + 1);
             return Seat::Taken;
         }
-        if now < self.full {
-            return Seat::Full;
-        }
+        if now < self.full { Seat::Full } else { Seat::Short }
+    }
+
+    /// A request waits for one; `again`: it was said of it before, which may have been answered.
+    pub const fn wait(&mut self, again: bool) {
         if !again || (self.pending.is_none() && self.short == 0) {
-            self.short = self.short.saturating_add(1).min(limit);
+            self.short = self.short.saturating_add(1);
         }
-        Seat::Short
     }
 
     /// One is free again.
@@ -220,25 +221,27 @@ impl Slots {
         }
         // Nobody has answered to these.
         let short = self.pending.map_or(0, |pending| pending.short).max(core::mem::take(&mut self.short));
-        let needed = self.used.saturating_add(short);
+        let needed = self.used.saturating_add(short).min(self.limit).max(self.used);
         let wanted = with_spare(needed.max(lately));
         // What isn't wanted any more is gone from here before anybody hears of it.
         self.leased = self.leased(now).min(wanted);
+        // What is still used although the lease is over is about to end, and has to be counted until then.
+        let leased = self.leased.max(self.used);
         // In the order of time, so that it is higher for one that was resumed, too.
         self.serial = now.millis().max(self.serial.saturating_add(1));
         self.pending = Some(Pending { serial: self.serial, at: now, until: later(now, PATIENCE_MS), short, needed });
-        Some(Renewal { holder: self.holder, serial: self.serial, leased: self.leased, wanted })
+        Some(Renewal { holder: self.holder, serial: self.serial, leased, wanted })
     }
 
-    /// The answer to what was asked under this number. Only the newest question's counts: it may have promised less than those
-    /// before.
-    pub fn answer(&mut self, serial: u64, answer: &Leased, now: Timestamp) -> bool {
+    /// The answer to what was asked under this number; `all`: nobody has more to give. Only the newest question's counts: it may
+    /// have promised less than those before.
+    pub fn answer(&mut self, serial: u64, answer: &Leased, all: bool, now: Timestamp) -> bool {
         let Some(pending) = self.pending.take_if(|pending| pending.serial == serial) else { return false };
         let lasts = answer.lasts_ms.saturating_sub(LEASE_MARGIN_MS);
         (self.leased, self.target) = (answer.slots, Some(answer.target));
         self.until = later(pending.at, lasts);
         self.renew = later(pending.at, lasts / 2);
-        self.full = if answer.target < pending.needed { later(now, FULL_MS) } else { now };
+        self.full = if all && answer.target < pending.needed { later(now, FULL_MS) } else { now };
         true
     }
 

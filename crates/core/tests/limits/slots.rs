@@ -8,7 +8,7 @@ use std::{
 
 use keyward_core::{
     Timestamp,
-    limits::{Leased, Leases, OBJECT_LEASE_MS, Renewal, Seat, Slots, Sublease, Sublet},
+    limits::{Leased, Leases, OBJECT_LEASE_MS, Renewal, Seat, Slots, Sublet},
 };
 use uuid::Uuid;
 
@@ -36,8 +36,16 @@ struct Isolate {
     looked: u64,
 }
 
+/// A key's object in a region.
+struct Object {
+    slots: Slots,
+    leases: Leases,
+    /// What waits until it has slots.
+    parked: VecDeque<(usize, u64, Renewal)>,
+}
+
 enum Kind {
-    Object(Box<Sublease>, VecDeque<(usize, u64, Renewal)>),
+    Object(Object),
     Isolate(Isolate),
 }
 
@@ -114,7 +122,7 @@ impl Scene {
     fn ask(&mut self, node: usize) {
         let now = self.clock(node);
         let asked = match &mut self.nodes[node].kind {
-            Kind::Object(object, _) => {
+            Kind::Object(object) => {
                 object.slots.uses(object.leases.total(now));
                 object.slots.ask(now)
             }
@@ -136,8 +144,8 @@ impl Scene {
             Message::Up(from, life, asked) => {
                 let (object, limit) = (from % HUBS, self.limit);
                 let now = self.clock(object);
-                let Kind::Object(sublease, parked) = &mut self.nodes[object].kind else { unreachable!() };
-                match sublease.lend(limit, &asked, now) {
+                let Kind::Object(Object { slots, leases, parked }) = &mut self.nodes[object].kind else { unreachable!() };
+                match leases.sublet(slots, limit, &asked, true, now) {
                     Sublet::Leased(leased) => self.send(Message::Down(from, life, asked.serial, leased)),
                     Sublet::Short => parked.push_back((from, life, asked)),
                     Sublet::Refused => {}
@@ -147,14 +155,14 @@ impl Scene {
             Message::Down(to, life, serial, leased) if self.nodes[to].life == life => {
                 let now = self.clock(to);
                 match &mut self.nodes[to].kind {
-                    Kind::Object(object, parked) => {
-                        object.slots.answer(serial, &leased, now);
+                    Kind::Object(Object { slots, parked, .. }) => {
+                        slots.answer(serial, &leased, true, now);
                         for (from, life, asked) in std::mem::take(parked) {
                             self.deliver(Message::Up(from, life, asked));
                         }
                     }
                     Kind::Isolate(isolate) => {
-                        isolate.slots.answer(serial, &leased, now);
+                        isolate.slots.answer(serial, &leased, true, now);
                         for until in std::mem::take(&mut isolate.waiting) {
                             if self.now < until {
                                 self.attempt(to, Some(until));
@@ -172,13 +180,16 @@ impl Scene {
         let longest = if self.random.happens(200) { 60_000 } else { 900 };
         let (now, limit, length) = (self.clock(node), self.limit, 1 + self.random.below(longest));
         let Kind::Isolate(isolate) = &mut self.nodes[node].kind else { unreachable!() };
-        match isolate.slots.take(limit, waits.is_some(), now) {
+        match isolate.slots.take(limit, now) {
             Seat::Taken => {
                 isolate.flying.push((self.now, self.now + length));
                 self.began += 1;
             }
             Seat::Full => self.refused += 1,
-            Seat::Short => isolate.waiting.push(waits.unwrap_or(self.now + PATIENCE)),
+            Seat::Short => {
+                isolate.slots.wait(waits.is_some());
+                isolate.waiting.push(waits.unwrap_or(self.now + PATIENCE));
+            }
         }
         self.ask(node);
     }
@@ -214,9 +225,9 @@ impl Scene {
         node_of.life += 1;
         node_of.kind = match &node_of.kind {
             // As it is written down, and read again.
-            Kind::Object(object, _) if remembers => {
+            Kind::Object(object) if remembers => {
                 let slots = Slots::resumed(object.slots.holder(), object.slots.leased(now), object.slots.until());
-                Kind::Object(Box::new(Sublease { slots, leases: Leases::new(object.leases.all()) }), VecDeque::new())
+                Kind::Object(Object { slots, leases: Leases::new(object.leases.all()), parked: VecDeque::new() })
             }
             _ => Kind::new(node, name),
         };
@@ -279,7 +290,7 @@ impl Kind {
     fn new(at: usize, name: Uuid) -> Self {
         let slots = Slots::new(name);
         if at < HUBS {
-            Self::Object(Box::new(Sublease { slots, leases: Leases::default() }), VecDeque::new())
+            Self::Object(Object { slots, leases: Leases::default(), parked: VecDeque::new() })
         } else {
             Self::Isolate(Isolate { slots, flying: Vec::new(), waiting: Vec::new(), looked: 0 })
         }
