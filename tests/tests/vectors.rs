@@ -17,11 +17,15 @@ use serde_json::Value;
 
 #[test]
 fn the_vectors_pass_in_wasm_under_node() -> Result<()> {
-    let files = files()?;
+    reports("vectors.mjs", &files()?)
+}
+
+/// Has a program of `tests/hosts` take each of the files to the package that Node loads.
+fn reports(host: &str, files: &[PathBuf]) -> Result<()> {
     let output = Command::new("node")
-        .arg(workspace_root().join("tests/hosts/vectors.mjs"))
+        .arg(workspace_root().join("tests/hosts").join(host))
         .arg(target_dir()?.join("wasm/vectors-node/keyward.js"))
-        .args(&files)
+        .args(files)
         .output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let reports = String::from_utf8(output.stdout)?;
@@ -30,6 +34,12 @@ fn the_vectors_pass_in_wasm_under_node() -> Result<()> {
         check(file, report)?;
     }
     Ok(())
+}
+
+#[test]
+fn what_the_inspector_says_of_every_key_token_and_request_of_the_vectors_is_what_the_edge_decides() -> Result<()> {
+    let vectors = ["keys", "tokens", "decisions", "token_decisions"].map(|name| workspace_root().join(format!("vectors/{name}.json")));
+    reports("explain.mjs", &vectors)
 }
 
 #[tokio::test]

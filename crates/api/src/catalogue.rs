@@ -1,5 +1,7 @@
 //! The capabilities and scopes that ship with Keyward.
 
+use std::borrow::Cow;
+
 use keyward_core::ScopeClass;
 use serde::{Deserialize, Serialize};
 
@@ -120,7 +122,7 @@ pub const fn default_limits(scope: ScopeClass) -> DefaultLimits {
     }
 }
 
-/// A capability that a tenant has added. (Those that ship with Keyward have the same form.)
+/// A capability that a tenant has added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OwnCapability {
@@ -132,14 +134,31 @@ pub struct OwnCapability {
     pub category: String,
 }
 
-/// A line of the catalogue: one that ships with Keyward, or one of the tenant's.
+/// A line of the catalogue.
 #[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
-pub enum Line {
-    /// Ships with Keyward.
-    Shipped(CapabilityEntry),
-    /// The tenant's own.
-    Own(OwnCapability),
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = CatalogueLine))]
+pub struct Line {
+    /// `resource:name`.
+    pub value: Cow<'static, str>,
+    /// For people.
+    pub label: Cow<'static, str>,
+    /// The heading that it stands under.
+    pub category: Cow<'static, str>,
+    /// Whether it is the tenant's own; else it ships with Keyward.
+    pub own: bool,
+}
+
+impl From<CapabilityEntry> for Line {
+    fn from(CapabilityEntry { value, label, category }: CapabilityEntry) -> Self {
+        Self { value: value.into(), label: label.into(), category: category.into(), own: false }
+    }
+}
+
+impl From<OwnCapability> for Line {
+    fn from(OwnCapability { value, label, category }: OwnCapability) -> Self {
+        Self { value: value.into(), label: label.into(), category: category.into(), own: true }
+    }
 }
 
 /// The answer to `GET …/catalog/capabilities`.
@@ -147,7 +166,6 @@ pub enum Line {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Capabilities {
     /// All of them: what ships with Keyward, then the tenant's own.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<OwnCapability>))]
     pub capabilities: Vec<Line>,
 }
 

@@ -6,9 +6,11 @@
 //!   alone does to them;
 //! * [`audit`] has the answers of `/api/v1/audit`;
 //! * [`tenants`] has those of `/api/v1/tenants` and `/api/v1/owners`;
+//! * [`session`] has who is signed in;
 //! * [`signing`] has those about signing keys;
 //! * [`oauth`] has the answers of `/oauth`;
 //! * [`usage`] has what edges report of the use of keys, and the answers about it;
+//! * [`decisions`] has samples of what edges decided, the answers about them, and what another policy would have decided;
 //! * [`limits`] has the code of each limit, and the permits that edges ask for;
 //! * [`catalogue`] has the capabilities and scopes that ship with Keyward.
 //!
@@ -17,11 +19,13 @@
 pub mod audit;
 pub mod bulk;
 pub mod catalogue;
+pub mod decisions;
 pub mod events;
 pub mod keys;
 pub mod limits;
 pub mod lists;
 pub mod oauth;
+pub mod session;
 pub mod signing;
 pub mod tenants;
 pub mod usage;

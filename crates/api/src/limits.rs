@@ -2,7 +2,7 @@
 
 use keyward_core::{
     KeyId,
-    limits::{Leased, Meter, Renewal},
+    limits::{CODES, Leased, Meter, Renewal},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -31,14 +31,7 @@ impl LimitKind {
 
     /// The stable code of its refusals: in problems, in what is counted, in metrics.
     pub const fn code(self) -> &'static str {
-        match self {
-            Self::RatePerHour => "rate_limit_exceeded",
-            Self::DailyQuota => "daily_quota_exceeded",
-            Self::MonthlyQuota => "monthly_quota_exceeded",
-            Self::Cost => "cost_limit_exceeded",
-            Self::TokensPerRequest => "tokens_limit_exceeded",
-            Self::Concurrent => "concurrency_limit_exceeded",
-        }
+        CODES[self as usize].1
     }
 
     /// Its refusal in words: `used` of `limit`.

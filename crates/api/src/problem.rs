@@ -56,6 +56,10 @@ pub enum Code {
     CeilingReached,
     /// The owner has been disabled, so that no key of its can be made or used.
     OwnerDisabled,
+    /// There is no such session, or it has ended.
+    SessionInvalid,
+    /// The request comes with a session's cookie and without what proves that the session's own page made it.
+    CsrfRefused,
     /// More of this at a time, or in this time, than is served; later it will be.
     RateLimited,
     /// Numbers, list entries or other finite things are used up.
@@ -76,7 +80,7 @@ pub enum Code {
 
 impl Code {
     /// All of them but the reasons, of which [`Reason::ALL`] has all.
-    pub const OWN: [Self; 30] = [
+    pub const OWN: [Self; 32] = [
         Self::MalformedRequest,
         Self::ValidationFailed,
         Self::BodyTooLarge,
@@ -100,6 +104,8 @@ impl Code {
         Self::ManifestStale,
         Self::CeilingReached,
         Self::OwnerDisabled,
+        Self::SessionInvalid,
+        Self::CsrfRefused,
         Self::RateLimited,
         Self::CapacityExhausted,
         Self::Internal,
@@ -141,6 +147,8 @@ impl Code {
             Self::ManifestStale => "manifest_stale",
             Self::CeilingReached => "ceiling_reached",
             Self::OwnerDisabled => "owner_disabled",
+            Self::SessionInvalid => "session_invalid",
+            Self::CsrfRefused => "csrf_refused",
             Self::RateLimited => "rate_limited",
             Self::CapacityExhausted => "capacity_exhausted",
             Self::Internal => "internal",
@@ -157,7 +165,8 @@ impl Code {
     pub const fn status(self) -> u16 {
         match self {
             Self::MalformedRequest => 400,
-            Self::GrantExceeded | Self::ScopeInsufficient => 403,
+            Self::SessionInvalid => 401,
+            Self::GrantExceeded | Self::ScopeInsufficient | Self::CsrfRefused => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::KeyRevoked
@@ -211,6 +220,8 @@ impl Code {
             Self::ManifestStale => "The manifest is not the one that is due",
             Self::CeilingReached => "The tenant has as many as it may",
             Self::OwnerDisabled => "The owner is disabled",
+            Self::SessionInvalid => "There is no such session",
+            Self::CsrfRefused => "The request is not known to be the session's own",
             Self::RateLimited => "Too many requests",
             Self::CapacityExhausted => "A finite resource is used up",
             Self::Internal => "Internal error",

@@ -90,6 +90,10 @@ pub struct Tenant {
     pub key_prefix: String,
     /// What it may use up.
     pub ceilings: Ceilings,
+    /// What it has used up of that, the creates and changes of this hour; where one tenant is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    pub used: Option<Ceilings>,
     /// When it was made.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub created_at: String,

@@ -1,5 +1,5 @@
 //! What keys are used for: the batches in which edges report it (`POST /edge/v1/usage`), and the answers of
-//! `GET /api/v1/api-keys/{id}/usage` and `GET /api/v1/api-keys/analytics/summary`.
+//! `GET /api/v1/api-keys/{id}/usage`, `GET /api/v1/api-keys/analytics/summary` and `GET /api/v1/api-keys/analytics/series`.
 
 use std::net::IpAddr;
 
@@ -31,6 +31,11 @@ pub const MAX_BATCH_AGE_DAYS: u64 = 30;
 pub const LATENCY_MS: [u32; 7] = [1, 5, 25, 100, 250, 1000, 5000];
 /// Latency buckets.
 pub const LATENCIES: usize = LATENCY_MS.len() + 1;
+
+/// Keys of one [`UsageSeries`].
+pub const MAX_SERIES_KEYS: usize = 100;
+/// Days of a [`UsageSeries`].
+pub const MAX_SERIES_DAYS: u32 = 90;
 
 /// The bucket of a latency in milliseconds.
 pub fn latency_bucket(millis: u64) -> usize {
@@ -281,4 +286,24 @@ pub struct Point {
     pub bytes: u64,
     /// Cents.
     pub cost_cents: u64,
+}
+
+/// How much many keys were used by day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UsageSeries {
+    /// When each day begins (UTC); the last one is today.
+    pub days: Vec<String>,
+    /// Of the keys asked for, those that the caller sees, in the order of the question.
+    pub keys: Vec<KeySeries>,
+}
+
+/// How much a key was used by day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KeySeries {
+    /// The key.
+    pub id: KeyId,
+    /// Requests of each day, whatever became of them.
+    pub requests: Vec<u64>,
 }

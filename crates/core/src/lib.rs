@@ -23,6 +23,7 @@
 extern crate alloc;
 
 pub mod bounds;
+pub mod explain;
 pub mod limits;
 
 mod accelerator;

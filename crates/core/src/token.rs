@@ -2,8 +2,11 @@
 
 use crate::{
     AnyOr, AuthenticKey, Capability, Decision, EndpointPattern, Environment, KeyId, Limits, Missing, Network, OpenError, Policy,
-    PolicyNumber, Reason, Refusal, Request, Requirement, Role, ScopeClass, Signed, StatusIndex, Statuses, TenantId, Timestamp, VerifiedKey,
-    Verifier, bounds::MAX_TOKEN_LEN, json,
+    PolicyNumber, PolicyTerms, Reason, Refusal, Request, Requirement, Role, ScopeClass, Signed, StatusIndex, Statuses, TenantId, Timestamp,
+    VerifiedKey, Verifier,
+    bounds::MAX_TOKEN_LEN,
+    explain::{Source, Step},
+    json, policy,
 };
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -202,20 +205,71 @@ impl VerifiedToken {
         if decision.reason().is_some() {
             return decision;
         }
+        match Self::RULES.into_iter().find(|rule| !self.keeps(*rule, policy, request)) {
+            Some(reason) => Decision::Deny(reason),
+            None => decision,
+        }
+    }
+
+    /// The steps of [`Self::decide`]: the policy's, then the token's own, and last whether a limit is zero. All of them are
+    /// looked at.
+    pub fn explain(&self, policy: &Policy, request: &Request<'_>) -> Vec<Step> {
+        let mut steps = policy.explain(Some(&self.key), request);
+        let limits = steps.pop();
+        steps.extend(Self::RULES.into_iter().map(|rule| {
+            let by = match rule {
+                Reason::EndpointNotAllowed => self.claims.ep.only().and_then(|list| policy::endpoint(list, request)),
+                Reason::EndpointBlocked => policy::endpoint(&self.claims.blocked, request),
+                Reason::AddressNotAllowed => policy::network(&self.claims.ip, request),
+                Reason::CapabilityMissing => policy::capability(&self.claims.cap, request),
+                _ => None,
+            };
+            Step::told(Source::Token, rule, self.keeps(rule, policy, request), by)
+        }));
+        steps.extend(limits);
+        steps
+    }
+
+    /// What it adds to its key's rules, in the order in which they are looked at.
+    const RULES: [Reason; 5] = [
+        Reason::PolicyUnavailable,
+        Reason::EndpointNotAllowed,
+        Reason::EndpointBlocked,
+        Reason::AddressNotAllowed,
+        Reason::CapabilityMissing,
+    ];
+
+    fn keeps(&self, rule: Reason, policy: &Policy, request: &Request<'_>) -> bool {
         let claims = &self.claims;
         let endpoint = |pattern: &EndpointPattern| pattern.matches(request.method, request.path);
         let within = |list: &[Network], address| list.iter().any(|network| network.contains(address));
         let has = |wanted: &Capability| claims.cap.iter().any(|held| held.covers(wanted));
-        let checks: [(Reason, bool); 5] = [
-            (Reason::PolicyUnavailable, claims.tenant == policy.claims().tenant),
-            (Reason::EndpointNotAllowed, claims.ep.admits(endpoint)),
-            (Reason::EndpointBlocked, !claims.blocked.iter().any(endpoint)),
-            (Reason::AddressNotAllowed, claims.ip.only().is_none_or(|list| request.address.is_some_and(|address| within(list, address)))),
-            (Reason::CapabilityMissing, !matches!(request.requirement, Some(Requirement::Capability(wanted)) if !has(wanted))),
-        ];
-        match checks.into_iter().find(|(_, holds)| !holds) {
-            Some((reason, _)) => Decision::Deny(reason),
-            None => decision,
+        match rule {
+            Reason::PolicyUnavailable => claims.tenant == policy.claims().tenant,
+            Reason::EndpointNotAllowed => claims.ep.admits(endpoint),
+            Reason::EndpointBlocked => !claims.blocked.iter().any(endpoint),
+            Reason::AddressNotAllowed => claims.ip.only().is_none_or(|list| request.address.is_some_and(|address| within(list, address))),
+            Reason::CapabilityMissing => !matches!(request.requirement, Some(Requirement::Capability(wanted)) if !has(wanted)),
+            _ => false,
+        }
+    }
+}
+
+impl AccessTokenClaims {
+    /// What is left of its key's policy for whoever has the token, where it was made from these terms: the token says less in
+    /// some dimensions, and in the others the policy holds as it is.
+    #[must_use]
+    pub fn narrowed(&self, policy: &PolicyTerms) -> PolicyTerms {
+        let mut blocked_endpoints = policy.blocked_endpoints.clone();
+        blocked_endpoints.extend(self.blocked.iter().filter(|own| !policy.blocked_endpoints.contains(own)).cloned());
+        PolicyTerms {
+            tenant: self.tenant,
+            capabilities: self.cap.clone(),
+            endpoints: self.ep.clone(),
+            blocked_endpoints,
+            ips: self.ip.clone(),
+            limits: self.lim,
+            ..policy.clone()
         }
     }
 }

@@ -172,6 +172,26 @@ impl<'a, S: Statuses + ?Sized> Verifier<'a, S> {
         Ok(AuthenticKey { claims: *key.unverified_claims(), environment: key.environment(), signer_expires: signer.exp })
     }
 
+    /// The key of a text that was found authentic before and isn't at hand any more: of it the host has kept what it says
+    /// and its digest. In place of the signature, whatever the state of its signing key, [`Statuses::issued`] has to vouch
+    /// for that text; and what its signing key signed still has to count.
+    pub fn authenticate_kept(
+        &self,
+        claims: &crate::ApiKeyClaims,
+        environment: Environment,
+        digest: &crate::Digest,
+        now: Timestamp,
+    ) -> Result<AuthenticKey, Refusal> {
+        if !self.keys.is_current(now) {
+            return Err(Reason::StateUnavailable.into());
+        }
+        let signer = self.keys.api_key_signer(claims.signing_key)?;
+        if !self.statuses.issued(claims.index, digest)? {
+            return Err(Reason::NotIssued.into());
+        }
+        Ok(AuthenticKey { claims: *claims, environment, signer_expires: signer.exp })
+    }
+
     /// Whether an authentic key counts now: its environment, status, amendment and time. Cheap, and due on every
     /// request.
     pub fn admit(&self, key: &AuthenticKey, now: Timestamp) -> Result<VerifiedKey, Refusal> {

@@ -180,9 +180,13 @@ impl IntoResponse for Error {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Code::Refused(reason) = code
-            && let Some(challenge) = challenge(reason)
-        {
+        let due = match code {
+            Code::Refused(reason) => challenge(reason),
+            // A session comes from a key.
+            Code::SessionInvalid => challenge(Reason::CredentialMissing),
+            _ => None,
+        };
+        if let Some(challenge) = due {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

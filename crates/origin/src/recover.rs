@@ -77,6 +77,8 @@ pub async fn recover(
     // What was signed in the old epoch is of no use to anybody.
     sqlx::query!("DELETE FROM snapshots").execute(&mut *tx).await?;
     sqlx::query!("DELETE FROM feed_log").execute(&mut *tx).await?;
+    // Some of them may have been ended since: nobody knows which.
+    sqlx::query!("DELETE FROM sessions").execute(&mut *tx).await?;
     sqlx::query!(
         "UPDATE feed_state SET epoch = $1, seq = $2, first_policy = $3, first_index = $4, recovery = NULL",
         i64::from(epoch),

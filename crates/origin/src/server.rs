@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::Db,
+    decisions::{self, Decisions},
     failures::Failures,
     feed::{self, Feed},
     http::router,
@@ -30,6 +31,7 @@ use crate::{
     positions::Positions,
     recovery::Recovery,
     sealing::SealingKey,
+    sessions::{self, Sessions},
     signing::Keyrings,
     state::App,
     tenants::{Tenants, ceilings::recount_all},
@@ -88,10 +90,12 @@ impl Server {
             tenants: Tenants::default(),
             policies: Policies::default(),
             tokens: Tokens::default(),
+            sessions: Sessions::default(),
             feed: Feed::load(&db).await?,
             recovery: Recovery::default(),
             audit: Audit::default(),
             usage: Usage::new(&mut tasks, &db, &clock, config.usage_days),
+            decisions: Decisions::new(&mut tasks, &db, &clock, config.decision_hours),
             limits: Escrow::new(&mut tasks, &db, &clock),
             failures: Failures::new(config.failures_per_minute),
             metrics: Metrics::default(),
@@ -169,11 +173,17 @@ async fn keep_house(app: Arc<App>) {
         if let Err(error) = tokens::sweep(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't forget tokens that were taken back and have expired");
         }
+        if let Err(error) = sessions::sweep(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't forget sessions that have ended");
+        }
         if let Err(error) = sweep::forget_events(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't forget old events");
         }
         if let Err(error) = usage::keep(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't make or drop tables of usage");
+        }
+        if let Err(error) = decisions::keep(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't make or drop tables of decisions");
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::Db,
+    decisions::Decisions,
     error::{Error, Result},
     failures::Failures,
     feed::Feed,
@@ -26,6 +27,7 @@ use crate::{
     positions::Positions,
     recovery::Recovery,
     sealing::SealingKey,
+    sessions::Sessions,
     signing::Keyrings,
     tenants::Tenants,
     tokens::Tokens,
@@ -58,6 +60,8 @@ pub struct App {
     pub policies: Policies,
     /// Tokens that were made lately.
     pub tokens: Tokens,
+    /// Sessions that were met.
+    pub sessions: Sessions,
     /// What edges follow.
     pub feed: Feed,
     /// Whether the database went back in time.
@@ -66,6 +70,8 @@ pub struct App {
     pub audit: Audit,
     /// What keys are used for.
     pub usage: Usage,
+    /// What edges decided lately.
+    pub decisions: Decisions,
     /// Permits of keys' limits.
     pub limits: Arc<Escrow>,
     /// Who may go on failing to prove who they are.

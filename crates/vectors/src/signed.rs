@@ -4,6 +4,7 @@ use crate::{input, outcome, replica::World};
 use keyward_core::{
     Environment, Manifest, NormalPath, ParsedKey, Policy, PolicyClaims, PolicyNumber, Reason, Refusal, Request, RouteTable, Timestamp,
     VerifiedKey, Verifier,
+    explain::{self, Rule, Step},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ struct KeyCase {
     now_ms: u64,
 }
 
-/// The whole way of a key; refusals by their reason's code.
+/// The whole way of a key; refusals by their reason's code, which is also the first step that isn't passed.
 pub(crate) fn key(given: &Value, case: Value) -> Result<Value, String> {
     let KeyCase { key, now_ms } = input(case)?;
     let world = World::load(given)?;
@@ -31,7 +32,17 @@ fn verified(world: &World, text: &str, now: Timestamp) -> Result<Result<Verified
     let keys = world.replica.keys().ok_or("a world without keys")?;
     let verify =
         || -> Result<VerifiedKey, Refusal> { Verifier::new(keys, &world.replica, Environment::Live).verify(&ParsedKey::parse(text)?, now) };
-    Ok(verify().map_err(Refusal::reason))
+    let verified = verify();
+    let steps = explain::of_key(verified.err());
+    same_verdict(verified.map_err(Refusal::reason).err(), &steps)?;
+    Ok(verified.map_err(Refusal::reason))
+}
+
+/// An explanation says what the decision says. (A limit that is zero is no part of the decision.)
+fn same_verdict(reason: Option<Reason>, steps: &[Step]) -> Result<(), String> {
+    let steps: Vec<_> = steps.iter().filter(|step| step.rule != Rule::Limits).cloned().collect();
+    let (decided, explained) = (reason.map(Reason::code), explain::refusal(&steps));
+    if decided == explained { Ok(()) } else { Err(format!("decided {decided:?} and explained {explained:?}")) }
 }
 
 fn refused(reason: Reason) -> Value {
@@ -80,7 +91,11 @@ pub(crate) fn token(given: &Value, case: Value) -> Result<Value, String> {
     let world = World::load(given)?;
     let keys = world.replica.keys().ok_or("a world without keys")?;
     let verifier = Verifier::new(keys, &world.replica, Environment::Live);
-    let token = verifier.verify_token(&text, &audience, Timestamp::from_millis(now_ms));
+    let now = Timestamp::from_millis(now_ms);
+    let token = verifier.verify_token(&text, &audience, now);
+    let reason = token.as_ref().err().copied().map(|error| Refusal::from(error).reason());
+    let over = verifier.authenticate_token(&text, now).is_ok_and(|token| now.secs() >= token.claims().exp);
+    same_verdict(reason, &explain::of_token(token.as_ref().err().copied().map(Refusal::from), over))?;
     Ok(outcome(token.map(|token| json!({ "sub": token.claims().sub, "policy": token.key().policy(), "expires": token.key().expires() }))))
 }
 
@@ -105,7 +120,7 @@ pub(crate) fn token_decision(given: &Value, case: Value) -> Result<Value, String
         Ok(token) => token,
         Err(error) => return Ok(refused(Refusal::from(error).reason())),
     };
-    request.decide(&path, &routes, policy, |policy, request| token.decide(policy, request).reason())
+    request.decide(&path, &routes, policy, |policy, request| (token.decide(policy, request).reason(), token.explain(policy, request)))
 }
 
 #[derive(Deserialize)]
@@ -137,7 +152,7 @@ pub(crate) fn decision(given: &Value, case: Value) -> Result<Value, String> {
         Ok(key) => key,
         Err(reason) => return Ok(refused(reason)),
     };
-    request.decide(&path, &routes, policy, |policy, asked| policy.decide(&key, asked).reason())
+    request.decide(&path, &routes, policy, |policy, asked| (policy.decide(&key, asked).reason(), policy.explain(Some(&key), asked)))
 }
 
 fn routes(given: &Value) -> Result<RouteTable, String> {
@@ -152,7 +167,7 @@ impl RequestCase {
         path: &NormalPath,
         routes: &RouteTable,
         policy: PolicyClaims,
-        decide: impl FnOnce(&Policy, &Request<'_>) -> Option<Reason>,
+        decide: impl FnOnce(&Policy, &Request<'_>) -> (Option<Reason>, Vec<Step>),
     ) -> Result<Value, String> {
         let policy = match Policy::compile(policy) {
             Ok(policy) => policy,
@@ -166,7 +181,9 @@ impl RequestCase {
             tls: self.tls,
             requirement: routes.requirement(&self.method, path),
         };
-        Ok(match decide(&policy, &asked) {
+        let (reason, steps) = decide(&policy, &asked);
+        same_verdict(reason, &steps)?;
+        Ok(match reason {
             None => json!({ "ok": "permit" }),
             Some(reason) => refused(reason),
         })

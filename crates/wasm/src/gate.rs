@@ -7,10 +7,7 @@
 use keyward_core::{AuthenticKey, Environment, ParsedKey, Reason, Refusal, Verifier};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
-use crate::{
-    KeySet, StatusLists, VerifiedKey,
-    error::{error, moment},
-};
+use crate::{KeySet, StatusLists, VerifiedKey, error::moment};
 
 /// Keys that are known at a time. The one that has been known for longest makes room.
 const KNOWN: usize = 8192;
@@ -42,7 +39,7 @@ impl KeyGate {
         #[wasm_bindgen(unchecked_param_type = "\"live\" | \"test\"")] environment: &str,
         statuses: StatusLists,
     ) -> Result<KeyGate, JsValue> {
-        let environment = Environment::parse(environment).ok_or_else(|| error("argument", &"an environment is live or test"))?;
+        let environment = crate::keys::environment(environment)?;
         Ok(Self { keys, statuses, environment, buffer: vec![0; CAPACITY], known: Vec::new(), place: KNOWN - 1, admitted: None })
     }
 

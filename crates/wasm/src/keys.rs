@@ -67,8 +67,13 @@ impl KeySet {
         statuses: &StatusLists,
         now: f64,
     ) -> Result<VerifiedKey, JsValue> {
-        let environment = Environment::parse(environment).ok_or_else(|| error("argument", &"an environment is live or test"))?;
+        let environment = self::environment(environment)?;
         let verifier = Verifier::new(&self.set, statuses, environment).with_signatures(&self.signatures);
         verifier.verify(&key.parsed()?, moment(now)?).map(VerifiedKey).map_err(refusal)
     }
+}
+
+/// The environment of that name.
+pub(crate) fn environment(name: &str) -> Result<Environment, JsValue> {
+    Environment::parse(name).ok_or_else(|| error("argument", &"an environment is live or test"))
 }

@@ -13,19 +13,27 @@
 //! whose message is for people; neither holds any part of a key. Times are milliseconds, as `Date.now()` gives them,
 //! except for expiries, which are unix seconds as signed.
 
+mod audit;
 mod error;
+mod explain;
 mod gate;
 mod key;
 mod keys;
 mod policy;
+mod routes;
 mod statuses;
+mod token;
 #[cfg(feature = "vectors")]
 mod vectors;
 
+pub use audit::AuditChain;
+pub use explain::{ExaminedKey, ExaminedToken};
 pub use gate::{KeyGate, malformed, memory, reason_code};
 pub use key::{ApiKey, VerifiedKey};
 pub use keys::KeySet;
 pub use policy::{Decision, Policy};
+pub use routes::RouteTable;
 pub use statuses::StatusLists;
+pub use token::{VerifiedToken, decode_jws};
 #[cfg(feature = "vectors")]
 pub use vectors::run_vectors;

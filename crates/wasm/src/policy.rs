@@ -3,14 +3,16 @@
 use std::net::IpAddr;
 
 use keyward_core::{
-    Capability, Decision as Outcome, NormalPath, PolicyClaims, PolicyNumber, Reason, Request, Requirement, canonical_address,
+    Capability, Exceeds, NormalPath, PolicyClaims, PolicyNumber, PolicyTerms, Reason, Request, Requirement, canonical_address,
 };
 use serde::Deserialize;
+use serde_json::json;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     KeySet, VerifiedKey,
     error::{error, moment},
+    explain::plain,
 };
 
 #[wasm_bindgen(typescript_custom_section)]
@@ -30,14 +32,34 @@ export interface PolicyRequest {
   /** What the route asks for: a capability, or `authenticated`. Without it there is no route. */
   requirement?: string;
 }
+
+/** A dimension of two policies. */
+export interface Dimension {
+  readonly dimension:
+    | \"tenant\" | \"scope\" | \"capabilities\" | \"endpoints\" | \"blocked_endpoints\" | \"ips\" | \"domains\" | \"require_tls\" | \"limits\"
+    | \"constraints\";
+  /** Whether the other goes no further than the one. */
+  readonly within: boolean;
+  /** As the one has it, in the form of a policy's payload. */
+  readonly held: unknown;
+  /** As the other has it. */
+  readonly other: unknown;
+}
 ";
+
+#[wasm_bindgen]
+extern "C" {
+    /// See `Dimension` in the types.
+    #[wasm_bindgen(typescript_type = "readonly Dimension[]")]
+    pub type Comparison;
+}
 
 /// See `PolicyRequest` in the types.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Facts {
+pub(crate) struct Facts {
     method: String,
-    path: String,
+    pub(crate) path: String,
     address: Option<IpAddr>,
     domain: Option<String>,
     #[serde(default)]
@@ -47,7 +69,7 @@ struct Facts {
 
 /// A policy: what a key that holds may do.
 #[wasm_bindgen]
-pub struct Policy(keyward_core::Policy);
+pub struct Policy(pub(crate) keyward_core::Policy);
 
 #[wasm_bindgen]
 impl Policy {
@@ -64,8 +86,26 @@ impl Policy {
     /// @throws {KeywardError} `policy` where it isn't one
     #[wasm_bindgen(js_name = fromJson)]
     pub fn from_json(text: &str) -> Result<Policy, JsValue> {
-        let claims: PolicyClaims = serde_json::from_str(text).map_err(|cause| error("policy", &cause))?;
-        keyward_core::Policy::compile(claims).map(Self).map_err(|cause| error("policy", &cause))
+        Self::compiled(serde_json::from_str(text).map_err(|cause| error("policy", &cause))?)
+    }
+
+    /// Its payload.
+    #[wasm_bindgen(js_name = toJson)]
+    pub fn to_json(&self) -> String {
+        // It was read from JSON.
+        serde_json::to_string(self.0.claims()).unwrap_or_default()
+    }
+
+    /// In each dimension, whether another policy goes no further than this one.
+    pub fn compare(&self, other: &Policy) -> Comparison {
+        let [held, wanted]: [PolicyTerms; 2] = [self, other].map(|policy| policy.0.claims().clone().into());
+        let within: Vec<_> = held.compare(&wanted).into_iter().collect();
+        let [held, wanted] = [held, wanted].map(|terms| serde_json::to_value(terms).unwrap_or_default());
+        let dimension = |(dimension, within): (Exceeds, bool)| {
+            let member = dimension.member();
+            json!({"dimension": member, "within": within, "held": held[member], "other": wanted[member]})
+        };
+        plain(&within.into_iter().map(dimension).collect::<Vec<_>>()).into()
     }
 
     /// Its number.
@@ -85,26 +125,50 @@ impl Policy {
         if key.0.policy() != self.0.claims().number {
             return Err(error("policy", &"the key is under another policy"));
         }
-        let facts: Facts = serde_wasm_bindgen::from_value(request).map_err(|cause| error("request", &cause))?;
-        let Ok(path) = NormalPath::parse(&facts.path) else {
-            return Ok(Decision(Some(Reason::PathRefused)));
-        };
-        let requirement = facts.requirement.as_deref().map(requirement).transpose()?;
-        let domain = facts.domain.map(|domain| domain.to_ascii_lowercase());
-        let outcome = self.0.decide(
-            &key.0,
-            &Request {
-                method: &facts.method,
-                path: &path,
-                address: facts.address.map(canonical_address),
-                domain: domain.as_deref(),
-                tls: facts.tls,
-                requirement: requirement.as_ref(),
-            },
-        );
-        Ok(Decision(match outcome {
-            Outcome::Permit(_) => None,
-            Outcome::Deny(reason) => Some(reason),
+        asked(request, |request| self.0.decide(&key.0, request).reason())
+    }
+
+    /// Whether a key under this policy might do this: for trying a policy out before there is a key.
+    ///
+    /// @throws {KeywardError} `request` where the facts can't be read
+    #[wasm_bindgen(js_name = tryOut)]
+    pub fn try_out(&self, #[wasm_bindgen(unchecked_param_type = "PolicyRequest")] request: JsValue) -> Result<Decision, JsValue> {
+        asked(request, |request| self.0.refuses(request))
+    }
+}
+
+impl Policy {
+    pub(crate) fn compiled(claims: PolicyClaims) -> Result<Self, JsValue> {
+        keyward_core::Policy::compile(claims).map(Self).map_err(|cause| error("policy", &cause))
+    }
+}
+
+/// Reads the facts of a request and asks about them.
+fn asked(request: JsValue, refusal: impl FnOnce(&Request<'_>) -> Option<Reason>) -> Result<Decision, JsValue> {
+    let facts = read_request(request)?;
+    let Ok(path) = NormalPath::parse(&facts.path) else {
+        return Ok(Decision(Some(Reason::PathRefused)));
+    };
+    facts.ask(&path, refusal).map(Decision)
+}
+
+/// Reads the facts of a request.
+pub(crate) fn read_request(request: JsValue) -> Result<Facts, JsValue> {
+    serde_wasm_bindgen::from_value(request).map_err(|cause| error("request", &cause))
+}
+
+impl Facts {
+    /// Asks about the request.
+    pub(crate) fn ask<T>(&self, path: &NormalPath, ask: impl FnOnce(&Request<'_>) -> T) -> Result<T, JsValue> {
+        let requirement = self.requirement.as_deref().map(requirement).transpose()?;
+        let domain = self.domain.as_deref().map(str::to_ascii_lowercase);
+        Ok(ask(&Request {
+            method: &self.method,
+            path,
+            address: self.address.map(canonical_address),
+            domain: domain.as_deref(),
+            tls: self.tls,
+            requirement: requirement.as_ref(),
         }))
     }
 }

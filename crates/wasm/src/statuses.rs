@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyward_core::{Digest, Missing, PolicyNumber, Standing, Status, StatusIndex, StatusList, StatusListClaims, Statuses};
+use keyward_core::{Amendment, Digest, Missing, PolicyNumber, Standing, Status, StatusIndex, StatusList, StatusListClaims, Statuses};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
@@ -13,10 +13,15 @@ use crate::{
 /// Published status lists (IETF Token Status List).
 ///
 /// They tell valid, revoked and suspended keys apart. A key whose terms have been changed is marked AMENDED, and with
-/// what is not published: verifying it ends in `amendment_unavailable` and never in the terms that were signed.
+/// what is not published: verifying it ends in `amendment_unavailable` and never in the terms that were signed, unless somebody
+/// who knows says what it was amended with.
 #[wasm_bindgen]
 #[derive(Default)]
-pub struct StatusLists(BTreeMap<u32, StatusList>);
+pub struct StatusLists {
+    lists: BTreeMap<u32, StatusList>,
+    amendments: BTreeMap<StatusIndex, Amendment>,
+    supersessions: BTreeMap<PolicyNumber, PolicyNumber>,
+}
 
 #[wasm_bindgen]
 impl StatusLists {
@@ -43,8 +48,21 @@ impl StatusLists {
         if list.bits() != 2 {
             return Err(fault(&"not a list of two bits"));
         }
-        self.0.insert(number, list);
+        self.lists.insert(number, list);
         Ok(())
+    }
+
+    /// Says with what the key at an index was amended, where the lists mark it so: as the origin tells those who may see the
+    /// key. `expires` in unix seconds; left out: never.
+    pub fn amended(&mut self, index: u32, policy: u32, expires: Option<u32>) {
+        let index = StatusIndex(index);
+        self.amendments.insert(index, Amendment { index, policy: PolicyNumber(policy), expires });
+    }
+
+    /// Says that a policy has taken the place of another, as the origin tells those who may see a key of it. Nothing of that is
+    /// published either.
+    pub fn superseded(&mut self, old: u32, successor: u32) {
+        self.supersessions.insert(PolicyNumber(old), PolicyNumber(successor));
     }
 
     /// What the lists say of an index; `undefined` where its list isn't there.
@@ -62,7 +80,7 @@ impl StatusLists {
 
 impl StatusLists {
     fn published(&self, index: StatusIndex) -> Result<Status, Missing> {
-        let list = self.0.get(&index.shard()).ok_or(Missing::Shard(index.shard()))?;
+        let list = self.lists.get(&index.shard()).ok_or(Missing::Shard(index.shard()))?;
         list.status(index.offset()).ok_or(Missing::UnknownShard(index.shard()))
     }
 }
@@ -73,7 +91,7 @@ impl Statuses for StatusLists {
             Status::Valid => Ok(Standing::Valid),
             Status::Invalid => Ok(Standing::Invalid),
             Status::Suspended => Ok(Standing::Suspended),
-            Status::Amended => Err(Missing::Amendment(index)),
+            Status::Amended => self.amendments.get(&index).copied().map(Standing::Amended).ok_or(Missing::Amendment(index)),
         }
     }
 
@@ -82,8 +100,7 @@ impl Statuses for StatusLists {
         Err(Missing::Issued(index, *digest))
     }
 
-    /// Supersessions aren't published either; the caller chooses the policy that it decides with.
     fn policy_in_force(&self, policy: PolicyNumber) -> PolicyNumber {
-        policy
+        self.supersessions.get(&policy).copied().unwrap_or(policy)
     }
 }

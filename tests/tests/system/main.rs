@@ -7,6 +7,7 @@
 mod support;
 
 mod concurrency;
+mod decisions;
 mod durability;
 mod limit_outage;
 mod limits;

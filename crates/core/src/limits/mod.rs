@@ -9,6 +9,16 @@
 //!
 //! All of it is plain data: time and ids are arguments, and what has to be sent is returned.
 
+/// The limits of a policy, in the order in which it has them: the member's name, and the stable code of refusals for it.
+pub const CODES: [(&str, &str); 6] = [
+    ("rate_per_hour", "rate_limit_exceeded"),
+    ("daily_quota", "daily_quota_exceeded"),
+    ("monthly_quota", "monthly_quota_exceeded"),
+    ("cost_cents", "cost_limit_exceeded"),
+    ("tokens_per_request", "tokens_limit_exceeded"),
+    ("concurrent", "concurrency_limit_exceeded"),
+];
+
 mod account;
 mod answered;
 mod holder;

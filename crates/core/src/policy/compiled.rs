@@ -90,32 +90,59 @@ impl Policy {
         }
     }
 
+    /// Its rules, by the reasons for which a request that breaks them is refused, in the order in which they are looked at.
+    pub(super) const RULES: [Reason; 10] = [
+        Reason::PolicyUnavailable,
+        Reason::ScopeExceeded,
+        Reason::ConstraintUnknown,
+        Reason::NoRoute,
+        Reason::EndpointNotAllowed,
+        Reason::EndpointBlocked,
+        Reason::AddressNotAllowed,
+        Reason::DomainNotAllowed,
+        Reason::TlsRequired,
+        Reason::CapabilityMissing,
+    ];
+
     fn refusal(&self, key: &VerifiedKey, request: &Request<'_>) -> Option<Reason> {
+        Self::RULES.into_iter().find(|rule| !self.keeps(*rule, Some(key), request))
+    }
+
+    /// Why a request would be refused to any key of this policy and its scope: by the rules of [`Policy::decide`] that come after
+    /// those about the key, in the same order. For trying a policy out before there is a key.
+    pub fn refuses(&self, request: &Request<'_>) -> Option<Reason> {
+        let [_, _, rest @ ..] = Self::RULES;
+        rest.into_iter().find(|rule| !self.keeps(*rule, None, request))
+    }
+
+    /// Whether a request keeps one of the rules. What isn't one is kept by nothing, and what is about the key by no request
+    /// without one.
+    pub(super) fn keeps(&self, rule: Reason, key: Option<&VerifiedKey>, request: &Request<'_>) -> bool {
         let claims = &self.claims;
         let endpoint = |pattern: &crate::EndpointPattern| pattern.matches(request.method, request.path);
-        let checks: [(Reason, &dyn Fn() -> bool); 10] = [
-            (Reason::PolicyUnavailable, &|| key.policy() == claims.number),
-            (Reason::ScopeExceeded, &|| claims.scope <= key.scope()),
-            (Reason::ConstraintUnknown, &|| self.constraints_known),
+        match rule {
+            Reason::PolicyUnavailable => key.is_some_and(|key| key.policy() == claims.number),
+            Reason::ScopeExceeded => key.is_some_and(|key| claims.scope <= key.scope()),
+            Reason::ConstraintUnknown => self.constraints_known,
             // A method in other letters is another method here, but not to every upstream (RFC 9110 section 9.1).
-            (Reason::NoRoute, &|| request.requirement.is_some() && request.method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')),
-            (Reason::EndpointNotAllowed, &|| claims.endpoints.admits(endpoint)),
-            (Reason::EndpointBlocked, &|| !claims.blocked_endpoints.iter().any(endpoint)),
-            (Reason::AddressNotAllowed, &|| match &claims.ips {
+            Reason::NoRoute => request.requirement.is_some() && request.method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-'),
+            Reason::EndpointNotAllowed => claims.endpoints.admits(endpoint),
+            Reason::EndpointBlocked => !claims.blocked_endpoints.iter().any(endpoint),
+            Reason::AddressNotAllowed => match &claims.ips {
                 AnyOr::Any => true,
                 AnyOr::Only(list) => request.address.is_some_and(|address| list.iter().any(|network| network.contains(address))),
-            }),
-            (Reason::DomainNotAllowed, &|| match &claims.domains {
+            },
+            Reason::DomainNotAllowed => match &claims.domains {
                 AnyOr::Any => true,
                 AnyOr::Only(list) => request.domain.is_some_and(|domain| list.iter().any(|pattern| pattern.matches(domain))),
-            }),
-            (Reason::TlsRequired, &|| request.tls || !claims.require_tls),
-            (Reason::CapabilityMissing, &|| match request.requirement {
+            },
+            Reason::TlsRequired => request.tls || !claims.require_tls,
+            Reason::CapabilityMissing => match request.requirement {
                 Some(Requirement::Capability(wanted)) => claims.capabilities.iter().any(|held| held.covers(wanted)),
                 _ => true,
-            }),
-        ];
-        checks.into_iter().find(|(_, holds)| !holds()).map(|(reason, _)| reason)
+            },
+            _ => false,
+        }
     }
 }
 

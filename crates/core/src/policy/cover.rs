@@ -57,7 +57,15 @@ impl PolicyTerms {
     /// Whether `other` permits nothing that these terms don't. Tenants are for the caller to compare where crossing
     /// them is allowed; here another tenant exceeds.
     pub fn covers(&self, other: &Self) -> Result<(), Exceeds> {
-        let checks = [
+        match self.compare(other).into_iter().find(|(_, holds)| !holds) {
+            Some((dimension, _)) => Err(dimension),
+            None => Ok(()),
+        }
+    }
+
+    /// Each dimension, and whether `other` goes no further in it than these terms.
+    pub fn compare(&self, other: &Self) -> [(Exceeds, bool); 10] {
+        [
             (Exceeds::Tenant, self.tenant == other.tenant),
             (Exceeds::Scope, other.scope <= self.scope),
             (Exceeds::Capabilities, other.capabilities.iter().all(|wanted| self.capabilities.iter().any(|held| held.covers(wanted)))),
@@ -68,11 +76,7 @@ impl PolicyTerms {
             (Exceeds::Tls, other.require_tls || !self.require_tls),
             (Exceeds::Limits, self.limits.covers(&other.limits)),
             (Exceeds::Constraints, self.constraints_stay(other)),
-        ];
-        match checks.into_iter().find(|(_, holds)| !holds) {
-            Some((dimension, _)) => Err(dimension),
-            None => Ok(()),
-        }
+        ]
     }
 
     /// Each endpoint that is blocked here is blocked there too, or is out of reach there.

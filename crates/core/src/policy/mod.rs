@@ -7,6 +7,7 @@ mod compiled;
 mod cover;
 mod decision;
 mod domain;
+mod explain;
 
 pub use cache::PolicyCache;
 pub use claims::{AnyOr, Limits, PolicyClaims, PolicyTerms};
@@ -14,3 +15,4 @@ pub use compiled::{Policy, PolicyError};
 pub use cover::Exceeds;
 pub use decision::{Decision, Grant, Request};
 pub use domain::DomainPattern;
+pub(crate) use explain::{capability, endpoint, network};

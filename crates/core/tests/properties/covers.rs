@@ -13,7 +13,7 @@ use keyward_issuer::mint_api_key;
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::TestRunner};
 use std::cell::Cell;
 
-fn verified(policy: u32, scope: ScopeClass) -> VerifiedKey {
+pub(crate) fn verified(policy: u32, scope: ScopeClass) -> VerifiedKey {
     let claims = ApiKeyClaims {
         scope,
         exchange: false,
@@ -28,7 +28,7 @@ fn verified(policy: u32, scope: ScopeClass) -> VerifiedKey {
 }
 
 /// A token that says of these terms what a token can say.
-fn token(terms: &PolicyTerms) -> VerifiedToken {
+pub(crate) fn token(terms: &PolicyTerms) -> VerifiedToken {
     let (keys, id) = (key_set(), KeyId("01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11".parse().unwrap()));
     let issuer = keys.manifest().iss.clone();
     let scope: Vec<_> = terms.capabilities.iter().map(Capability::as_str).collect();
@@ -84,7 +84,7 @@ fn any_or<T: Clone + std::fmt::Debug + 'static>(item: impl Strategy<Value = T> +
     prop_oneof![Just(AnyOr::Any), vec(item, 0..4).prop_map(AnyOr::Only)]
 }
 
-fn terms() -> impl Strategy<Value = PolicyTerms> {
+pub(crate) fn terms() -> impl Strategy<Value = PolicyTerms> {
     let scope = select(vec![ScopeClass::User, ScopeClass::Tenant, ScopeClass::Admin]);
     let lists = (vec(capability(), 0..4), any_or(pattern()), vec(pattern(), 0..3), any_or(network()), any_or(domain()));
     let constraint = option::weighted(0.3, (select(vec!["mcp_timeout_seconds", "max_teleports"]), 0..3u64));
@@ -122,7 +122,7 @@ fn pair() -> impl Strategy<Value = (PolicyTerms, PolicyTerms)> {
 }
 
 #[derive(Clone, Debug)]
-struct Asked {
+pub(crate) struct Asked {
     method: &'static str,
     path: NormalPath,
     address: Option<std::net::IpAddr>,
@@ -131,7 +131,7 @@ struct Asked {
     requirement: Option<Requirement>,
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+pub(crate) fn asked() -> impl Strategy<Value = Asked> {
     let path = some(&["/", "/a", "/a/", "/a/b", "/a/b/c", "/a/x/c", "/b", "/b/b", "/c/b"], |text| NormalPath::parse(text).unwrap());
     let address = option::weighted(
         0.9,
@@ -146,7 +146,18 @@ fn asked() -> impl Strategy<Value = Asked> {
 }
 
 impl Asked {
-    fn ask<T>(&self, decide: impl FnOnce(&Request<'_>) -> T) -> T {
+    pub(crate) fn example(method: &'static str, path: &str, address: &str, domain: &'static str, capability: &str) -> Self {
+        Self {
+            method,
+            path: NormalPath::parse(path).unwrap(),
+            address: Some(address.parse().unwrap()),
+            domain: Some(domain),
+            tls: true,
+            requirement: Some(Requirement::Capability(Capability::parse(capability).unwrap())),
+        }
+    }
+
+    pub(crate) fn ask<T>(&self, decide: impl FnOnce(&Request<'_>) -> T) -> T {
         let Self { method, path, address, domain, tls, requirement } = self;
         decide(&Request { method, path, address: *address, domain: *domain, tls: *tls, requirement: requirement.as_ref() })
     }

@@ -3,6 +3,7 @@
 mod base62;
 mod codecs;
 mod covers;
+mod explain;
 mod junk;
 mod networks;
 mod paths;

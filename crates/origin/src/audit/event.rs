@@ -85,6 +85,10 @@ actions! {
     ManifestPublished = "manifest_published";
     /// All secrets were sealed under another master key.
     MasterKeyRotated = "master_key_rotated";
+    /// Somebody signed in: a key was exchanged for a session.
+    SessionStarted = "session_started";
+    /// A session was ended before its time.
+    SessionEnded = "session_ended";
     /// The trail was exported.
     AuditExported = "audit_exported";
 }

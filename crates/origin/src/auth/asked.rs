@@ -9,14 +9,23 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, Method, Uri, header, request::Parts},
 };
+use keyward_api::{Code, session::CSRF_HEADER};
 use keyward_core::{AnyOr, AuditActor, PolicyClaims, Reason, canonical_address};
 use uuid::Uuid;
 
 use super::Row;
-use crate::{audit::Actor, error::Result, state::App};
+use crate::{
+    audit::Actor,
+    error::Result,
+    sessions::{Secret, cookie},
+    state::App,
+};
 
 /// Characters of a client's name that are kept.
 const MAX_USER_AGENT: usize = 256;
+
+/// Where a session stands in for its key.
+const SESSIONS: [&str; 3] = ["/api/v1/", "/oauth/", "/session"];
 
 /// What is told of a request while it is answered, to who watches over it (`http::observe`).
 pub struct Visit {
@@ -37,6 +46,15 @@ impl Visit {
     }
 }
 
+/// What somebody shows who makes a request, or what stands in its place.
+#[derive(Clone, Copy)]
+pub enum Credential<'a> {
+    /// A raw key.
+    Key(&'a str),
+    /// The secret of a session.
+    Session(&'a str),
+}
+
 /// The facts of a request that a policy looks at.
 pub struct Asked<'a> {
     pub(super) method: &'a Method,
@@ -52,6 +70,11 @@ impl<'a> Asked<'a> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| canonical_address(info.0.ip()));
         let visit = parts.extensions.get::<Arc<Visit>>().map(|visit| &**visit);
         Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, peer, visit }
+    }
+
+    /// Its headers.
+    pub fn headers(&self) -> &'a HeaderMap {
+        self.headers
     }
 
     /// Whether it comes from a proxy that is believed.
@@ -77,7 +100,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Passes where credentials from this address may still turn out to be no good.
-    pub(super) fn guard(&self, app: &App) -> Result<()> {
+    pub fn guard(&self, app: &App) -> Result<()> {
         let Some(address) = self.address(app) else { return Ok(()) };
         app.failures.guard(address, app.clock.now())
     }
@@ -109,7 +132,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Who makes it, known by a genuine key.
-    pub(super) fn actor(&self, app: &App, row: &Row) -> Arc<Actor> {
+    pub fn actor(&self, app: &App, row: &Row) -> Arc<Actor> {
         let actor = Arc::new(Actor {
             who: AuditActor { tenant: row.tenant, key: row.key, owner: row.owner.as_ref().to_owned() },
             address: self.address(app),
@@ -145,21 +168,66 @@ impl<'a> Asked<'a> {
         checks.into_iter().find(|(_, holds)| !holds).map_or(Ok(()), |(reason, _)| Err(reason))
     }
 
-    /// The one credential of the request.
+    /// The one credential of the request; `None` where it has none. A session stands in for its key where people manage keys,
+    /// and nowhere else: edges have no browsers.
     ///
     /// # Errors
-    /// `credential_missing`, `credentials_conflict`, `malformed` where it is of another scheme.
-    pub fn credential(&self) -> Result<&'a str, Reason> {
+    /// `credentials_conflict`, `malformed` where it is of another scheme.
+    pub fn credential(&self, app: &App) -> Result<Option<Credential<'a>>, Reason> {
+        let session = match SESSIONS.iter().any(|start| self.uri.path().starts_with(start)) {
+            true => cookie::find(self.headers, &app.config)?,
+            false => None,
+        };
+        match (self.key()?, session) {
+            (Some(_), Some(_)) => Err(Reason::CredentialsConflict),
+            (key, session) => Ok(key.map(Credential::Key).or(session.map(Credential::Session))),
+        }
+    }
+
+    /// The one key of the request, whatever else it has.
+    ///
+    /// # Errors
+    /// As [`Self::credential`].
+    pub fn key(&self) -> Result<Option<&'a str>, Reason> {
         let bearers = self.headers.get_all(header::AUTHORIZATION).iter().map(|value| {
             let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
         });
         let keys = self.headers.get_all("x-api-key").iter().map(|value| value.to_str().ok().map(str::trim));
         let mut all = bearers.chain(keys);
-        let first = all.next().ok_or(Reason::CredentialMissing)?;
+        let Some(first) = all.next() else { return Ok(None) };
         if all.any(|other| other != first) {
             return Err(Reason::CredentialsConflict);
         }
-        first.ok_or(Reason::Malformed)
+        first.map(Some).ok_or(Reason::Malformed)
+    }
+
+    /// Passes where a request with a session's cookie is the session's own: where it changes something, it says what only a
+    /// page of ours can know, and the browser doesn't say that another site's made it.
+    pub fn is_own(&self, app: &App, secret: &Secret) -> Result<()> {
+        if matches!(*self.method, Method::GET | Method::HEAD | Method::OPTIONS) {
+            return Ok(());
+        }
+        let only = |name: &str| {
+            let mut all = self.headers.get_all(name).iter();
+            all.next().filter(|_| all.next().is_none()).and_then(|value| value.to_str().ok())
+        };
+        let said = |name: &str| self.headers.contains_key(name);
+        // https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header: `same-site` is another host's.
+        let same_site = !said("sec-fetch-site") || only("sec-fetch-site") == Some("same-origin");
+        let same_origin = !said("origin") || only("origin").is_some_and(|origin| self.is_ours(app, origin));
+        if same_site && same_origin && only(CSRF_HEADER).is_some_and(|said| secret.has_csrf(said)) {
+            return Ok(());
+        }
+        Err(Code::CsrfRefused.into())
+    }
+
+    /// Whether an origin (RFC 6454 section 6.2) is the one by which the world knows us, or the one that was asked.
+    fn is_ours(&self, app: &App, origin: &str) -> bool {
+        let asked = || {
+            let host = self.headers.get(header::HOST)?.to_str().ok()?;
+            Some(origin.split_once("://")?.1.eq_ignore_ascii_case(host))
+        };
+        origin == app.config.issuer || asked().unwrap_or(false)
     }
 }

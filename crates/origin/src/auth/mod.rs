@@ -1,4 +1,4 @@
-//! Who calls: a Keyward key, decided upon as the edge would; on the status as committed, or as the feed has it where
+//! Who calls: a Keyward key, or a session that stands in for one, decided upon as the edge would; on the status as committed, or as the feed has it where
 //! that is good enough.
 
 mod asked;
@@ -12,8 +12,8 @@ use keyward_core::{
     Request, Requirement, ScopeClass, SignedKey, StatusIndex, TenantId, VerifiedKey, Verifier,
 };
 
-use crate::{audit::Actor, error::Result, keys::issued::is_issued, policies::Stored, state::App};
-pub use asked::{Asked, Visit};
+use crate::{audit::Actor, error::Result, keys::issued::is_issued, policies::Stored, sessions, state::App};
+pub use asked::{Asked, Credential, Visit};
 pub use row::{Row, find};
 
 /// The holder of a key that holds: a caller, or whom a caller asks about.
@@ -121,10 +121,14 @@ pub enum Freshness {
 /// # Errors
 /// The reason why not; `database_unavailable` where it can't be known.
 pub async fn authenticate(app: &App, asked: &Asked<'_>, capability: &Capability, freshness: Freshness) -> Result<Caller> {
-    let credential = asked.credential()?;
-    let key = ParsedKey::parse(credential).map_err(|reason| asked.guard(app).err().unwrap_or_else(|| reason.into()))?;
-    // Management is production, whichever environment the keys are for that are managed.
-    let caller = identify(app, asked, &key, Environment::Live, freshness).await?;
+    let caller = match asked.credential(app)?.ok_or(Reason::CredentialMissing)? {
+        Credential::Key(text) => {
+            let key = parse(app, asked, text)?;
+            // Management is production, whichever environment the keys are for that are managed.
+            identify(app, asked, &key, Environment::Live, freshness).await?
+        }
+        Credential::Session(text) => sessions::recognise(app, asked, text, freshness).await?.caller,
+    };
     let path = NormalPath::parse(asked.uri.path()).map_err(|_| Reason::PathRefused)?;
     let domain = asked.domain();
     let requirement = Requirement::Capability(capability.clone());
@@ -142,18 +146,44 @@ pub async fn authenticate(app: &App, asked: &Asked<'_>, capability: &Capability,
     Ok(caller)
 }
 
+/// The key in a text. Whoever shows junk too often is told that instead.
+///
+/// # Errors
+/// The reason why there is none; `rate_limited`.
+pub fn parse<'a>(app: &App, asked: &Asked<'_>, text: &'a str) -> Result<ParsedKey<'a>> {
+    ParsedKey::parse(text).map_err(|reason| asked.guard(app).err().unwrap_or_else(|| reason.into()))
+}
+
 /// The holder of a key, for what every key may do about itself: of its policy, what it says of where requests come from
 /// has to hold, and nothing else.
 ///
 /// # Errors
 /// As [`authenticate`].
 pub async fn holder(app: &App, asked: &Asked<'_>, key: &ParsedKey<'_>, freshness: Freshness) -> Result<Caller> {
-    let holder = identify(app, asked, key, key.environment(), freshness).await?;
-    if holder.claims().scope > holder.key().scope() {
+    of_itself(app, asked, identify(app, asked, key, key.environment(), freshness).await?)
+}
+
+/// The same, of whoever makes the request.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn client(app: &App, asked: &Asked<'_>, credential: Credential<'_>, freshness: Freshness) -> Result<Caller> {
+    match credential {
+        Credential::Key(text) => holder(app, asked, &parse(app, asked, text)?, freshness).await,
+        Credential::Session(text) => of_itself(app, asked, sessions::recognise(app, asked, text, freshness).await?.caller),
+    }
+}
+
+/// A caller who does what every key may do about itself.
+///
+/// # Errors
+/// Why its policy doesn't admit that from there.
+pub fn of_itself(app: &App, asked: &Asked<'_>, caller: Caller) -> Result<Caller> {
+    if caller.claims().scope > caller.key().scope() {
         return Err(Reason::ScopeExceeded.into());
     }
-    asked.admitted_by(app, holder.claims())?;
-    Ok(holder)
+    asked.admitted_by(app, caller.claims())?;
+    Ok(caller)
 }
 
 /// The key, if it was issued: its signature holds; and where its signing key is frozen, which anybody may have by now, the
@@ -183,11 +213,25 @@ pub async fn identify(app: &App, asked: &Asked<'_>, key: &ParsedKey<'_>, environ
         return Err(error);
     }
     let authentic = authentic(app, key).await?;
+    admitted(app, asked, &authentic, environment, freshness).await
+}
+
+/// Whose a genuine key is, where it holds.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn admitted(
+    app: &App,
+    asked: &Asked<'_>,
+    authentic: &AuthenticKey,
+    environment: Environment,
+    freshness: Freshness,
+) -> Result<Caller> {
     // A genuine key without a row was made in a past that was undone. That is final, as a revocation is.
-    let row = row(app, &authentic, freshness).await?.ok_or(Reason::Revoked)?;
+    let row = row(app, authentic, freshness).await?.ok_or(Reason::Revoked)?;
     // From here on a refusal has a name in the audit trail.
     let actor = asked.actor(app, &row);
-    Ok(Caller { holder: admit(app, &authentic, &row, environment).await?, actor })
+    Ok(Caller { holder: admit(app, authentic, &row, environment).await?, actor })
 }
 
 /// The holder of a key of this tenant, for who asks about it; `None` where nobody has proved that it is one: it may be

@@ -156,11 +156,17 @@ fn shown(tenant: &Tenant) -> anyhow::Result<()> {
         ("slug", tenant.slug.clone()),
         ("name", tenant.name.clone()),
         ("key prefix", tenant.key_prefix.clone()),
-        ("live keys", tenant.ceilings.live_keys.to_string()),
-        ("creates an hour", tenant.ceilings.creates_per_hour.to_string()),
-        ("policies", tenant.ceilings.policies.to_string()),
-        ("changes an hour", tenant.ceilings.changes_per_hour.to_string()),
+        ("live keys", ceiling(tenant, |of| of.live_keys)),
+        ("creates an hour", ceiling(tenant, |of| of.creates_per_hour)),
+        ("policies", ceiling(tenant, |of| of.policies)),
+        ("changes an hour", ceiling(tenant, |of| of.changes_per_hour)),
         ("created", moment(Some(&tenant.created_at))),
         ("updated", moment(Some(&tenant.updated_at))),
     ])
+}
+
+/// What may be used up, after what is where that is known: `12 of 1000`.
+fn ceiling(tenant: &Tenant, of: fn(&keyward_api::tenants::Ceilings) -> u64) -> String {
+    let most = of(&tenant.ceilings);
+    tenant.used.as_ref().map_or_else(|| most.to_string(), |used| format!("{} of {most}", of(used)))
 }

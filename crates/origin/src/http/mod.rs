@@ -1,6 +1,7 @@
 //! The routes.
 
 mod audit;
+mod decisions;
 mod edge;
 mod events;
 mod extract;
@@ -9,7 +10,9 @@ mod lifecycle;
 mod oauth;
 mod observe;
 mod openapi;
+mod pages;
 mod public;
+mod session;
 mod signing;
 mod tenants;
 mod trace;
@@ -27,7 +30,7 @@ use axum::{
 };
 use keyward_api::Code;
 use tokio::time::timeout;
-use tower_http::{services::ServeDir, set_header::SetResponseHeaderLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use extract::read as read_body;
 
@@ -55,6 +58,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/catalog/capabilities", get(keys::get_capabilities).post(tenants::post_capability))
         .route("/api/v1/api-keys/catalog/scopes", get(keys::get_scopes))
         .route("/api/v1/api-keys/analytics/summary", get(usage::get_summary))
+        .route("/api/v1/api-keys/analytics/series", get(usage::get_series))
         .route("/api/v1/api-keys/{id}", get(keys::get).patch(keys::patch))
         .route("/api/v1/api-keys/{id}/usage", get(usage::get_of_key))
         .route("/api/v1/api-keys/{id}/rotate", post(lifecycle::post_rotate))
@@ -70,6 +74,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/bulk/revoke", post(lifecycle::post_bulk_revoke))
         .route("/api/v1/api-keys/bulk/reassign", post(lifecycle::post_bulk_reassign))
         .route("/api/v1/events", get(events::get))
+        .route("/api/v1/decisions", get(decisions::get_all))
+        .route("/api/v1/decisions/stream", get(decisions::get_stream))
+        .route("/api/v1/decisions/{number}", get(decisions::get))
+        .route("/api/v1/policies/replay", post(decisions::post_replay))
         .route("/api/v1/policies/{number}/supersede", post(keys::post_supersede))
         .route("/api/v1/tenants", get(tenants::get_all).post(tenants::post))
         .route("/api/v1/tenants/{id}", get(tenants::get).patch(tenants::patch))
@@ -84,6 +92,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/signing-keys/{kid}/freeze", post(signing::post_freeze))
         .route("/api/v1/manifest", post(signing::post_manifest))
         .route("/api/v1/manifest/proposal", get(signing::get_proposal))
+        .route("/session", get(session::get).post(session::post).delete(session::delete))
         .route("/oauth/token", post(oauth::post_token))
         .route("/oauth/introspect", post(oauth::post_introspect))
         .route("/oauth/revoke", post(oauth::post_revoke))
@@ -95,6 +104,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/edge/v1/issued/{index}/{digest}", get(edge::get_issued))
         .route("/edge/v1/manifest", get(edge::get_manifest))
         .route("/edge/v1/usage", post(usage::post))
+        .route("/edge/v1/decisions", post(decisions::post))
         .route("/edge/v1/permits", post(edge::post_permits))
         .route("/.well-known/jwks.json", get(public::get_jwks))
         .route("/.well-known/keyward-manifest", get(public::get_manifest))
@@ -111,7 +121,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(public::get_readyz))
         .route("/metrics", get(public::get_metrics))
         .method_not_allowed_fallback(|| async { Error::from(Code::MethodNotAllowed) })
-        .merge(pages(&app))
+        .merge(pages::pages(&app))
         .layer(from_fn_with_state(Arc::clone(&app), observe::observe));
     secured(routes, &app).with_state(app)
 }
@@ -121,23 +131,11 @@ fn secured(mut routes: Router<Arc<App>>, app: &App) -> Router<Arc<App>> {
     for (name, value) in SECURITY_HEADERS {
         routes = routes.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }
-    if app.config.issuer.starts_with("https://") {
+    if app.config.is_secure() {
         let year = HeaderValue::from_static("max-age=31536000");
         routes = routes.layer(SetResponseHeaderLayer::if_not_present(header::STRICT_TRANSPORT_SECURITY, year));
     }
     routes
-}
-
-/// The static pages, if there are any; else nothing is found.
-fn pages(app: &Arc<App>) -> Router<Arc<App>> {
-    let not_found = || async { Error::from(Code::NotFound) };
-    let Some(dir) = &app.config.www else { return Router::new().fallback(not_found) };
-    let files = ServeDir::new(dir).fallback(axum::handler::HandlerWithoutStateExt::into_service(not_found));
-    let mut pages = Router::new().fallback_service(files);
-    for (name, value) in public::PAGE_HEADERS {
-        pages = pages.layer(SetResponseHeaderLayer::overriding(name, value));
-    }
-    pages
 }
 
 /// Refuses while the database can't be trusted, and gives up where it doesn't answer.

@@ -1,11 +1,11 @@
-//! The use of keys: `/edge/v1/usage`, `/api/v1/api-keys/{id}/usage`, `/api/v1/api-keys/analytics/summary`.
+//! The use of keys: `/edge/v1/usage`, `/api/v1/api-keys/{id}/usage`, `/api/v1/api-keys/analytics/…`.
 
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use keyward_api::usage::{Interval, MAX_BATCH_LEN, UsageBatch, UsageReceived, UsageReport};
-use keyward_core::TenantId;
-use serde::Deserialize;
+use keyward_api::usage::{Interval, MAX_BATCH_LEN, UsageBatch, UsageReceived, UsageReport, UsageSeries};
+use keyward_core::{KeyId, TenantId};
+use serde::{Deserialize, Deserializer, de};
 use utoipa::IntoParams;
 
 use super::extract::{Authorized, Body, Follow, KeyPath, Query, Read};
@@ -17,6 +17,7 @@ use crate::{
         check::check,
         ingest::Parcel,
         report::{self, Asked, DEFAULT_DAYS},
+        series,
     },
 };
 
@@ -91,4 +92,53 @@ pub async fn get_summary(
 ) -> Result<Json<UsageReport>> {
     let tenant = acting_in(&caller, query.tenant)?;
     Ok(Json(report::summary(&app, &caller, tenant, query.asked()).await?))
+}
+
+/// The query of a series.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesQuery {
+    /// The tenant that an admin acts in, where it isn't its own.
+    tenant: Option<TenantId>,
+    /// The keys' ids, separated by commas; at most 100.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    ids: KeyIds,
+    /// How many days, today included; 14 unless named.
+    #[param(minimum = 1, maximum = 90)]
+    days: Option<u32>,
+}
+
+/// Ids in a query.
+#[derive(Default)]
+struct KeyIds(Vec<KeyId>);
+
+impl<'de> Deserialize<'de> for KeyIds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let ids: Result<Vec<_>, _> = text.split(',').filter(|id| !id.is_empty()).map(|id| id.parse().map(KeyId)).collect();
+        ids.map(Self).map_err(|_| de::Error::custom("ids are UUIDs, separated by commas"))
+    }
+}
+
+/// Days of a series where the caller doesn't say.
+const DEFAULT_SERIES_DAYS: u32 = 14;
+
+/// Says how much keys were used by day.
+///
+/// For lists: many keys in one question. Keys that the caller doesn't see are left out.
+#[utoipa::path(
+    get, path = "/api/v1/api-keys/analytics/series", operation_id = "usageSeries", tag = "Usage",
+    security(("key" = ["keys:read"])),
+    params(SeriesQuery),
+    responses((status = 200, description = "Their requests by day", body = UsageSeries))
+)]
+pub async fn get_series(
+    State(app): State<Arc<App>>,
+    Authorized { caller, .. }: Authorized<Read>,
+    Query(query): Query<SeriesQuery>,
+) -> Result<Json<UsageSeries>> {
+    let tenant = acting_in(&caller, query.tenant)?;
+    Ok(Json(series::of_keys(&app, &caller, tenant, &query.ids.0, query.days.unwrap_or(DEFAULT_SERIES_DAYS)).await?))
 }

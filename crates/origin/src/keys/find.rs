@@ -157,11 +157,13 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
     let (owned, phased) = (filter.owner.is_some(), phase.is_some());
     let connection = tx.connection();
     // Ranges compare whole rows, as their index has them, so that no other index looks as good: generic plans know nothing
-    // of what a range holds.
+    // of what a range holds. But an index is entered by equal members first, and by whole rows only where there are none of
+    // them: so the range of ids stands for itself too, or each page would pass over all before it.
     let seen = match (sort, order) {
         (Sort::Created, Order::Desc) if owned => {
             seen!(
                 "SELECT * FROM api_keys WHERE tenant = $1 AND owner = $3 AND (owner, id) > ($3, $9) AND (owner, id) < ($3, $10)
+                 AND id > $9 AND id < $10
                  ORDER BY id DESC",
                 "ORDER BY id DESC",
                 tenant,
@@ -174,6 +176,7 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         (Sort::Created, Order::Asc) if owned => {
             seen!(
                 "SELECT * FROM api_keys WHERE tenant = $1 AND owner = $3 AND (owner, id) > ($3, $9) AND (owner, id) < ($3, $10)
+                 AND id > $9 AND id < $10
                  ORDER BY id",
                 "ORDER BY id",
                 tenant,
@@ -186,6 +189,7 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         (Sort::Created, Order::Desc) if phased => {
             seen!(
                 "SELECT * FROM api_keys WHERE tenant = $1 AND phase = $15 AND (phase, id) > ($15, $9) AND (phase, id) < ($15, $10)
+                 AND id > $9 AND id < $10
                  ORDER BY id DESC",
                 "ORDER BY id DESC",
                 tenant,
@@ -199,6 +203,7 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         (Sort::Created, Order::Asc) if phased => {
             seen!(
                 "SELECT * FROM api_keys WHERE tenant = $1 AND phase = $15 AND (phase, id) > ($15, $9) AND (phase, id) < ($15, $10)
+                 AND id > $9 AND id < $10
                  ORDER BY id",
                 "ORDER BY id",
                 tenant,
@@ -211,7 +216,8 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         }
         (Sort::Created, Order::Desc) => {
             seen!(
-                "SELECT * FROM api_keys WHERE tenant = $1 AND (tenant, id) > ($1, $9) AND (tenant, id) < ($1, $10) ORDER BY id DESC",
+                "SELECT * FROM api_keys WHERE tenant = $1 AND (tenant, id) > ($1, $9) AND (tenant, id) < ($1, $10) AND id > $9 AND id < $10
+                 ORDER BY id DESC",
                 "ORDER BY id DESC",
                 tenant,
                 limit,
@@ -222,7 +228,8 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         }
         (Sort::Created, Order::Asc) => {
             seen!(
-                "SELECT * FROM api_keys WHERE tenant = $1 AND (tenant, id) > ($1, $9) AND (tenant, id) < ($1, $10) ORDER BY id",
+                "SELECT * FROM api_keys WHERE tenant = $1 AND (tenant, id) > ($1, $9) AND (tenant, id) < ($1, $10) AND id > $9 AND id < $10
+                 ORDER BY id",
                 "ORDER BY id",
                 tenant,
                 limit,

@@ -4,12 +4,12 @@ use keyward_api::{
     Code,
     oauth::{ACCESS_TOKEN, API_KEY, JWT, TOKEN_EXCHANGE, TokenIssued},
 };
-use keyward_core::{AnyOr, Capability, Class, EndpointPattern, Exceeds, Network, ParsedKey, Reason, bounds::MAX_POLICY_LIST};
+use keyward_core::{AnyOr, Capability, Class, EndpointPattern, Exceeds, Network, ParsedKey, bounds::MAX_POLICY_LIST};
 
 use super::{Form, OauthError, Result};
 use crate::{
     audit::Issue,
-    auth::{self, Asked, Caller, Freshness, Holder},
+    auth::{self, Asked, Caller, Credential, Freshness, Holder},
     error::Error,
     state::App,
     tokens::{self, Extent, LIFETIME, Minted},
@@ -73,15 +73,14 @@ pub async fn exchange(app: &App, asked: &Asked<'_>, form: &Form) -> Result<Token
 
 /// The holder of the subject token: who asks, or whoever a caller that may validate keys asks for.
 async fn subject(app: &App, asked: &Asked<'_>, text: &str) -> Result<Holder> {
-    let client = match asked.credential() {
-        Ok(credential) => Some(credential),
-        Err(Reason::CredentialMissing) => None,
-        Err(reason) => return Err(reason.into()),
+    let client = asked.credential(app)?;
+    let own = match client {
+        None => true,
+        Some(Credential::Key(presented)) => presented == text,
+        // A session has no key to show. Who asks for its own has to prove that here, as anybody does.
+        Some(Credential::Session(_)) => false,
     };
-    let caller = match client {
-        Some(credential) if credential != text => Some(asking(app, asked).await?),
-        _ => None,
-    };
+    let caller = if own { None } else { Some(asking(app, asked).await?) };
     let parsed = ParsedKey::parse(text).map_err(|_| OauthError::request(UNRECOGNISED))?;
     let found = match caller {
         None => auth::holder(app, asked, &parsed, Freshness::Followed).await.map(|holder| Some(holder.into_holder())),
@@ -92,7 +91,7 @@ async fn subject(app: &App, asked: &Asked<'_>, text: &str) -> Result<Holder> {
         Ok(None) => Err(OauthError::request(UNRECOGNISED)),
         Err(error) => Err(match error.code() {
             // As the client's own credential it is answered as one (RFC 6749 section 5.2).
-            Code::Refused(reason) if client == Some(text) && reason.class() == Class::Unauthenticated => error.into(),
+            Code::Refused(reason) if client.is_some() && own && reason.class() == Class::Unauthenticated => error.into(),
             Code::Refused(reason) if !reason.proved() => OauthError::request(UNRECOGNISED),
             Code::Refused(reason) if reason.class() != Class::Unavailable => OauthError::request(format!("subject_token: {reason}")),
             _ => error.into(),

@@ -7,7 +7,7 @@ use keyward_core::{Capability, Class, KeyId, ParsedKey, Reason, Refusal};
 
 use super::Result;
 use crate::{
-    auth::{self, Asked, Caller, Freshness},
+    auth::{self, Asked, Caller, Credential, Freshness},
     error::Error,
     keys::{precondition::IfMatch, revoke},
     state::App,
@@ -21,21 +21,19 @@ use crate::{
 /// # Errors
 /// Where the client's own credential doesn't hold, or may not do this; where it can't be done now.
 pub async fn revoke(app: &App, asked: &Asked<'_>, text: &str) -> Result<()> {
-    let client = match asked.credential() {
-        Ok(credential) if credential == text => None,
-        Ok(credential) => Some(credential),
-        Err(Reason::CredentialMissing) => None,
-        Err(reason) => return Err(reason.into()),
+    let client = match asked.credential(app)? {
+        Some(Credential::Key(key)) if key == text => None,
+        client => client,
     };
     if text.contains('.') { token(app, asked, client, text).await } else { key(app, asked, client, text).await }
 }
 
-async fn token(app: &App, asked: &Asked<'_>, client: Option<&str>, text: &str) -> Result<()> {
+async fn token(app: &App, asked: &Asked<'_>, client: Option<Credential<'_>>, text: &str) -> Result<()> {
     let now = app.clock.now();
     let token = app.keyrings.current().authenticate_token(text, now);
     let mut by = None;
-    if let Some(credential) = client {
-        let own = auth::holder(app, asked, &ParsedKey::parse(credential)?, Freshness::Committed).await?;
+    if let Some(client) = client {
+        let own = auth::client(app, asked, client, Freshness::Committed).await?;
         let its = token.as_ref().is_ok_and(|token| token.claims().sub == own.id());
         let theirs = token.as_ref().is_ok_and(|token| token.claims().tenant == own.tenant());
         if !its {
@@ -56,7 +54,7 @@ async fn token(app: &App, asked: &Asked<'_>, client: Option<&str>, text: &str) -
     }
 }
 
-async fn key(app: &App, asked: &Asked<'_>, client: Option<&str>, text: &str) -> Result<()> {
+async fn key(app: &App, asked: &Asked<'_>, client: Option<Credential<'_>>, text: &str) -> Result<()> {
     if client.is_some() {
         let revoker = revoker(app, asked).await?;
         let Ok(parsed) = ParsedKey::parse(text) else { return Ok(()) };

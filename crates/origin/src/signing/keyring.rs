@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::Context;
 use keyward_core::{
-    AuthenticKey, AuthenticToken, Digest, Environment, KeySet, KeyState, Kid, Manifest, ManifestKey, Missing, ParsedKey, PolicyNumber,
-    PublicKey, Refusal, Role, Standing, StatusIndex, Statuses, Timestamp, TokenError, Verifier,
+    ApiKeyClaims, AuthenticKey, AuthenticToken, Digest, Environment, KeySet, KeyState, Kid, Manifest, ManifestKey, Missing, ParsedKey,
+    PolicyNumber, PublicKey, Refusal, Role, Standing, StatusIndex, Statuses, Timestamp, TokenError, Verifier,
 };
 use keyward_issuer::SigningKey;
 use sqlx::PgConnection;
@@ -59,6 +59,15 @@ impl Keyring {
     /// As [`Keyring::authenticate`].
     pub fn authenticate_issued(&self, key: &ParsedKey<'_>, issued: (Digest, bool), now: Timestamp) -> Result<AuthenticKey, Refusal> {
         self.verify(key, key.digest(), &Known(Some(issued)), now)
+    }
+
+    /// The key of which what it says and its digest were kept, where it is known whether that was issued.
+    ///
+    /// # Errors
+    /// The reason why it counts no more.
+    pub fn authenticate_kept(&self, claims: &ApiKeyClaims, issued: (Digest, bool), now: Timestamp) -> Result<AuthenticKey, Refusal> {
+        let environment = Environment::Live;
+        Verifier::new(&self.keys, &Known(Some(issued)), environment).authenticate_kept(claims, environment, &issued.0, now)
     }
 
     fn verify(&self, key: &ParsedKey<'_>, digest: Digest, known: &Known, now: Timestamp) -> Result<AuthenticKey, Refusal> {

@@ -30,8 +30,8 @@ pub async fn list(app: &App, tenant: TenantId) -> Result<Capabilities> {
         .fetch_all(tx.connection())
         .await?;
     tx.commit().await?;
-    let shipped = CAPABILITIES.iter().copied().map(Line::Shipped);
-    Ok(Capabilities { capabilities: shipped.chain(own.into_iter().map(Line::Own)).collect() })
+    let shipped = CAPABILITIES.iter().copied().map(Line::from);
+    Ok(Capabilities { capabilities: shipped.chain(own.into_iter().map(Line::from)).collect() })
 }
 
 /// Adds to a tenant's catalogue.

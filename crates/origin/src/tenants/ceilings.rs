@@ -3,7 +3,7 @@
 //! Counted in the row that every change of the tenant holds until its commit anyway (the end of its audit trail), so
 //! that the counts are exact, whoever creates at the same moment, and cost no lock of their own.
 
-use keyward_api::Code;
+use keyward_api::{Code, tenants::Ceilings};
 use keyward_core::{TenantId, Timestamp};
 use sqlx::PgConnection;
 
@@ -136,6 +136,34 @@ async fn live_keys(connection: &mut PgConnection, tenant: TenantId, now: Timesta
 
 async fn policies(connection: &mut PgConnection, tenant: TenantId) -> Result<i64> {
     Ok(sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM policies WHERE tenant = $1"#, tenant.0).fetch_one(connection).await?)
+}
+
+/// What a tenant has used up, by the counts that refuse. Keys that have expired are among the live ones until they are
+/// counted anew.
+///
+/// # Errors
+/// As any read.
+pub async fn used(connection: &mut PgConnection, tenant: TenantId, now: Timestamp) -> Result<Ceilings> {
+    let head = sqlx::query!("SELECT live_keys, policies, hour, creates, changes FROM audit_heads WHERE tenant = $1", tenant.0)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let hour = i64::try_from(now.millis() / HOUR_MS).unwrap_or(i64::MAX);
+    let this_hour = head.as_ref().filter(|head| head.hour == hour);
+    let (creates, changes) = this_hour.map_or((0, 0), |head| (head.creates, head.changes));
+    let live = match head.as_ref().and_then(|head| head.live_keys) {
+        Some(live) => live,
+        None => live_keys(connection, tenant, now).await?,
+    };
+    let policies = match head.as_ref().and_then(|head| head.policies) {
+        Some(counted) => counted,
+        None => policies(connection, tenant).await?,
+    };
+    Ok(Ceilings {
+        live_keys: live.unsigned_abs(),
+        creates_per_hour: creates.unsigned_abs(),
+        policies: policies.unsigned_abs(),
+        changes_per_hour: changes.unsigned_abs(),
+    })
 }
 
 /// Counts a tenant's live keys anew: those that have expired since make room. Holds what creates count on.

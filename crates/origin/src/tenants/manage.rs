@@ -11,7 +11,7 @@ use serde_json::json;
 use sqlx::{PgConnection, types::Uuid};
 use time::OffsetDateTime;
 
-use super::ceilings::recount;
+use super::ceilings::{recount, used};
 use crate::{
     audit::{Action, Event, changed, members},
     auth::Caller,
@@ -67,6 +67,7 @@ impl Row {
                 policies: count(self.max_policies),
                 changes_per_hour: count(self.max_changes_per_hour),
             },
+            used: None,
             created_at: rfc3339(self.created_at),
             updated_at: rfc3339(self.updated_at.unwrap_or(self.created_at)),
         }
@@ -227,12 +228,16 @@ pub async fn list(app: &App, caller: &Caller, after: Option<TenantId>, limit: u3
     Ok(found.into_iter().map(Row::show).collect())
 }
 
-/// One tenant.
+/// One tenant, with what it has used up.
 ///
 /// # Errors
 /// `not_found` where there is none that the caller sees.
 pub async fn find(app: &App, caller: &Caller, tenant: TenantId) -> Result<Tenant> {
-    Ok(find_row(app, caller, tenant).await?.show())
+    let row = find_row(app, caller, tenant).await?;
+    let mut tx = app.db.tenant(tenant).await?;
+    let used = used(tx.connection(), tenant, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(Tenant { used: Some(used), ..row.show() })
 }
 
 async fn find_row(app: &App, caller: &Caller, tenant: TenantId) -> Result<Row> {

@@ -8,6 +8,7 @@ pub mod check;
 pub mod ingest;
 pub mod partitions;
 pub mod report;
+pub mod series;
 pub mod tally;
 
 mod names;

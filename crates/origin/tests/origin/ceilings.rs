@@ -39,6 +39,8 @@ async fn no_more_keys_live_than_the_ceiling_whoever_creates_at_the_same_moment_a
     }
     assert_eq!(made.len(), 20);
     assert_eq!(manager.get(KEYS).await.ok().as_array().unwrap().len(), 21);
+    let used = manager.get(&format!("/api/v1/tenants/{id}")).await.ok()["used"].clone();
+    assert_eq!((&used["live_keys"], &used["creates_per_hour"]), (&json!(21), &json!(21)));
     // A key that ends makes room for one; what was refused is not asked for again within the second.
     manager.act(&made[0], "revoke", None).await.ok();
     origin.advance(Duration::from_secs(2));

@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 static DESCRIPTION: OnceCell<Description> = OnceCell::const_new();
 
 /// Headers that mean something where they stand, so that they have to be described.
-const HEADERS: [&str; 5] = ["etag", "link", "location", "retry-after", "www-authenticate"];
+const HEADERS: [&str; 6] = ["etag", "link", "location", "retry-after", "set-cookie", "www-authenticate"];
 
 /// A request and its answer.
 pub struct Exchange<'a> {

@@ -101,6 +101,10 @@ pub struct Origin {
     pub address: SocketAddr,
     /// What the next start is told. Without a bound unless a test is about it: tests are full of junk.
     pub failures_per_minute: u32,
+    /// What the next start is told.
+    pub decision_hours: u32,
+    /// By which the world knows it.
+    issuer: &'static str,
     /// Milliseconds that the server's clock is ahead of the system's.
     ahead: Arc<AtomicU64>,
     running: Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>,
@@ -108,11 +112,18 @@ pub struct Origin {
 
 impl Origin {
     pub async fn start() -> Self {
+        Self::known_as("http://origin.test").await
+    }
+
+    /// One that the world knows by this URL.
+    pub async fn known_as(issuer: &'static str) -> Self {
         let mut origin = Self {
+            issuer,
             database: Database::create().await,
             data: tempfile::tempdir().expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             failures_per_minute: 0,
+            decision_hours: keyward_origin::config::DEFAULT_DECISION_HOURS,
             ahead: Arc::default(),
             running: None,
         };
@@ -127,6 +138,8 @@ impl Origin {
             data: tempfile::tempdir().expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             failures_per_minute: 0,
+            decision_hours: keyward_origin::config::DEFAULT_DECISION_HOURS,
+            issuer: self.issuer,
             ahead: Arc::clone(&self.ahead),
             running: None,
         };
@@ -147,7 +160,7 @@ impl Origin {
         self.stop().await;
         let config = Config {
             listen: self.address,
-            issuer: "http://origin.test".to_owned(),
+            issuer: self.issuer.to_owned(),
             data_dir: self.data.path().to_owned(),
             durable: false,
             www: None,
@@ -155,6 +168,7 @@ impl Origin {
             failures_per_minute: self.failures_per_minute,
             token_reuse_seconds: keyward_origin::config::DEFAULT_TOKEN_REUSE,
             usage_days: keyward_origin::config::DEFAULT_USAGE_DAYS,
+            decision_hours: self.decision_hours,
         };
         let ahead = Arc::clone(&self.ahead);
         let clock = Clock::new(move || {
@@ -203,7 +217,7 @@ impl Origin {
     }
 
     pub fn client(&self, key: &str) -> Client {
-        Client { base: format!("http://{}", self.address), key: key.to_owned(), http: reqwest::Client::new() }
+        Client { base: format!("http://{}", self.address), key: key.to_owned(), session: None, http: reqwest::Client::new() }
     }
 
     /// Somebody without a key.
@@ -235,7 +249,16 @@ pub struct Created {
 pub struct Client {
     base: String,
     pub key: String,
+    pub session: Option<Session>,
     http: reqwest::Client,
+}
+
+/// What a browser has of a session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// `name=value`.
+    pub cookie: String,
+    pub csrf: String,
 }
 
 /// What the server answered.
@@ -298,10 +321,40 @@ impl Client {
         self.answer(self.request("POST", path).header("content-type", "application/x-www-form-urlencoded").body(body), None).await
     }
 
-    /// With the key, where there is one.
+    /// Begins to read a stream of events; the answer where it is none.
+    pub async fn watch(&self, path: &str, headers: &[(&str, &str)]) -> Result<Events, u16> {
+        let request = headers.iter().fold(self.request("GET", path), |request, (name, value)| request.header(*name, *value));
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        if status == 200 { Ok(Events { response, rest: String::new() }) } else { Err(status) }
+    }
+
+    /// With the key, where there is one, and the session.
     fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
-        let request = self.http.request(method.parse().expect("a method"), format!("{}{path}", self.base));
-        if self.key.is_empty() { request } else { request.bearer_auth(&self.key) }
+        let mut request = self.http.request(method.parse().expect("a method"), format!("{}{path}", self.base));
+        if !self.key.is_empty() {
+            request = request.bearer_auth(&self.key);
+        }
+        if let Some(session) = &self.session {
+            request = request.header("cookie", &session.cookie);
+            if !matches!(method, "GET" | "HEAD") {
+                request = request.header("x-keyward-csrf", &session.csrf);
+            }
+        }
+        request
+    }
+
+    /// The same with a session, beside the key if there is one.
+    pub fn with_session(&self, session: Session) -> Self {
+        Self { session: Some(session), ..self.clone() }
+    }
+
+    /// Who has started a session with the key, and holds that alone.
+    pub async fn sign_in(&self) -> Self {
+        let answer = self.send("POST", "/session", None, &[]).await;
+        let cookie = answer.headers["set-cookie"].to_str().expect("a text").split(';').next().expect("a cookie").to_owned();
+        let csrf = answer.ok()["csrf"].as_str().expect("a text").to_owned();
+        Self { key: String::new(), ..self.with_session(Session { cookie, csrf }) }
     }
 
     /// What comes back, which has to be as the server's own description says.
@@ -310,7 +363,9 @@ impl Client {
         let (method, url) = (request.method().to_string(), request.url().clone());
         let response = self.http.execute(request).await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.expect("a text");
+        // A stream of events has no end.
+        let endless = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let text = if endless { String::new() } else { response.text().await.expect("a text") };
         let path = &url.as_str()[url.origin().ascii_serialization().len()..];
         let exchange = Exchange { method: &method, path, asked, status, headers: &headers, text: &text };
         if let Err(fault) = Description::get(&self.base).await.check(&exchange) {
@@ -356,6 +411,30 @@ impl Client {
             self.post(&format!("{KEYS}/validate"), json!({"api_key": raw, "endpoint": "/v1/x", "client_ip": "192.0.2.1"})).await.ok();
         assert_eq!(answer["valid"], answer["error_message"].is_null(), "{answer}");
         answer["error_message"].as_str().map(str::to_owned)
+    }
+}
+
+/// A stream of events.
+pub struct Events {
+    response: reqwest::Response,
+    rest: String,
+}
+
+impl Events {
+    /// The id and data of the next event, signs of life left out; `None` at the end.
+    pub async fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            while let Some((event, rest)) = self.rest.split_once("\n\n") {
+                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::to_owned);
+                let found = field("data").map(|data| (field("id").expect("an id"), serde_json::from_str(&data).expect("JSON")));
+                self.rest = rest.to_owned();
+                if found.is_some() {
+                    return found;
+                }
+            }
+            let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk()).await.expect("a sign of life");
+            self.rest += std::str::from_utf8(&chunk.ok()??).expect("text");
+        }
     }
 }
 

@@ -67,8 +67,10 @@ fn body(method: &str, path: &str) -> Option<Value> {
         ("POST", KEYS) => Some(json!({"name": "x"})),
         ("POST", "/api/v1/api-keys/validate") => Some(json!({"api_key": "x"})),
         ("POST", "/edge/v1/permits") => Some(json!({})),
+        ("POST", "/edge/v1/decisions") => Some(json!({"id": crate::usage::batch_id(Clock::system().now()), "decisions": []})),
         ("POST", "/edge/v1/usage") => Some(json!({"id": crate::usage::batch_id(Clock::system().now()), "entries": []})),
         ("POST", "/api/v1/tenants") => Some(json!({"slug": "new", "name": "New"})),
+        ("POST", "/api/v1/policies/replay") => Some(json!({"terms": {}})),
         ("POST", "/api/v1/owners") => Some(json!({"id": "carol"})),
         ("POST", "/api/v1/api-keys/catalog/capabilities") => Some(json!({"value": "x:y", "label": "X", "category": "X"})),
         ("POST", "/api/v1/signing-keys") => Some(json!({"role": "token"})),
@@ -98,6 +100,48 @@ async fn outcome(client: &Client, method: &str, path: &str, body: Option<&Value>
 #[tokio::test]
 async fn every_route_answers_every_role_as_the_table_says() {
     let origin = Origin::start().await;
+    let roles = roles(&origin).await;
+    let table = table(&origin.admin(), &roles, |_| true).await;
+    for (found, expected) in table.lines().zip(EXPECTED.lines()) {
+        assert_eq!(found, expected, "the table as it is:\n{table}");
+    }
+    assert_eq!(table.lines().count(), EXPECTED.lines().count(), "the table as it is:\n{table}");
+}
+
+#[tokio::test]
+async fn every_route_for_people_answers_a_session_as_its_key_and_edges_have_none() {
+    let origin = Origin::start().await;
+    let mut signed_in = Vec::new();
+    for (role, client) in roles(&origin).await {
+        // What is no key starts no session; what was revoked has started its own before.
+        if role != "junk" && role != "revoked" {
+            signed_in.push((role, client.sign_in().await));
+        }
+    }
+    let for_people = |route: &str| ["/api/", "/oauth/"].iter().any(|start| route.starts_with(start));
+    let table = table(&origin.admin(), &signed_in, for_people).await;
+    let mut expected = String::new();
+    let mut wanted = false;
+    for line in EXPECTED.lines() {
+        match line.strip_prefix("  ") {
+            None => wanted = for_people(line.split_once(' ').unwrap().1),
+            Some(role) if role.starts_with("junk ") || role.starts_with("revoked ") => continue,
+            Some(_) => {}
+        }
+        if wanted {
+            writeln!(expected, "{line}").unwrap();
+        }
+    }
+    assert_eq!(table, expected);
+    let admin = origin.admin().sign_in().await;
+    for (method, route) in routes().into_iter().filter(|(_, route)| route.starts_with("/edge/")) {
+        let path = filled(route, &origin.admin()).await;
+        admin.send(&method, &path, body(&method, route).as_ref(), &[]).await.refused(401, "credential_missing");
+    }
+}
+
+/// Callers by what the table calls them.
+async fn roles(origin: &Origin) -> Vec<(&'static str, Client)> {
     let admin = origin.admin();
     let all = ["keys:*", "tenants:*", "audit:*", "signing:*", "llm:*"];
     let user = origin.caller(json!({"capabilities": all, "owner_id": "ann"})).await;
@@ -107,7 +151,7 @@ async fn every_route_answers_every_role_as_the_table_says() {
     let foreign = origin.client(other["first_key"]["raw_key"].as_str().unwrap());
     let revoked = admin.create(json!({"capabilities": all, "scope": "admin"})).await;
     admin.act(&revoked.id, "revoke", None).await.ok();
-    let roles = [
+    vec![
         ("junk", origin.client("junk")),
         ("revoked", origin.client(&revoked.raw)),
         ("weak", weak),
@@ -115,23 +159,24 @@ async fn every_route_answers_every_role_as_the_table_says() {
         ("foreign", foreign),
         ("user", user),
         ("tenant", tenant),
-        ("admin", admin.clone()),
-    ];
+        ("admin", admin),
+    ]
+}
+
+/// What these routes answer these callers.
+async fn table(admin: &Client, roles: &[(&str, Client)], wanted: impl Fn(&str) -> bool) -> String {
     let mut table = String::new();
-    for (method, route) in routes() {
+    for (method, route) in routes().into_iter().filter(|(_, route)| wanted(route)) {
         writeln!(table, "{method} {route}").unwrap();
-        for (role, client) in &roles {
-            let path = filled(route, &admin).await;
+        for (role, client) in roles {
+            let path = filled(route, admin).await;
             // Another's key, for what is asked about keys: a new one, since some calls end it.
             let subject = if route.starts_with("/oauth") { admin.create(json!({"owner_id": "bob"})).await.raw } else { String::new() };
             let outcome = outcome(client, &method, &path, body(&method, route).as_ref(), &subject).await;
             writeln!(table, "  {role:<8} {outcome}").unwrap();
         }
     }
-    for (found, expected) in table.lines().zip(EXPECTED.lines()) {
-        assert_eq!(found, expected, "the table as it is:\n{table}");
-    }
-    assert_eq!(table.lines().count(), EXPECTED.lines().count(), "the table as it is:\n{table}");
+    table
 }
 
 #[tokio::test]
@@ -144,7 +189,7 @@ async fn a_call_without_any_credential_is_refused_wherever_a_key_is_asked_for() 
         let request = http.request(method.parse().unwrap(), format!("http://{}{path}", origin.address));
         let status = request.send().await.unwrap().status().as_u16();
         // To `/oauth` what is in the body may be credential enough; but not to ask about it.
-        let open = !["/api", "/edge", "/oauth/introspect"].iter().any(|closed| route.starts_with(closed));
+        let open = !["/api", "/edge", "/session", "/oauth/introspect"].iter().any(|closed| route.starts_with(closed));
         assert_eq!(status == 401, !open, "{method} {route}: {status}");
     }
 }

@@ -80,9 +80,13 @@ async fn a_server_that_is_killed_starts_again_with_all_that_it_answered_and_writ
         assert_eq!(server.send("GET", path, &admin, None).await.0, 404, "{path}");
     }
 
+    let signed_in = http.post(format!("{}/session", server.url)).bearer_auth(&admin).send().await.unwrap();
+    let cookie = signed_in.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+
     server.child.kill().unwrap();
     server.child.wait().unwrap();
     let mut server = Serve::start(&data);
+    assert_eq!(http.get(format!("{}/session", server.url)).header("cookie", &cookie).send().await.unwrap().status(), 200);
     assert_eq!(std::fs::read_to_string(data.join("admin.key")).unwrap().trim(), admin);
     assert_eq!(create(&server).await.1["raw_key"], raw);
     let id = first["api_key"]["id"].as_str().unwrap();
@@ -108,6 +112,8 @@ async fn a_server_that_is_killed_starts_again_with_all_that_it_answered_and_writ
     let logs = [data.with_extension("log"), data.join("postgres/postgres.log"), data.join("journal")];
     for log in logs {
         let text = std::fs::read_to_string(&log).unwrap();
+        let secret = cookie.split_once('=').unwrap().1;
+        assert!(!text.contains(secret), "{}", log.display());
         for secret in [&raw, &admin] {
             // Not even its signature's half.
             assert!(!text.contains(secret.as_str()) && !text.contains(&secret[60..100]), "{}", log.display());

@@ -200,6 +200,19 @@ async fn whose_a_key_is_the_origin_knows_and_nobody_sees_anothers_use() {
         assert_eq!(answer.text, missing.text);
         answer.refused(404, "not_found");
     }
+    // Of many keys at once, those that are seen, in the order of the question.
+    let ids = [&foreign, &bob, &ann].map(|key| key.id.as_str()).join(",");
+    let seen = async |client: &Client| {
+        let series = client.get(&format!("{KEYS}/analytics/series?ids={ids}&days=2")).await.ok();
+        series["keys"].as_array().unwrap().iter().map(|key| (key["id"].clone(), key["requests"].clone())).collect::<Vec<_>>()
+    };
+    let used = |key: &Created, requests: u64| (json!(key.id), json!([0, requests]));
+    assert_eq!(seen(&user).await, [used(&ann, 1)]);
+    assert_eq!(seen(&manager).await, [used(&bob, 10), used(&ann, 1)]);
+    assert_eq!(seen(&theirs).await, [used(&foreign, 100)]);
+    for query in ["ids=x", "days=0", "days=91", &format!("ids={}", [ann.id.as_str(); 101].join(","))] {
+        admin.get(&format!("{KEYS}/analytics/series?{query}")).await.refused(422, "validation_failed");
+    }
     // What is nobody's is for who runs all of it.
     let nobodys = json!([{"outcome": "malformed", "requests": 10}, {"outcome": "signature_invalid", "requests": 5}]);
     assert_eq!(summary(&admin, "").await["unattributed"], nobodys);

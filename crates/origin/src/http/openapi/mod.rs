@@ -8,6 +8,7 @@ mod forms;
 mod page;
 mod params;
 mod problems;
+mod sessions;
 mod shapes;
 mod words;
 
@@ -19,6 +20,7 @@ use axum::{
 };
 use keyward_api::{
     Problem,
+    decisions::Verdict,
     lists::{KeyFilter, Order, Sort},
     oauth::OauthProblem,
     usage::Interval,
@@ -28,7 +30,7 @@ use utoipa::OpenApi;
 
 pub use forms::{ExportLine, Jwks, TokenExchange, TokenPresented};
 
-use super::{audit, edge, events, keys, lifecycle, oauth, public, signing, tenants, usage};
+use super::{audit, decisions, edge, events, keys, lifecycle, oauth, public, session, signing, tenants, usage};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -44,11 +46,13 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, signing, tenant
         (name = "Many keys at once", description = "One action on up to 500 keys in a call."),
         (name = "Events", description = "What time alone does to keys."),
         (name = "Usage", description = "What keys are used for."),
+        (name = "Decisions", description = "What edges decided lately, and what they would have by another policy."),
         (name = "Catalogue", description = "What keys can be given."),
         (name = "Tenants", description = "Who shares a deployment, each apart from the others."),
         (name = "Owners", description = "Whose keys they are."),
         (name = "Audit", description = "Who did what: a chain of records, and what proves it."),
         (name = "Signing keys", description = "What signs all this. For the operator of a deployment."),
+        (name = "Sessions", description = "Signed in, in a browser."),
         (name = "OAuth", description = "Capability tokens for those who speak OAuth."),
         (name = "Edge", description = "What edges follow and report."),
         (name = "Published", description = "What anyone may verify with."),
@@ -58,17 +62,19 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, signing, tenant
         keys::post, keys::post_bulk_create, keys::get_all, keys::get, keys::patch, keys::post_validate, keys::get_capabilities, keys::get_scopes, keys::post_supersede,
         lifecycle::post_rotate, lifecycle::post_rotate_finish, lifecycle::post_rotate_cancel, lifecycle::post_renew, lifecycle::delete_revoke, lifecycle::post_suspend, lifecycle::post_resume, lifecycle::post_bulk_suspend, lifecycle::post_bulk_resume, lifecycle::post_bulk_revoke, lifecycle::post_bulk_reassign,
         events::get,
-        usage::post, usage::get_of_key, usage::get_summary,
+        usage::post, usage::get_of_key, usage::get_summary, usage::get_series,
+        decisions::post, decisions::get_all, decisions::get, decisions::get_stream, decisions::post_replay,
         tenants::post, tenants::get_all, tenants::get, tenants::patch, tenants::get_owners, tenants::post_owner, tenants::get_owner, tenants::patch_owner, tenants::post_capability,
         audit::get, audit::get_checkpoints, audit::post_checkpoints, audit::get_export,
         signing::get_all, signing::post, signing::post_activate, signing::post_retire, signing::post_freeze, signing::get_proposal, signing::post_manifest,
+        session::post, session::get, session::delete,
         oauth::post_token, oauth::post_introspect, oauth::post_revoke, oauth::get_metadata,
         edge::get_feed, edge::get_snapshot, edge::get_part, edge::get_policy, edge::get_issued, edge::get_manifest, edge::post_permits,
         public::get_jwks, public::get_manifest, public::get_root, public::get_status_list, public::get_healthz, public::get_readyz, public::get_metrics,
         get_document, get_page, get_style,
     ),
     // What parameters and problems alone refer to.
-    components(schemas(Problem, OauthProblem, Sort, Order, Interval, KeyFilter)),
+    components(schemas(Problem, OauthProblem, Sort, Order, Interval, Verdict, KeyFilter)),
 )]
 struct Description;
 
@@ -76,11 +82,21 @@ struct Description;
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     // Of strings, numbers and maps: nothing in it can fail to be JSON.
     let mut document = serde_json::to_value(Description::openapi()).unwrap_or_default();
-    document["components"]["securitySchemes"] = json!({"key": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A raw key, `kwd_live_…`, or the same in `X-API-Key`. An operation names the capability that the key has to have.",
-    }});
+    document["components"]["securitySchemes"] = json!({
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A raw key, `kwd_live_…`, or the same in `X-API-Key`. An operation names the capability that the key has to have.",
+        },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "__Host-keyward",
+            "description": "A session that was started with a key (`keyward` where the origin is reached without TLS). A request that \
+                changes something has the session's `csrf` in `X-Keyward-CSRF`.",
+        },
+    });
+    sessions::admit(&mut document);
     shapes::tidy(&mut document);
     words::tidy(&mut document);
     problems::describe(&mut document);

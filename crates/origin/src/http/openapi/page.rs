@@ -117,6 +117,8 @@ fn who(operation: &Value) -> Markup {
             @match needed {
                 Some(capability) => { "Needs a key with " code { (capability) } "." },
                 None if ways.is_empty() => { "Needs no key." },
+                None if ways.iter().all(|way| way.get("session").is_some()) => { "Needs a session." },
+                None if ways.len() == 1 => { "Needs a key." },
                 None => { "With a key, or without: what is presented in the body may be enough." },
             }
         }

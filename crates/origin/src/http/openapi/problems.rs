@@ -90,7 +90,7 @@ fn common(path: &str, operation: &Value) -> Codes {
         // Management has one environment and no audience of its own.
         let reasons = Reason::ALL.into_iter().filter(|reason| !matches!(reason, Reason::WrongAudience | Reason::NoRoute));
         add(&mut codes, reasons.map(Code::Refused));
-        add(&mut codes, [Code::MalformedRequest, Code::ScopeInsufficient, Code::RateLimited]);
+        add(&mut codes, [Code::MalformedRequest, Code::ScopeInsufficient, Code::SessionInvalid, Code::CsrfRefused, Code::RateLimited]);
     }
     if !operation["requestBody"].is_null() {
         add(&mut codes, [Code::BodyTooLarge, Code::UnsupportedMediaType, Code::ValidationFailed]);
@@ -104,7 +104,7 @@ fn common(path: &str, operation: &Value) -> Codes {
     if takes(operation, "header", "If-Match") {
         add(&mut codes, [Code::PreconditionFailed]);
     }
-    if ["/api/", "/edge/", "/.well-known/", "/status-lists/"].iter().any(|start| path.starts_with(start)) {
+    if ["/api/", "/edge/", "/session", "/.well-known/", "/status-lists/"].iter().any(|start| path.starts_with(start)) {
         add(&mut codes, [Code::Internal, Code::DatabaseUnavailable, Code::RecoveryRequired]);
     }
     codes

@@ -39,6 +39,7 @@ pub fn tidy(document: &mut Value) {
 fn explained(header: &str) -> &'static str {
     match header {
         "ETag" => "The entity tag of this state, for `If-Match`.",
+        "Set-Cookie" => "The session's cookie.",
         "Link" => "The next page, `rel=\"next\"` (RFC 8288). Without it this was the last.",
         _ => "",
     }

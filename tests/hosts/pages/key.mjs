@@ -1,0 +1,85 @@
+// A key's page: what is done there, held against the edge at every step.
+import { visit } from "./browser.mjs";
+
+const { EDGE, ID, RAW } = process.env;
+
+/** What the edge answers to a raw key. */
+async function at(edge, raw) {
+  const response = await fetch(`${EDGE}${edge}`, { headers: { authorization: `Bearer ${raw}` } });
+  await response.arrayBuffer();
+  return response.status;
+}
+
+/** Until it does, for as long as a change may take to reach it. */
+async function becomes(edge, raw, status) {
+  const until = Date.now() + 10_000;
+  while ((await at(edge, raw)) !== status) if (Date.now() > until) throw new Error(`${edge} isn't answered with ${status}`);
+}
+
+await visit(async (site, page) => {
+  await site.signIn(`/keys/${ID}`);
+  await page.getByRole("heading", { name: "billing exporter" }).waitFor();
+  await page.getByRole("heading", { name: "By endpoint" }).waitFor();
+  await page.locator(".chart canvas").waitFor();
+  await site.look("key");
+  const endpoints = await page.locator("section", { has: page.getByRole("heading", { name: "By endpoint" }) }).last().locator("li").allTextContents();
+  const tokens = await page.getByRole("table", { name: "Tokens issued from it" }).textContent();
+
+  // An edit is shown as a difference before it is made.
+  await becomes("/v1/search", RAW, 200);
+  await page.getByRole("button", { name: "Edit" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("RAG Search").uncheck();
+  await dialog.getByLabel("Document Upload").check();
+  await dialog.getByRole("button", { name: "See what will change" }).click();
+  const removed = await dialog.locator("del").allTextContents();
+  const added = await dialog.locator("ins").allTextContents();
+  await site.look("key-edit");
+  await dialog.getByRole("button", { name: "Save" }).click();
+  await page.getByText("billing exporter is changed.").waitFor();
+  await becomes("/v1/search", RAW, 403);
+
+  await page.getByRole("button", { name: "Suspend" }).click();
+  await page.getByText("billing exporter is suspended.").waitFor();
+  await becomes("/v1/me", RAW, 401);
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByText("billing exporter can be used again.").waitFor();
+  await becomes("/v1/me", RAW, 200);
+
+  // Rotated: both hold, until the old one is ended here.
+  await page.getByRole("button", { name: "Rotate" }).click();
+  await dialog.getByText("A week").click();
+  await dialog.getByRole("button", { name: "Rotate" }).click();
+  const fresh = await dialog.getByLabel("The new key").inputValue();
+  await dialog.getByLabel("It is kept in a safe place.").check();
+  await dialog.getByRole("button", { name: "Done" }).click();
+  await page.getByText("A rotation is on its way").waitFor();
+  await becomes("/v1/me", fresh, 200);
+  const both = [await at("/v1/me", RAW), await at("/v1/me", fresh)];
+  await site.look("key-rotating");
+  await page.getByRole("button", { name: "Finish: end the old one now" }).click();
+  await page.getByText("The old raw key has ended.").waitFor();
+  await becomes("/v1/me", RAW, 401);
+  const finished = await at("/v1/me", fresh);
+
+  // Ended by its name alone.
+  await page.getByRole("button", { name: "Revoke" }).click();
+  const sure = dialog.getByRole("button", { name: "Revoke for ever" });
+  await dialog.getByLabel("Type billing exporter to go on").fill("billing");
+  const early = await sure.isEnabled();
+  await dialog.getByLabel("Type billing exporter to go on").fill("billing exporter");
+  await dialog.getByLabel("Reason").fill("no longer needed");
+  await sure.click();
+  await page.getByText("billing exporter is revoked.").waitFor();
+  await becomes("/v1/me", fresh, 401);
+  await page.getByText("no longer needed").first().waitFor();
+  await page.reload();
+  const trail = page.getByRole("table", { name: "What was done to it" });
+  await trail.waitFor();
+  const deeds = await trail.locator("td.lead").allTextContents();
+
+  site.expected.push([404, "/api/v1/api-keys/"]);
+  await site.go("/keys/01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11");
+  await page.getByRole("heading", { name: "There is no such key" }).waitFor();
+  return { endpoints, tokens, removed, added, both, finished, early, deeds };
+});

@@ -1,0 +1,9 @@
+//! The pages in a real browser, served by a real origin on a real Postgres.
+
+mod inspector;
+mod keys;
+mod reference;
+mod shell;
+mod signing;
+mod support;
+mod tenants;

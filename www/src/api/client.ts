@@ -1,0 +1,80 @@
+// The one way to the origin: requests in the session that the browser holds, answers or problems.
+import { Problem } from "./problem";
+import { named } from "./tenant";
+
+export interface Request {
+  readonly query?: Record<string, string | number | boolean | undefined>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+  /** The state in which alone it is to be done. */
+  readonly etag?: string | undefined;
+  /** Makes a repetition give the same answer. */
+  readonly idempotency?: string;
+  readonly headers?: Record<string, string>;
+  readonly signal?: AbortSignal;
+}
+
+export interface Answer<T> {
+  readonly value: T;
+  /** The address of the next page. */
+  readonly next: string | undefined;
+}
+
+/** Proves that a change was asked for by these pages and not by another site; the session brings it. */
+let csrf: string | undefined;
+let ended: ((problem: Problem) => void) | undefined;
+
+export function rememberCsrf(token: string | undefined): void {
+  csrf = token;
+}
+
+/** Calls back when the origin no longer takes the session. */
+export function onSessionEnd(callback: (problem: Problem) => void): void {
+  ended = callback;
+}
+
+/** Asks, and gives the answer with what stands in its headers. */
+export async function ask<T>(method: string, path: string, request: Request = {}): Promise<Answer<T>> {
+  const response = await send(method, path, request);
+  const value = response.status === 204 ? undefined : ((await response.json()) as unknown);
+  return { value: value as T, next: nextPage(response.headers.get("link")) };
+}
+
+/** Asks, and gives the answer's body. */
+export async function call<T>(method: string, path: string, request: Request = {}): Promise<T> {
+  return (await ask<T>(method, path, request)).value;
+}
+
+/** Asks, and gives the answer as it is. Throws a {@link Problem} where it isn't a success. */
+export async function send(method: string, path: string, request: Request = {}): Promise<Response> {
+  const headers = new Headers(request.headers);
+  if (request.body !== undefined) headers.set("Content-Type", "application/json");
+  if (request.etag !== undefined) headers.set("If-Match", request.etag);
+  if (request.idempotency !== undefined) headers.set("Idempotency-Key", request.idempotency);
+  if (csrf !== undefined && method !== "GET") headers.set("X-Keyward-CSRF", csrf);
+  const body = request.body === undefined ? null : JSON.stringify(request.body);
+  let response: Response;
+  try {
+    response = await fetch(address(path, request.query), {
+      method, headers, body, credentials: "same-origin", cache: "no-store", redirect: "error", signal: request.signal ?? null,
+    });
+  } catch (cause) {
+    if (request.signal?.aborted) throw cause;
+    throw Problem.unreachable();
+  }
+  if (response.ok) return response;
+  const problem = await Problem.from(response);
+  if (problem.status === 401 && csrf !== undefined) ended?.(problem);
+  throw problem;
+}
+
+function address(path: string, query: Request["query"]): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries({ ...named(path), ...query })) if (value !== undefined && value !== "") search.set(name, String(value));
+  return search.size === 0 ? path : `${path}?${search}`;
+}
+
+/** The `next` of a Link header (RFC 8288), as the origin writes it. */
+function nextPage(link: string | null): string | undefined {
+  return link?.match(/<([^>]+)>;\s*rel="next"/)?.[1];
+}

@@ -1,0 +1,159 @@
+// Keys: what is read of them, and what is done to them.
+import { keepPreviousData, useMutation, useQuery, useQueryClient, type QueryClient } from "@tanstack/preact-query";
+import { ask, call } from "./client";
+import type {
+  AuditRecord, Bulk, BulkDone, CreateKey, Key, KeyCreated, KeyFilter, KeyRotated, KeySeries, KeyStatus, UpdateKey, UsageReport,
+} from "./types";
+
+const API = "/api/v1/api-keys";
+
+export interface KeyList extends KeyFilter {
+  sort: "created" | "name" | "expires";
+  order: "asc" | "desc";
+  limit: number;
+  cursor?: string | undefined;
+}
+
+export interface KeyPage {
+  readonly keys: readonly Key[];
+  /** The cursor of the next page. */
+  readonly next: string | undefined;
+}
+
+/** A page of the list. What was shown stays until the next page is there. */
+export function useKeys(list: KeyList) {
+  return useQuery({
+    queryKey: ["keys", list],
+    queryFn: async ({ signal }): Promise<KeyPage> => {
+      const { value, next } = await ask<Key[]>("GET", API, { query: { ...list }, signal });
+      const cursor = next && new URLSearchParams(next.split("?")[1]).get("cursor");
+      return { keys: value, next: cursor || undefined };
+    },
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** The use of keys by day, for all of a page in one question. */
+export function useSeries(ids: readonly string[], days: number) {
+  return useQuery({
+    queryKey: ["series", days, ids],
+    queryFn: ({ signal }) => call<KeySeries>("GET", `${API}/analytics/series`, { query: { ids: ids.join(","), days }, signal }),
+    enabled: ids.length > 0,
+    staleTime: 60_000,
+    placeholderData: keepPreviousData,
+  });
+}
+
+export function useKey(id: string) {
+  return useQuery({ queryKey: ["key", id], queryFn: ({ signal }) => call<Key>("GET", `${API}/${id}`, { signal }), refetchInterval: 30_000 });
+}
+
+export function useKeyUsage(id: string, days: number, interval: "day" | "hour") {
+  return useQuery({
+    queryKey: ["key", id, "usage", days, interval],
+    queryFn: ({ signal }) => call<UsageReport>("GET", `${API}/${id}/usage`, { query: { days, interval }, signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: 30_000,
+  });
+}
+
+/** What was done to a key, newest first; or one kind of it. */
+export function useKeyTrail(id: string, enabled: boolean, action?: string) {
+  return useQuery({
+    queryKey: ["key", id, "trail", action],
+    queryFn: ({ signal }) => call<AuditRecord[]>("GET", "/api/v1/audit", { query: { key: id, action, limit: 50 }, signal }),
+    enabled,
+  });
+}
+
+export function useCreateKey() {
+  const client = useQueryClient();
+  return useMutation({
+    // The same attempt under the same name: a retry after a lost answer makes no second key.
+    mutationFn: ({ key, attempt }: { key: CreateKey; attempt: string }) =>
+      call<KeyCreated>("POST", API, { body: key, idempotency: attempt }),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["keys"] }),
+    // The raw key is in the answer: it isn't kept any longer than it is shown.
+    gcTime: 0,
+  });
+}
+
+export function useUpdateKey(key: Key) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (change: UpdateKey) => call<Key>("PATCH", `${API}/${key.id}`, { body: change, etag: key.etag }),
+    onSuccess: (changed) => settle(client, changed),
+  });
+}
+
+/** Suspends or resumes, and shows it before the origin has answered: if it refuses, the key is shown as it was. */
+export function useStanding(key: Key) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (action: "suspend" | "resume") => call<Key>("POST", `${API}/${key.id}/${action}`),
+    onMutate: async (action) => {
+      await client.cancelQueries({ queryKey: ["key", key.id], exact: true });
+      const status: KeyStatus = action === "suspend" ? "suspended" : "active";
+      client.setQueryData(["key", key.id], { ...key, status });
+      return key;
+    },
+    onError: (_cause, _action, before) => client.setQueryData(["key", key.id], before),
+    onSuccess: (changed) => settle(client, changed),
+  });
+}
+
+export interface Rotation {
+  overlap_seconds: number;
+  expires_in_days?: number | null;
+}
+
+export function useRotateKey(key: Key) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ rotation, attempt }: { rotation: Rotation; attempt: string }) =>
+      call<KeyRotated>("POST", `${API}/${key.id}/rotate`, { body: rotation, etag: key.etag, idempotency: attempt }),
+    onSuccess: ({ api_key }) => settle(client, api_key),
+    gcTime: 0,
+  });
+}
+
+export function useEndRotation(key: Key) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (how: "finish" | "cancel") => call<Key>("POST", `${API}/${key.id}/rotate/${how}`),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["key", key.id] }),
+  });
+}
+
+export function useRenewKey(key: Key) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (days: number | null) => call<Key>("POST", `${API}/${key.id}/renew`, { body: { expires_in_days: days }, etag: key.etag }),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["key", key.id] }),
+  });
+}
+
+export function useRevokeKey(key: Key) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (reason: string) => call<unknown>("DELETE", `${API}/${key.id}/revoke`, { body: reason === "" ? {} : { reason } }),
+    onSuccess: () => {
+      void client.invalidateQueries({ queryKey: ["key", key.id] });
+      void client.invalidateQueries({ queryKey: ["keys"] });
+    },
+  });
+}
+
+export type BulkAction = "suspend" | "resume" | "revoke" | "reassign";
+
+/** One chunk of a bulk action. */
+export function bulk(action: BulkAction, request: Bulk): Promise<BulkDone> {
+  return call<BulkDone>("POST", `${API}/bulk/${action}`, { body: request });
+}
+
+function settle(client: QueryClient, key: Key): void {
+  // An answer to a change leaves out what costs a look at other tables.
+  client.setQueryData<Key>(["key", key.id], (before) => ({ ...key, usage: key.usage ?? before?.usage ?? null }));
+  void client.invalidateQueries({ queryKey: ["keys"] });
+  void client.invalidateQueries({ queryKey: ["key", key.id, "trail"] });
+}

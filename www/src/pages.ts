@@ -1,0 +1,32 @@
+// Every page: its address, its name, and the code that is loaded when it is first visited. The navigation, the palette
+// and the routes are made of this list. The first segments stand in the origin's `http/pages.rs` too.
+import type { ComponentType } from "preact";
+import type { IconName } from "./ui/icon";
+
+export interface Page {
+  /** As wouter matches it: `/keys/:id`. */
+  readonly path: string;
+  readonly title: string;
+  readonly load: () => Promise<{ default: ComponentType }>;
+  /** Its place in the navigation; without one, other pages lead there. */
+  readonly icon?: IconName;
+  /** The capability without which there is nothing to see. */
+  readonly needs?: string;
+  /** Also for those who aren't signed in. */
+  readonly open?: true;
+}
+
+export const PAGES: readonly Page[] = [
+  { path: "/keys", title: "Keys", icon: "keys", needs: "keys:read", load: () => import("./pages/keys") },
+  { path: "/keys/new", title: "New key", needs: "keys:create", load: () => import("./pages/new-key") },
+  { path: "/keys/:id", title: "Key", needs: "keys:read", load: () => import("./pages/key") },
+  { path: "/inspect", title: "Inspector", icon: "inspect", open: true, load: () => import("./pages/inspect") },
+  { path: "/owners", title: "Owners", icon: "person", needs: "tenants:owners", load: () => import("./pages/owners") },
+  { path: "/catalogue", title: "Catalogue", icon: "catalogue", needs: "keys:read", load: () => import("./pages/catalogue") },
+  { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenants:read", load: () => import("./pages/tenants") },
+  { path: "/tenants/:id", title: "Tenant", needs: "tenants:read", load: () => import("./pages/tenant") },
+  { path: "/signing-keys", title: "Signing keys", icon: "signature", needs: "signing:read", load: () => import("./pages/signing-keys") },
+];
+
+/** Where those go who name no page. */
+export const HOME = "/keys";

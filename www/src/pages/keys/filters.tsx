@@ -1,0 +1,140 @@
+import { useEffect, useState } from "preact/hooks";
+import { useCapabilities } from "../../api/catalogue";
+import { Field } from "../../ui/field";
+import { Icon } from "../../ui/icon";
+import { SCOPES, SHORTEST_SEARCH, STATUSES, type FilterName, type Shown } from "./address";
+
+/** How long a pause in typing is waited for. */
+const PAUSE = 150;
+
+const WORDS: Partial<Record<FilterName, string>> = {
+  owner_id: "Owner", capability: "Can", expiring_within_days: "Expires within days", unused_for_days: "Unused for days",
+  never_used: "Never used", signing_key: "Signed by", created_after: "Created after", created_before: "Created before",
+};
+
+export function Filters({ shown }: { shown: Shown }) {
+  const { filter, set, clear, narrowed } = shown;
+  return (
+    <search class="stack tight">
+      <div class="filters">
+        <Search shown={shown} />
+        <select aria-label="Status" value={filter.status ?? ""} onChange={(event) => set({ status: event.currentTarget.value })}>
+          <option value="">Any status</option>
+          {STATUSES.map((status) => (
+            <option key={status}>{status}</option>
+          ))}
+        </select>
+        <select aria-label="Scope" value={filter.scope ?? ""} onChange={(event) => set({ scope: event.currentTarget.value })}>
+          <option value="">Any scope</option>
+          {SCOPES.map((scope) => (
+            <option key={scope}>{scope}</option>
+          ))}
+        </select>
+        <button type="button" class="button" popovertarget="more-filters">
+          More filters
+        </button>
+        <More shown={shown} />
+      </div>
+      {narrowed && (
+        <ul class="row" aria-label="Filters in use">
+          {(Object.keys(WORDS) as FilterName[])
+            .filter((name) => filter[name] !== undefined)
+            .map((name) => (
+              <li key={name}>
+                <button type="button" class="button small" onClick={() => set({ [name]: undefined })}>
+                  {WORDS[name]}
+                  {name !== "never_used" && `: ${filter[name]}`} <Icon name="close" />
+                </button>
+              </li>
+            ))}
+          <li>
+            <button type="button" class="button quiet small" onClick={clear}>
+              Clear all
+            </button>
+          </li>
+        </ul>
+      )}
+    </search>
+  );
+}
+
+function Search({ shown: { filter, set } }: { shown: Shown }) {
+  const [text, setText] = useState(filter.search ?? "");
+  const [typing, setTyping] = useState(false);
+  // The address changes by other hands too: the back button, the palette.
+  useEffect(() => {
+    if (!typing) setText(filter.search ?? "");
+  }, [filter.search, typing]);
+  useEffect(() => {
+    if (!typing) return;
+    const timer = setTimeout(() => {
+      set({ search: text.trim().length >= SHORTEST_SEARCH ? text.trim() : undefined }, true);
+      setTyping(false);
+    }, PAUSE);
+    return () => clearTimeout(timer);
+  }, [text, typing]);
+  const short = text.trim() !== "" && text.trim().length < SHORTEST_SEARCH;
+  return (
+    <div class="filters-search">
+      <input
+        type="search"
+        aria-label="Search keys"
+        placeholder="Name, description, owner or hint"
+        title="Press / to come here"
+        aria-describedby={short ? "search-hint" : undefined}
+        value={text}
+        onInput={(event) => (setText(event.currentTarget.value), setTyping(true))}
+      />
+      {short && (
+        <span class="field-hint" id="search-hint">
+          {SHORTEST_SEARCH} letters at least.
+        </span>
+      )}
+    </div>
+  );
+}
+
+function More({ shown: { filter, set } }: { shown: Shown }) {
+  const { data: capabilities = [] } = useCapabilities();
+  const text = (name: FilterName, label: string, more: object = {}) => (
+    <Field label={label}>
+      {(control) => (
+        <input {...control} {...more} value={String(filter[name] ?? "")} onChange={(event) => set({ [name]: event.currentTarget.value.trim() })} />
+      )}
+    </Field>
+  );
+  const day = (name: "created_after" | "created_before", label: string) => (
+    <Field label={label}>
+      {(control) => (
+        <input
+          {...control}
+          type="date"
+          value={filter[name]?.slice(0, 10) ?? ""}
+          onChange={({ currentTarget: { value } }) => set({ [name]: value && `${value}T00:00:00Z` })}
+        />
+      )}
+    </Field>
+  );
+  const days = { type: "number", min: 1, max: 3650 };
+  return (
+    <div id="more-filters" class="menu stack" popover="auto">
+      {text("owner_id", "Owner")}
+      {text("capability", "Capability", { list: "capabilities", placeholder: "rag:search" })}
+      <datalist id="capabilities">
+        {capabilities.map(({ value, label }) => (
+          <option key={value} value={value}>
+            {label}
+          </option>
+        ))}
+      </datalist>
+      {text("expiring_within_days", "Expires within days", days)}
+      {text("unused_for_days", "Unused for days", days)}
+      <label class="check">
+        <input type="checkbox" checked={filter.never_used ?? false} onChange={(event) => set({ never_used: event.currentTarget.checked ? "true" : undefined })} />
+        Never used
+      </label>
+      {day("created_after", "Created on or after")}
+      {day("created_before", "Created before")}
+    </div>
+  );
+}
