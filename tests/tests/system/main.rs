@@ -7,6 +7,7 @@
 mod support;
 
 mod concurrency;
+mod debts;
 mod decisions;
 mod durability;
 mod limit_outage;

@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod check;
+pub mod debt;
 pub mod spend;
 
 mod pools;

@@ -49,6 +49,27 @@ pub async fn lock(tx: &mut PgConnection, keys: &BTreeSet<Uuid>) -> Result<(BTree
     Ok((all, leases))
 }
 
+/// Sees to it that there are accounts of these keys, as far as there are keys.
+///
+/// # Errors
+/// As any write.
+pub async fn open(tx: &mut PgConnection, keys: &BTreeSet<Uuid>) -> Result<()> {
+    let keys: Vec<Uuid> = keys.iter().copied().collect();
+    sqlx::query!(
+        "INSERT INTO limit_accounts (api_key, tenant, windows, given)
+         SELECT k.id, k.tenant, array_fill(0, ARRAY[$2::integer]), array_fill(0::bigint, ARRAY[$2::integer])
+         FROM api_keys k
+         WHERE k.id = ANY($1)
+         ORDER BY k.id
+         ON CONFLICT DO NOTHING",
+        &keys,
+        SLOTS as i32,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 /// A row's accounts. It has [`SLOTS`] of each.
 fn accounts(windows: &[i32], given: &[i64]) -> Accounts {
     let slot =
