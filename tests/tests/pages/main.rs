@@ -3,6 +3,7 @@
 mod inspector;
 mod keys;
 mod reference;
+mod routes;
 mod shell;
 mod signing;
 mod support;

@@ -39,7 +39,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <img src="/icon.svg" alt="" />
           Keyward
         </Link>
-        <button type="button" class="button small" onClick={() => setSearching(true)} aria-label="Commands" title="Commands (Ctrl K)">
+        <button type="button" class="button small" onClick={() => setSearching(true)} aria-label="Commands, Ctrl K" title="Commands (Ctrl K)">
           <Icon name="search" /> <kbd>Ctrl K</kbd>
         </button>
         {session?.scope === "admin" && <TenantSwitch session={session} />}
@@ -67,8 +67,9 @@ export function Shell({ children }: { children: ComponentChildren }) {
 
 /** What a caller can't read needn't stand in the way; what they can't read is refused by the origin all the same. */
 export function visible(page: Page, session: Session | null | undefined): boolean {
-  if (page.open || !page.needs) return true;
+  if (page.open) return true;
   if (!session) return false;
+  if (!page.needs) return true;
   return session.capabilities.some((held) => held === page.needs || held === `${page.needs!.split(":")[0]}:*`);
 }
 
@@ -88,7 +89,7 @@ function Account({ session }: { session: Session }) {
           <dt>Owner</dt>
           <dd>{session.owner}</dd>
           <dt>Tenant</dt>
-          <dd>{session.tenant}</dd>
+          <dd>{session.tenant_name}</dd>
           <dt>Scope</dt>
           <dd>{session.scope}</dd>
         </dl>
