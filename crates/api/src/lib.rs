@@ -10,6 +10,7 @@
 //! * [`signing`] has those about signing keys;
 //! * [`oauth`] has the answers of `/oauth`;
 //! * [`usage`] has what edges report of the use of keys, and the answers about it;
+//! * [`decisions`] has samples of what edges decided, the answers about them, and what another policy would have decided;
 //! * [`limits`] has the code of each limit, and the permits that edges ask for;
 //! * [`catalogue`] has the capabilities and scopes that ship with Keyward.
 //!
@@ -18,6 +19,7 @@
 pub mod audit;
 pub mod bulk;
 pub mod catalogue;
+pub mod decisions;
 pub mod events;
 pub mod keys;
 pub mod limits;

@@ -36,8 +36,8 @@ impl<'a> Presented<'a> {
 pub enum Outcome {
     /// The request may pass.
     Pass(Box<Passage>),
-    /// It may not. The key, where the caller has proved to hold it.
-    Refuse(Reason, Option<KeyId>),
+    /// It may not. The key, where the caller has proved to hold it, and the policy, where it came to that.
+    Refuse(Reason, Option<KeyId>, Option<PolicyNumber>),
     /// It can't be decided without this.
     Fetch(Missing),
 }
@@ -105,7 +105,7 @@ pub fn decide(held: Held<'_>, config: &Config, key: &str, request: &Request<'_>,
         Err(Refusal::Denied(reason)) => {
             let held = reason.proved() && reason.class() != Class::Unavailable;
             let key = held.then(|| ParsedKey::parse(key).ok().map(|key| key.unverified_claims().id)).flatten();
-            Outcome::Refuse(reason, key)
+            Outcome::Refuse(reason, key, None)
         }
     }
 }
@@ -152,14 +152,14 @@ impl<'a> Held<'a> {
         // After the signature, so that it is the signed scope that counts; and after the status, since what was revoked
         // stays revoked at any age.
         if let Err(reason) = config.outage.admits(key.scope(), age_ms, ages, self.proven) {
-            return Outcome::Refuse(reason, Some(key.id()));
+            return Outcome::Refuse(reason, Some(key.id()), None);
         }
         let policy = match self.policies.lookup(key.policy()) {
             Ok(policy) => policy,
             Err(missing) => return Outcome::Fetch(missing),
         };
         match decide(&policy) {
-            Decision::Deny(reason) => Outcome::Refuse(reason, Some(key.id())),
+            Decision::Deny(reason) => Outcome::Refuse(reason, Some(key.id()), Some(key.policy())),
             Decision::Permit(grant) => Outcome::Pass(Box::new(Passage {
                 key: grant.key.id(),
                 tenant: grant.policy.tenant,
@@ -178,7 +178,7 @@ impl<'a> Held<'a> {
 impl Outcome {
     fn refused(refusal: impl Into<Refusal>, key: Option<KeyId>) -> Self {
         match refusal.into() {
-            Refusal::Denied(reason) => Self::Refuse(reason, key),
+            Refusal::Denied(reason) => Self::Refuse(reason, key, None),
             Refusal::Undecided(missing) => Self::Fetch(missing),
         }
     }

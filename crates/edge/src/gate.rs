@@ -13,7 +13,8 @@ use crate::{
     denial::Denial,
     headers,
     isolate::{AtOnce, current, decide_at_once, tend, upstream_failed},
-    limits::{charge::refund, fields::Field},
+    limits::fields::Field,
+    record::note_answered,
     refuse::{denied, problem},
     sent::Sent,
     source::{Place, Source},
@@ -189,8 +190,7 @@ pub fn answered(number: u32, ticket: u32, status: u32, bytes: f64, cost: f64, no
     isolate.is_some_and(|isolate| {
         // What is no number of bytes is none; what is none of cents tells nothing.
         let cost = (cost >= 0.0).then_some(cost as u64);
-        let excess = isolate.with(|state| state.keeper.usage.answered(ticket, status, (bytes as u64, cost), now));
-        refund(&isolate, excess, now);
+        note_answered(&isolate, ticket, status, (bytes as u64, cost), now);
         isolate.with(|state| state.keeper.usage.is_due(now) || state.keeper.permits.is_due(now))
     })
 }

@@ -4,21 +4,23 @@ use crate::{
     config::{Config, ConfigError},
     credential,
     decide::{Held, Outcome, Passage, Presented},
+    decisions::Decisions,
     denial::Denial,
     flight::{FETCH_MS, Miss, What},
     follow::{Listener, Object},
     forward,
     limits::{
-        charge::{self, charge, charge_at_once, limit_fields, refund, refused_fields},
+        charge::{self, charge, charge_at_once, limit_fields, refused_fields},
         demand::Demand,
         fields::Field,
         permits::{Charged, Permits},
     },
     node::{Background, Keeper, Node, Pace, State},
     own,
+    record::{self, note_answered},
     refuse::{Answer, denied, problem},
     report,
-    sent::Sent,
+    sent::{Said, Sent},
     source::{Place, Source, now},
     target::Target,
     usage::{Cost, Seen, Tally},
@@ -46,6 +48,7 @@ pub(crate) struct Cache {
     pub(crate) signatures: Accelerator,
     pub(crate) warm: WarmKeys,
     pub(crate) usage: Tally,
+    pub(crate) decisions: Decisions,
     pub(crate) permits: Permits,
 }
 
@@ -81,6 +84,7 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
                     signatures: Accelerator::default(),
                     warm: WarmKeys::default(),
                     usage: Tally::default(),
+                    decisions: Decisions::default(),
                     permits,
                 };
                 Ok(Rc::new(Node::new(Rc::new(config), Pace::ISOLATE, cache)))
@@ -118,19 +122,16 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
     let answer = match admit(&isolate, &source, context, &request, target, &mut seen).await {
         Ok(Admitted { passage, target, cost, at }) => {
             let sent = length(&request.headers());
-            let ticket = isolate.with(|state| {
-                state.counters.passed += 1;
-                state.keeper.usage.passed(seen, (sent, cost), at)
-            });
+            let when = (&isolate.config.routes, at);
+            let facts = || record::facts(&isolate, &request, &seen);
+            let ticket = isolate.with(|state| state.note_passed(seen, (sent, cost), when, facts));
             let fields = limit_fields(&isolate, &passage, now());
             let answer = forward::send(&isolate.config, &request, &target, &passage, &fields).await;
             answer.inspect(|answer| answered(&isolate, ticket, &request, answer)).map_err(|fault| upstream_failed(&isolate, ticket, &fault))
         }
         Err(denial) => {
-            isolate.with(|state| {
-                state.counters.refused(denial);
-                state.keeper.usage.refused(seen, denial, now());
-            });
+            let when = (&isolate.config.routes, now());
+            isolate.with(|state| state.note_refused(seen, denial, when, || record::facts(&isolate, &request, &seen)));
             let mut answer = denied(denial);
             if let (Denial::Limit(kind), Some(key)) = (denial, seen.key) {
                 answer.headers.extend(refused_fields(&isolate, key, kind, now()));
@@ -152,9 +153,7 @@ pub(crate) fn tend(isolate: &Rc<Isolate>, source: &Source, background: &impl Bac
 fn answered(isolate: &Isolate, ticket: u32, request: &web_sys::Request, answer: &web_sys::Response) {
     // The length of an answer to HEAD is that of what isn't sent.
     let bytes = if request.method() == "HEAD" { 0 } else { length(&answer.headers()) };
-    let (cost, now) = (number(&answer.headers(), COST_HEADER), now());
-    let excess = isolate.with(|state| state.keeper.usage.answered(ticket, answer.status(), (bytes, cost), now));
-    refund(isolate, excess, now);
+    note_answered(isolate, ticket, answer.status(), (bytes, number(&answer.headers(), COST_HEADER)), now());
 }
 
 /// The length of a body, where it is declared.
@@ -168,18 +167,16 @@ fn number(headers: &web_sys::Headers, name: &str) -> Option<u64> {
 
 /// What to answer where the upstream gave no answer.
 pub(crate) fn upstream_failed(isolate: &Isolate, ticket: u32, fault: &str) -> Answer {
-    isolate.with(|state| {
-        state.counters.upstream_failures += 1;
-        // What it has cost is unknown: the charge stays.
-        state.keeper.usage.answered(ticket, 0, (0, None), now());
-    });
+    isolate.count(|counters| counters.upstream_failures += 1);
+    // What it has cost is unknown: the charge stays.
+    note_answered(isolate, ticket, 0, (0, None), now());
     console_error!("the upstream gave no answer: {fault}");
     problem(Code::UpstreamUnavailable)
 }
 
 /// What an isolate holds to decide by.
 pub(crate) fn held(state: &State<Cache>) -> Held<'_> {
-    let Cache { policies, signatures, warm, usage: _, permits: _ } = &state.keeper;
+    let Cache { policies, signatures, warm, .. } = &state.keeper;
     Held { follower: &state.follower, policies, signatures, warm, proven: state.pulse.proven() }
 }
 
@@ -210,21 +207,21 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
     }
     let seen = sent.seen(&isolate.config);
     let demand = sent.demand(&isolate.config, &seen);
-    let (denial, key) = match sent.decide(&isolate, &seen, now) {
+    let config = &isolate.config;
+    let (denial, seen) = match sent.decide(&isolate, &seen, now) {
         Outcome::Fetch(_) => return None,
-        Outcome::Refuse(reason, key) => (reason.into(), key),
+        Outcome::Refuse(reason, key, policy) => (reason.into(), Seen { key, policy, ..seen }),
         Outcome::Pass(passage) => match charge_at_once(&isolate, &passage, &demand, now) {
             Charged::Wait(_) => return None,
-            Charged::Denied(denial) => (denial, Some(passage.key)),
+            Charged::Denied(denial) => (denial, seen.by(&passage)),
             charged => {
+                let seen = seen.by(&passage);
                 let (ticket, due) = isolate.with(|state| {
                     let cost = cost(state, &passage, &demand, charged);
-                    let State { counters, keeper, .. } = state;
-                    counters.passed += 1;
-                    counters.at_once += 1;
-                    counters.uncounted += u64::from(charged == Charged::Uncounted);
-                    let ticket = keeper.usage.passed(Seen { key: Some(passage.key), ..seen }, (0, cost), now);
-                    (ticket, keeper.permits.is_due(now))
+                    state.counters.at_once += 1;
+                    state.counters.uncounted += u64::from(charged == Charged::Uncounted);
+                    let ticket = state.note_passed(seen, (0, cost), (&config.routes, now), || sent.facts(config, &seen));
+                    (ticket, state.keeper.permits.is_due(now))
                 });
                 let fields = limit_fields(&isolate, &passage, now);
                 return Some((AtOnce::Pass(passage, Ticket { number: ticket, costs: demand.charge.cents > 0 }, fields), due));
@@ -232,13 +229,11 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
         },
     };
     let due = isolate.with(|state| {
-        let State { counters, keeper, .. } = state;
-        counters.refused(denial);
-        counters.at_once += 1;
-        keeper.usage.refused(Seen { key, ..seen }, denial, now);
-        keeper.usage.is_due(now) || keeper.permits.is_due(now)
+        state.counters.at_once += 1;
+        state.note_refused(seen, denial, (&config.routes, now), || sent.facts(config, &seen));
+        state.keeper.usage.is_due(now) || state.keeper.permits.is_due(now)
     });
-    let fields = match (denial, key) {
+    let fields = match (denial, seen.key) {
         (Denial::Limit(kind), Some(key)) => refused_fields(&isolate, key, kind, now),
         _ => Vec::new(),
     };
@@ -278,32 +273,21 @@ async fn admit(
 
     isolate.freshen(source, context).await;
 
-    let method = request.method();
-    let (address, origin) = (header(&isolate.config.client_ip_header), header("origin"));
-    let tls = isolate.config.tls.header().and_then(header);
-    let tokens = isolate.config.tokens_header.as_deref().and_then(header);
-    let sent = Sent {
-        method: &method,
-        target: &target,
-        credential: &credential,
-        address: address.as_deref(),
-        origin: origin.as_deref(),
-        tls: tls.as_deref(),
-        tokens: tokens.as_deref(),
-    };
+    let (method, said) = (request.method(), Said::read(&isolate.config, &headers));
+    let sent = said.of(&method, &target, &credential);
     *seen = sent.seen(&isolate.config);
     for _ in 0..MAX_FETCHES {
         let now = now();
         let missing = match sent.decide(isolate, seen, now) {
             Outcome::Pass(passage) => {
-                seen.key = Some(passage.key);
+                *seen = seen.by(&passage);
                 let demand = sent.demand(&isolate.config, seen);
                 let (at, charged) = charge(isolate, source, context, &passage, &demand).await?;
                 let cost = isolate.with(|state| cost(state, &passage, &demand, charged));
                 return Ok(Admitted { passage: *passage, target, cost, at });
             }
-            Outcome::Refuse(reason, key) => {
-                seen.key = key;
+            Outcome::Refuse(reason, key, policy) => {
+                (seen.key, seen.policy) = (key, policy);
                 return Err(reason.into());
             }
             Outcome::Fetch(missing) => missing,

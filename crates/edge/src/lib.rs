@@ -11,6 +11,7 @@
 pub mod config;
 pub mod credential;
 pub mod decide;
+pub mod decisions;
 pub mod denial;
 pub mod flight;
 pub mod follow;
@@ -34,6 +35,8 @@ mod isolate;
 mod node;
 #[cfg(target_arch = "wasm32")]
 mod own;
+#[cfg(target_arch = "wasm32")]
+mod record;
 #[cfg(target_arch = "wasm32")]
 mod report;
 #[cfg(target_arch = "wasm32")]

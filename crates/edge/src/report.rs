@@ -32,13 +32,24 @@ async fn report(isolate: Rc<Isolate>, source: Source, began: Timestamp) {
     while now().since(began) < LOOP_MS {
         lease(&isolate, now(), REPORT_MS);
         Delay::from(Duration::from_millis(REPORT_MS)).await;
-        isolate.with(|state| state.keeper.usage.seal(&isolate.config.routes, now(), || fresh_id(now())));
+        isolate.with(|state| {
+            state.keeper.usage.seal(&isolate.config.routes, now(), || fresh_id(now()));
+            state.keeper.decisions.seal(now(), || fresh_id(now()));
+        });
         while let Some(Sealed { id, body, .. }) = isolate.with(|state| state.keeper.usage.unsent().cloned()) {
             lease(&isolate, now(), HAND_OVER_MS);
             if source.hand_over(&isolate, &format!("/edge/v1/usage?id={id}"), &body, HAND_OVER_MS).await.is_err() {
                 break;
             }
             isolate.with(|state| state.keeper.usage.sent(&id));
+        }
+        // What nobody counts on comes last.
+        while let Some(Sealed { id, body, .. }) = isolate.with(|state| state.keeper.decisions.unsent().cloned()) {
+            lease(&isolate, now(), HAND_OVER_MS);
+            if source.hand_over(&isolate, &format!("/edge/v1/decisions?id={id}"), &body, HAND_OVER_MS).await.is_err() {
+                break;
+            }
+            isolate.with(|state| state.keeper.decisions.sent(&id));
         }
         if isolate.with(|state| state.keeper.usage.is_reported()) {
             break;

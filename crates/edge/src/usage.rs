@@ -4,9 +4,9 @@
 //! length and time count with it; one whose answer never came (its client has left) counts without. Counts are *sealed*
 //! into batches, and a batch stays the same, under the same id, until the hub has it: so it is added once.
 
-use crate::denial::Denial;
+use crate::{decide::Passage, denial::Denial};
 use keyward_api::usage::{LATENCIES, PASSED, UPSTREAM_UNAVAILABLE, UsageBatch, UsageCaller, UsageEntry, latency_bucket};
-use keyward_core::{KeyId, RouteTable, Timestamp, bounds::MAX_COST_CENTS};
+use keyward_core::{KeyId, PolicyNumber, RouteTable, Timestamp, bounds::MAX_COST_CENTS};
 use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
@@ -19,7 +19,7 @@ const MOST_LINES: usize = 20_000;
 /// Requests that wait for the upstream at a time.
 const MOST_PENDING: usize = 20_000;
 /// How long a request is believed to wait for it.
-const PENDING_MS: u64 = 120_000;
+pub(crate) const PENDING_MS: u64 = 120_000;
 /// Batches that the hub hasn't taken yet.
 const MOST_SEALED: usize = 128;
 /// Entries and callers of one batch: some 100 KB.
@@ -35,10 +35,20 @@ pub const REPORT_MS: u64 = 500;
 pub struct Seen {
     /// The key, where the caller has proved to hold it.
     pub key: Option<KeyId>,
+    /// The policy that it was decided by, where it came to that.
+    pub policy: Option<PolicyNumber>,
     /// The number of its route.
     pub route: Option<usize>,
     /// The caller's address.
     pub address: Option<IpAddr>,
+}
+
+impl Seen {
+    /// Of one that may pass as this.
+    #[must_use]
+    pub const fn by(self, passage: &Passage) -> Self {
+        Self { key: Some(passage.key), policy: Some(passage.policy), ..self }
+    }
 }
 
 /// What became of a request.
@@ -106,6 +116,13 @@ pub struct Sealed {
     /// As it is sent.
     pub body: Rc<str>,
     requests: u64,
+}
+
+impl Sealed {
+    /// A batch in which nothing is counted.
+    pub fn new(id: Uuid, body: String) -> Self {
+        Self { id: id.to_string(), body: body.into(), requests: 0 }
+    }
 }
 
 /// What was counted.
@@ -177,7 +194,7 @@ impl Tally {
 
     fn add(&mut self, seen: Seen, fate: Fate, status: u8, more: Sums) {
         let hour = u32::try_from(more.last_ms / 3_600_000).unwrap_or(u32::MAX);
-        let Seen { key, route, address } = seen;
+        let Seen { key, route, address, policy: _ } = seen;
         let line = Line { key, hour, route, fate, status };
         if self.lines.len() >= MOST_LINES && !self.lines.contains_key(&line) {
             self.lost += more.requests;
@@ -302,7 +319,7 @@ mod tests {
         let at = |millis| Timestamp::from_millis(7 * HOUR + millis);
         let mut tally = Tally::default();
         let key = KeyId(Uuid::from_u128(1));
-        let seen = Seen { key: Some(key), route: Some(0), address: Some(IpAddr::from([192, 0, 2, 1])) };
+        let seen = Seen { key: Some(key), route: Some(0), address: Some(IpAddr::from([192, 0, 2, 1])), ..Seen::default() };
         let tickets =
             [0, 1, 2].map(|n| tally.passed(seen, (10, Cost { cents: 7, lender: Some(Uuid::from_u128(9)).filter(|_| n != 2) }), at(n)));
         assert!(tally.is_reported() && !tally.is_due(at(3)), "nothing has come of them yet");

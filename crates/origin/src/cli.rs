@@ -54,7 +54,7 @@ pub use failure::report;
 use crate::{
     bootstrap::{self, Foundation},
     clock::Clock,
-    config::{Config, DEFAULT_FAILURES, DEFAULT_TOKEN_REUSE, DEFAULT_USAGE_DAYS},
+    config::{Config, DEFAULT_DECISION_HOURS, DEFAULT_FAILURES, DEFAULT_TOKEN_REUSE, DEFAULT_USAGE_DAYS},
     db::Db,
     journal::Memory,
     recover::{DEFAULT_GAP, recover},
@@ -168,6 +168,9 @@ struct Serve {
     /// For how many days the sums of usage are kept, 31 to 3660; whole months go at a time.
     #[arg(long, env = "KEYWARD_USAGE_DAYS", default_value_t = DEFAULT_USAGE_DAYS)]
     usage_days: u32,
+    /// For how many hours samples of edges' decisions are kept, up to 168; 0: none is.
+    #[arg(long, env = "KEYWARD_DECISION_HOURS", default_value_t = DEFAULT_DECISION_HOURS)]
+    decision_hours: u32,
     #[command(flatten)]
     database: Database,
 }
@@ -250,6 +253,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
         failures_per_minute: arguments.failures_per_minute,
         token_reuse_seconds: arguments.token_reuse_seconds,
         usage_days: arguments.usage_days,
+        decision_hours: arguments.decision_hours,
     };
     config.check()?;
     std::fs::create_dir_all(&config.data_dir).with_context(|| format!("can't make {}", config.data_dir.display()))?;

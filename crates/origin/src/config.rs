@@ -29,6 +29,8 @@ pub struct Config {
     pub token_reuse_seconds: u64,
     /// For how many days the sums of usage are kept; whole months go at a time.
     pub usage_days: u32,
+    /// For how many hours samples of decisions are kept; 0: none is.
+    pub decision_hours: u32,
 }
 
 /// See [`Config::failures_per_minute`]: more than a misconfigured client makes that tries again every second.
@@ -42,6 +44,11 @@ const MAX_TOKEN_REUSE: u64 = 240;
 pub const DEFAULT_USAGE_DAYS: u32 = 400;
 /// The fewest, for the series by hour, and the most.
 const USAGE_DAYS: std::ops::RangeInclusive<u32> = 31..=3660;
+
+/// See [`Config::decision_hours`]: until somebody who was told of yesterday's trouble looks.
+pub const DEFAULT_DECISION_HOURS: u32 = 24;
+/// The most: a week of what people's addresses and paths are in.
+const MAX_DECISION_HOURS: u32 = 168;
 
 /// The longest issuer: it stands in every status list and token.
 const MAX_ISSUER: usize = 256;
@@ -62,6 +69,7 @@ impl Config {
         );
         ensure!(self.token_reuse_seconds <= MAX_TOKEN_REUSE, "tokens can be handed out again for at most {MAX_TOKEN_REUSE} seconds");
         ensure!(USAGE_DAYS.contains(&self.usage_days), "usage is kept for {} to {} days", USAGE_DAYS.start(), USAGE_DAYS.end());
+        ensure!(self.decision_hours <= MAX_DECISION_HOURS, "samples of decisions are kept for at most {MAX_DECISION_HOURS} hours");
         Ok(())
     }
 

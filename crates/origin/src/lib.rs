@@ -18,6 +18,7 @@ mod audit;
 mod auth;
 mod batch;
 mod db;
+mod decisions;
 mod error;
 mod failures;
 mod feed;

@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::Db,
+    decisions::{self, Decisions},
     failures::Failures,
     feed::{self, Feed},
     http::router,
@@ -94,6 +95,7 @@ impl Server {
             recovery: Recovery::default(),
             audit: Audit::default(),
             usage: Usage::new(&mut tasks, &db, &clock, config.usage_days),
+            decisions: Decisions::new(&mut tasks, &db, &clock, config.decision_hours),
             limits: Escrow::new(&mut tasks, &db, &clock),
             failures: Failures::new(config.failures_per_minute),
             metrics: Metrics::default(),
@@ -179,6 +181,9 @@ async fn keep_house(app: Arc<App>) {
         }
         if let Err(error) = usage::keep(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't make or drop tables of usage");
+        }
+        if let Err(error) = decisions::keep(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't make or drop tables of decisions");
         }
     }
 }

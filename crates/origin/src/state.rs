@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     config::Config,
     db::Db,
+    decisions::Decisions,
     error::{Error, Result},
     failures::Failures,
     feed::Feed,
@@ -69,6 +70,8 @@ pub struct App {
     pub audit: Audit,
     /// What keys are used for.
     pub usage: Usage,
+    /// What edges decided lately.
+    pub decisions: Decisions,
     /// Permits of keys' limits.
     pub limits: Arc<Escrow>,
     /// Who may go on failing to prove who they are.

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod decisions;
 mod durability;
 mod limit_outage;
 mod limits;

@@ -72,7 +72,7 @@ export function useCreateKey() {
     // The same attempt under the same name: a retry after a lost answer makes no second key.
     mutationFn: ({ key, attempt }: { key: CreateKey; attempt: string }) =>
       call<KeyCreated>("POST", API, { body: key, idempotency: attempt }),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["keys"] }),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["keys"] }),
     // The raw key is in the answer: it isn't kept any longer than it is shown.
     gcTime: 0,
   });
@@ -121,7 +121,7 @@ export function useEndRotation(key: Key) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (how: "finish" | "cancel") => call<Key>("POST", `${API}/${key.id}/rotate/${how}`),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["key", key.id] }),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["key", key.id] }),
   });
 }
 
@@ -129,7 +129,7 @@ export function useRenewKey(key: Key) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (days: number | null) => call<Key>("POST", `${API}/${key.id}/renew`, { body: { expires_in_days: days }, etag: key.etag }),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["key", key.id] }),
+    onSuccess: () => void client.invalidateQueries({ queryKey: ["key", key.id] }),
   });
 }
 
@@ -137,7 +137,10 @@ export function useRevokeKey(key: Key) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (reason: string) => call<unknown>("DELETE", `${API}/${key.id}/revoke`, { body: reason === "" ? {} : { reason } }),
-    onSuccess: () => Promise.all([client.invalidateQueries({ queryKey: ["key", key.id] }), client.invalidateQueries({ queryKey: ["keys"] })]),
+    onSuccess: () => {
+      void client.invalidateQueries({ queryKey: ["key", key.id] });
+      void client.invalidateQueries({ queryKey: ["keys"] });
+    },
   });
 }
 

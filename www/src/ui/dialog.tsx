@@ -18,10 +18,15 @@ interface Props {
 export function Dialog({ title, onClose, children, actions, wide, firm }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
+  const left = useRef(false);
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
-    return () => element?.close();
+    return () => {
+      // Closing says so, later: that it has gone is known by then to whoever took it away.
+      left.current = true;
+      element?.close();
+    };
   }, []);
   return (
     <dialog
@@ -29,7 +34,7 @@ export function Dialog({ title, onClose, children, actions, wide, firm }: Props)
       class={wide ? "wide" : undefined}
       aria-labelledby={heading}
       onCancel={(event) => firm && event.preventDefault()}
-      onClose={onClose}
+      onClose={() => !left.current && onClose()}
       onClick={(event) => !firm && event.target === dialog.current && dialog.current?.close()}
     >
       <div class="dialog-head">

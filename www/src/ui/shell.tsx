@@ -39,7 +39,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <img src="/icon.svg" alt="" />
           Keyward
         </Link>
-        <button type="button" class="button small" onClick={() => setSearching(true)} aria-label="Commands, Ctrl K" title="Commands (Ctrl K)">
+        <button type="button" class="button small" onClick={() => setSearching(true)} aria-label="Commands: Ctrl K">
           <Icon name="search" /> <kbd>Ctrl K</kbd>
         </button>
         {session?.scope === "admin" && <TenantSwitch session={session} />}

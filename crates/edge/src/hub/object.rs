@@ -1,7 +1,11 @@
 //! The Durable Object and its routes.
 #![allow(missing_docs, reason = "the macro that exports the object writes methods without any")]
 
-use super::{desk::Desk, outbox::Outbox, store::Store};
+use super::{
+    desk::Desk,
+    outbox::{Kind, Outbox},
+    store::Store,
+};
 use crate::{
     flight::{FETCH_MS, Miss, What},
     follow::{Ask, Object},
@@ -11,7 +15,6 @@ use crate::{
     source::{Place, Source, now},
 };
 use futures_util::future::select;
-use keyward_api::usage::MAX_BATCH_LEN;
 use keyward_core::{
     Delta, Digest, FeedError, Issued, Policy, PolicyNumber, Position, StatusIndex, Timestamp,
     bounds::{MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
@@ -135,15 +138,17 @@ impl Region {
         answer
     }
 
-    /// Takes a batch of usage from an isolate: when it is answered, it is in the storage.
+    /// Takes a batch from an isolate: when it is answered, it is in the storage.
     async fn take(&self, background: &State, request: &mut Request) -> Result<Response> {
         let url = request.inner().url();
-        let Some(id) = url.split_once("/edge/v1/usage?id=").and_then(|(_, id)| uuid::Uuid::try_parse(id).ok()) else { return status(404) };
+        let asked = url.strip_prefix("http://hub").and_then(|rest| rest.split_once("?id="));
+        let asked = asked.and_then(|(path, id)| Some((Kind::at(path)?, uuid::Uuid::try_parse(id).ok()?)));
+        let Some((kind, id)) = asked else { return status(404) };
         let body = request.text().await?;
-        if body.len() > MAX_BATCH_LEN {
+        if body.len() > kind.longest() {
             return status(413);
         }
-        self.outbox.take(&id.to_string(), &body)?;
+        self.outbox.take(kind, &id.to_string(), &body)?;
         self.send_usage(background);
         status(200)
     }

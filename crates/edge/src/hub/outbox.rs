@@ -1,5 +1,6 @@
-//! Usage on its way to the origin, in the object's own SQLite: what an isolate was told is taken is not lost with the
-//! object, and leaves it only when the origin has it.
+//! Usage and samples of decisions on their way to the origin, in the object's own SQLite: what an isolate was told is taken
+//! is not lost with the object, and leaves it only when the origin has it. Usage goes first; of samples only the newest
+//! wait.
 
 use crate::{
     config::Config,
@@ -7,13 +8,12 @@ use crate::{
     source::{now, post_to_origin},
 };
 use futures_util::future::join_all;
+use keyward_api::{decisions::MAX_DECISIONS_LEN, usage::MAX_BATCH_LEN};
 use keyward_core::Timestamp;
 use serde::Deserialize;
 use std::{cell::Cell, rc::Rc, time::Duration};
 use worker::{Result, SqlStorage, SqlStorageValue, State, Storage, console_error};
 
-/// Batches that wait at most; beyond, the oldest make room.
-const MAX_WAITING: u64 = 50_000;
 /// Batches that are sent at a time: the origin adds those of one moment together.
 const AT_A_TIME: i64 = 8;
 /// How long the origin may take.
@@ -23,6 +23,61 @@ const LOOP_MS: u64 = 25_000;
 /// How long after a failure the next one tries, by a request to the hub; and by itself, where none comes.
 const RETRY_MS: u64 = 1_000;
 const ALARM_MS: u64 = 5_000;
+
+/// What waits: in a table of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Sums of what was counted.
+    Usage,
+    /// Samples of decisions.
+    Decisions,
+}
+
+impl Kind {
+    /// In the order in which they are sent.
+    const ALL: [Self; 2] = [Self::Usage, Self::Decisions];
+
+    /// The kind that is handed over at this path.
+    pub(super) fn at(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.path() == path)
+    }
+
+    /// Where it is handed over, to the hub as to the origin.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Usage => "/edge/v1/usage",
+            Self::Decisions => "/edge/v1/decisions",
+        }
+    }
+
+    const fn table(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Decisions => "decisions",
+        }
+    }
+
+    /// Bytes of a batch.
+    pub(super) const fn longest(self) -> usize {
+        match self {
+            Self::Usage => MAX_BATCH_LEN,
+            Self::Decisions => MAX_DECISIONS_LEN,
+        }
+    }
+
+    /// Batches that wait at most; beyond, the oldest make room.
+    const fn most(self) -> u64 {
+        match self {
+            Self::Usage => 50_000,
+            Self::Decisions => 500,
+        }
+    }
+
+    /// Whether the origin will never take it: what was sent is wrong, or too old; or it is of an origin that knows no samples.
+    const fn is_hopeless(self, status: u16) -> bool {
+        matches!(status, 400 | 413 | 422) || matches!((self, status), (Self::Decisions, 404))
+    }
+}
 
 /// The outbox. Cheap to clone.
 #[derive(Clone)]
@@ -53,10 +108,10 @@ impl Outbox {
     pub(super) fn open(state: &State) -> Result<Self> {
         let storage = state.storage();
         let sql = storage.sql();
-        sql.exec(
-            "CREATE TABLE IF NOT EXISTS usage (place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL)",
-            None,
-        )?;
+        for kind in Kind::ALL {
+            let columns = "(place INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL)";
+            sql.exec(&format!("CREATE TABLE IF NOT EXISTS {} {columns}", kind.table()), None)?;
+        }
         // What waits from before is found by the first that looks.
         Ok(Self {
             sql,
@@ -69,13 +124,16 @@ impl Outbox {
     }
 
     /// Takes a batch. It is taken when this is answered: a response waits for what was written before it.
-    pub(super) fn take(&self, id: &str, body: &str) -> Result<()> {
-        if self.count()? >= MAX_WAITING {
-            console_error!("a batch of usage was dropped: too many wait for the origin");
-            self.dropped.set(self.dropped.get() + 1);
-            self.sql.exec("DELETE FROM usage WHERE place = (SELECT min(place) FROM usage)", None)?;
+    pub(super) fn take(&self, kind: Kind, id: &str, body: &str) -> Result<()> {
+        let table = kind.table();
+        if self.count(kind)? >= kind.most() {
+            if kind == Kind::Usage {
+                console_error!("a batch of usage was dropped: too many wait for the origin");
+                self.dropped.set(self.dropped.get() + 1);
+            }
+            self.sql.exec(&format!("DELETE FROM {table} WHERE place = (SELECT min(place) FROM {table})"), None)?;
         }
-        self.sql.exec("INSERT OR IGNORE INTO usage (id, body) VALUES (?, ?)", vec![id.into(), body.into()])?;
+        self.sql.exec(&format!("INSERT OR IGNORE INTO {table} (id, body) VALUES (?, ?)"), vec![id.into(), body.into()])?;
         self.waiting.set(true);
         Ok(())
     }
@@ -85,13 +143,13 @@ impl Outbox {
         self.waiting.get() && now() >= self.lease.get()
     }
 
-    /// Batches that wait; and since this object was started, batches that the origin has taken, and that were given up.
+    /// Batches of usage that wait; and since this object was started, those that the origin has taken, and that were given up.
     pub(super) fn counts(&self) -> Result<(u64, u64, u64)> {
-        Ok((self.count()?, self.sent.get(), self.dropped.get()))
+        Ok((self.count(Kind::Usage)?, self.sent.get(), self.dropped.get()))
     }
 
-    fn count(&self) -> Result<u64> {
-        let counts: Vec<Count> = self.sql.exec("SELECT count(*) AS count FROM usage", None)?.to_array()?;
+    fn count(&self, kind: Kind) -> Result<u64> {
+        let counts: Vec<Count> = self.sql.exec(&format!("SELECT count(*) AS count FROM {}", kind.table()), None)?.to_array()?;
         Ok(counts.first().map_or(0, |row| row.count))
     }
 
@@ -123,29 +181,38 @@ impl Outbox {
     /// Whether there may be more. The error has the storage's fault, or none where the origin took nothing.
     async fn send_some(&self, config: &Rc<Config>) -> std::result::Result<bool, Option<worker::Error>> {
         self.waiting.set(false);
-        let rows = self.sql.exec("SELECT place, body FROM usage ORDER BY place LIMIT ?", vec![SqlStorageValue::Integer(AT_A_TIME)]);
-        let rows: Vec<Row> = rows.and_then(|rows| rows.to_array())?;
-        if rows.is_empty() {
-            return Ok(false);
-        }
+        let Some((kind, rows)) = self.oldest()? else { return Ok(false) };
         self.waiting.set(true);
-        let sends = rows.iter().map(|row| post_to_origin(config.clone(), "/edge/v1/usage", row.body.clone(), SEND_MS));
+        let sends = rows.iter().map(|row| post_to_origin(config.clone(), kind.path(), row.body.clone(), SEND_MS));
         let mut failed = false;
         for (row, answer) in rows.iter().zip(join_all(sends).await) {
-            match answer {
-                Ok(200) => self.sent.set(self.sent.get() + 1),
-                // It will never be taken: what was sent is wrong, or too old.
-                Ok(status @ (400 | 413 | 422)) => {
-                    console_error!("the origin refuses a batch of usage with {status}");
-                    self.dropped.set(self.dropped.get() + 1);
+            let counter = match answer {
+                Ok(200) => &self.sent,
+                Ok(status) if kind.is_hopeless(status) => {
+                    console_error!("the origin refuses a batch of {} with {status}", kind.table());
+                    &self.dropped
                 }
                 Ok(_) | Err(Miss::Absent | Miss::Failed | Miss::Refused) => {
                     failed = true;
                     continue;
                 }
-            }
-            self.sql.exec("DELETE FROM usage WHERE place = ?", vec![SqlStorageValue::Integer(row.place)])?;
+            };
+            counter.set(counter.get() + u64::from(kind == Kind::Usage));
+            let delete = format!("DELETE FROM {} WHERE place = ?", kind.table());
+            self.sql.exec(&delete, vec![SqlStorageValue::Integer(row.place)])?;
         }
         if failed { Err(None) } else { Ok(true) }
+    }
+
+    /// What is to be sent next.
+    fn oldest(&self) -> Result<Option<(Kind, Vec<Row>)>> {
+        for kind in Kind::ALL {
+            let select = format!("SELECT place, body FROM {} ORDER BY place LIMIT ?", kind.table());
+            let rows: Vec<Row> = self.sql.exec(&select, vec![SqlStorageValue::Integer(AT_A_TIME)])?.to_array()?;
+            if !rows.is_empty() {
+                return Ok(Some((kind, rows)));
+            }
+        }
+        Ok(None)
     }
 }

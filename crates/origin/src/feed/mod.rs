@@ -143,6 +143,12 @@ impl Feed {
         self.closing.send_replace(true);
     }
 
+    /// Waits until the server ends.
+    pub async fn ended(&self) {
+        // An error would mean that there is no feed any more, which is its end too.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
+    }
+
     /// How many polls wait just now.
     pub fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Relaxed)

@@ -1,6 +1,6 @@
 //! From a request to typed arguments, everything checked before a handler sees it.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, str::FromStr, sync::Arc};
 
 use axum::{
     RequestPartsExt,
@@ -206,13 +206,24 @@ impl<S: Send + Sync> FromRequestParts<S> for PolicyPath {
     }
 }
 
+/// The number of a decision in the path.
+pub struct DecisionPath(pub u64);
+
+impl<S: Send + Sync> FromRequestParts<S> for DecisionPath {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Ok(Self(number_in_path(parts).await?))
+    }
+}
+
 /// A number in the path, in its one spelling; anything else is the number of nothing.
 ///
 /// # Errors
 /// `not_found`.
-pub async fn number_in_path(parts: &mut Parts) -> Result<u32> {
+pub async fn number_in_path<N: FromStr + ToString>(parts: &mut Parts) -> Result<N> {
     let Path(text) = parts.extract::<Path<String>>().await.map_err(|_| Code::NotFound)?;
-    let number: u32 = text.parse().map_err(|_| Code::NotFound)?;
+    let number: N = text.parse().map_err(|_| Code::NotFound)?;
     if number.to_string() == text { Ok(number) } else { Err(Code::NotFound.into()) }
 }
 

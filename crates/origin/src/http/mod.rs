@@ -1,6 +1,7 @@
 //! The routes.
 
 mod audit;
+mod decisions;
 mod edge;
 mod events;
 mod extract;
@@ -73,6 +74,10 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/bulk/revoke", post(lifecycle::post_bulk_revoke))
         .route("/api/v1/api-keys/bulk/reassign", post(lifecycle::post_bulk_reassign))
         .route("/api/v1/events", get(events::get))
+        .route("/api/v1/decisions", get(decisions::get_all))
+        .route("/api/v1/decisions/stream", get(decisions::get_stream))
+        .route("/api/v1/decisions/{number}", get(decisions::get))
+        .route("/api/v1/policies/replay", post(decisions::post_replay))
         .route("/api/v1/policies/{number}/supersede", post(keys::post_supersede))
         .route("/api/v1/tenants", get(tenants::get_all).post(tenants::post))
         .route("/api/v1/tenants/{id}", get(tenants::get).patch(tenants::patch))
@@ -99,6 +104,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/edge/v1/issued/{index}/{digest}", get(edge::get_issued))
         .route("/edge/v1/manifest", get(edge::get_manifest))
         .route("/edge/v1/usage", post(usage::post))
+        .route("/edge/v1/decisions", post(decisions::post))
         .route("/edge/v1/permits", post(edge::post_permits))
         .route("/.well-known/jwks.json", get(public::get_jwks))
         .route("/.well-known/keyward-manifest", get(public::get_manifest))

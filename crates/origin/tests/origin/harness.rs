@@ -101,6 +101,8 @@ pub struct Origin {
     pub address: SocketAddr,
     /// What the next start is told. Without a bound unless a test is about it: tests are full of junk.
     pub failures_per_minute: u32,
+    /// What the next start is told.
+    pub decision_hours: u32,
     /// By which the world knows it.
     issuer: &'static str,
     /// Milliseconds that the server's clock is ahead of the system's.
@@ -121,6 +123,7 @@ impl Origin {
             data: tempfile::tempdir().expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             failures_per_minute: 0,
+            decision_hours: keyward_origin::config::DEFAULT_DECISION_HOURS,
             ahead: Arc::default(),
             running: None,
         };
@@ -135,6 +138,7 @@ impl Origin {
             data: tempfile::tempdir().expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             failures_per_minute: 0,
+            decision_hours: keyward_origin::config::DEFAULT_DECISION_HOURS,
             issuer: self.issuer,
             ahead: Arc::clone(&self.ahead),
             running: None,
@@ -164,6 +168,7 @@ impl Origin {
             failures_per_minute: self.failures_per_minute,
             token_reuse_seconds: keyward_origin::config::DEFAULT_TOKEN_REUSE,
             usage_days: keyward_origin::config::DEFAULT_USAGE_DAYS,
+            decision_hours: self.decision_hours,
         };
         let ahead = Arc::clone(&self.ahead);
         let clock = Clock::new(move || {
@@ -316,6 +321,14 @@ impl Client {
         self.answer(self.request("POST", path).header("content-type", "application/x-www-form-urlencoded").body(body), None).await
     }
 
+    /// Begins to read a stream of events; the answer where it is none.
+    pub async fn watch(&self, path: &str, headers: &[(&str, &str)]) -> Result<Events, u16> {
+        let request = headers.iter().fold(self.request("GET", path), |request, (name, value)| request.header(*name, *value));
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        if status == 200 { Ok(Events { response, rest: String::new() }) } else { Err(status) }
+    }
+
     /// With the key, where there is one, and the session.
     fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         let mut request = self.http.request(method.parse().expect("a method"), format!("{}{path}", self.base));
@@ -350,7 +363,9 @@ impl Client {
         let (method, url) = (request.method().to_string(), request.url().clone());
         let response = self.http.execute(request).await.expect("an answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.text().await.expect("a text");
+        // A stream of events has no end.
+        let endless = headers.get("content-type").is_some_and(|kind| kind == "text/event-stream");
+        let text = if endless { String::new() } else { response.text().await.expect("a text") };
         let path = &url.as_str()[url.origin().ascii_serialization().len()..];
         let exchange = Exchange { method: &method, path, asked, status, headers: &headers, text: &text };
         if let Err(fault) = Description::get(&self.base).await.check(&exchange) {
@@ -396,6 +411,30 @@ impl Client {
             self.post(&format!("{KEYS}/validate"), json!({"api_key": raw, "endpoint": "/v1/x", "client_ip": "192.0.2.1"})).await.ok();
         assert_eq!(answer["valid"], answer["error_message"].is_null(), "{answer}");
         answer["error_message"].as_str().map(str::to_owned)
+    }
+}
+
+/// A stream of events.
+pub struct Events {
+    response: reqwest::Response,
+    rest: String,
+}
+
+impl Events {
+    /// The id and data of the next event, signs of life left out; `None` at the end.
+    pub async fn next(&mut self) -> Option<(String, Value)> {
+        loop {
+            while let Some((event, rest)) = self.rest.split_once("\n\n") {
+                let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::to_owned);
+                let found = field("data").map(|data| (field("id").expect("an id"), serde_json::from_str(&data).expect("JSON")));
+                self.rest = rest.to_owned();
+                if found.is_some() {
+                    return found;
+                }
+            }
+            let chunk = tokio::time::timeout(Duration::from_secs(20), self.response.chunk()).await.expect("a sign of life");
+            self.rest += std::str::from_utf8(&chunk.ok()??).expect("text");
+        }
     }
 }
 

@@ -136,6 +136,11 @@ async fn nothing_that_the_applications_role_can_say_takes_it_out_of_its_tenant()
         format!("INSERT INTO key_usage VALUES ('{ours}', '{foreign}', 1, 1, 1, 1, now(), now())"),
         "SELECT usage_partitions('2026-01-01', '2026-01-01', '2026-01-01')".into(),
         "SELECT requests FROM usage_unattributed".into(),
+        "SELECT decision_partitions(now(), now(), now())".into(),
+        "SELECT edge FROM decision_batches".into(),
+        format!("INSERT INTO decision_meters VALUES ('{ours}', 1, 1, 1, now())"),
+        "UPDATE decision_meters SET seq = 0".into(),
+        "DELETE FROM decisions".into(),
         "DO $$ BEGIN EXECUTE (SELECT 'SELECT FROM ' || inhrelid::regclass FROM pg_inherits WHERE inhparent = 'usage_days'::regclass LIMIT 1); END $$".into(),
         // To change what was recorded.
         "UPDATE audit_log SET actor_owner = 'bob'".into(),
@@ -172,6 +177,8 @@ async fn nothing_that_the_applications_role_can_say_takes_it_out_of_its_tenant()
         "usage_days",
         "usage_addresses",
         "key_usage",
+        "decisions",
+        "decision_meters",
     ] {
         let row = app.fetch_one(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).await.unwrap();
         assert_eq!(row.get::<i64, _>(0), 0, "{table}");

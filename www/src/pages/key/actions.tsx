@@ -36,17 +36,37 @@ export function Actions({ apiKey: key }: { apiKey: Key }) {
     return live ? all.filter(({ needs }) => can(needs)) : [];
   }, [live, key.id]);
   useCommands(commands);
-  if (!live) return null;
-  const button = (what: Opened) => () => setOpened(what);
   return (
     <div class="row">
+      {live && <Buttons apiKey={key} open={setOpened} turn={turn} stand={stand} standing={standing.isPending} />}
+      {opened === "edit" && <EditDialog apiKey={key} onClose={close} />}
+      {opened === "rotate" && <RotateDialog apiKey={key} onClose={close} />}
+      {opened === "renew" && <RenewDialog apiKey={key} onClose={close} />}
+      {opened === "revoke" && <RevokeDialog apiKey={key} onClose={close} />}
+    </div>
+  );
+}
+
+interface ButtonsProps {
+  apiKey: Key;
+  open: (what: Opened) => void;
+  turn: "suspend" | "resume";
+  stand: () => void;
+  standing: boolean;
+}
+
+function Buttons({ apiKey: key, open, turn, stand, standing }: ButtonsProps) {
+  const can = useCan();
+  const button = (what: Opened) => () => open(what);
+  return (
+    <>
       {can("keys:update") && (
         <>
           <button type="button" class="button" onClick={button("edit")}>
             <Icon name="edit" /> Edit
           </button>
           {key.status !== "expired" && (
-            <button type="button" class="button" disabled={standing.isPending} onClick={stand}>
+            <button type="button" class="button" disabled={standing} onClick={stand}>
               <Icon name={turn === "suspend" ? "pause" : "play"} /> {turn === "suspend" ? "Suspend" : "Resume"}
             </button>
           )}
@@ -65,10 +85,6 @@ export function Actions({ apiKey: key }: { apiKey: Key }) {
           <Icon name="stop" /> Revoke
         </button>
       )}
-      {opened === "edit" && <EditDialog apiKey={key} onClose={close} />}
-      {opened === "rotate" && <RotateDialog apiKey={key} onClose={close} />}
-      {opened === "renew" && <RenewDialog apiKey={key} onClose={close} />}
-      {opened === "revoke" && <RevokeDialog apiKey={key} onClose={close} />}
-    </div>
+    </>
   );
 }

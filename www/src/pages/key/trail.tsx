@@ -118,5 +118,5 @@ function number(value: unknown): string {
 }
 
 function words(value: unknown): string {
-  return text(value)?.replaceAll("_", " ") ?? "–";
+  return text(value)?.replaceAll(/[_-]/g, " ") ?? "–";
 }

@@ -20,6 +20,7 @@ use axum::{
 };
 use keyward_api::{
     Problem,
+    decisions::Verdict,
     lists::{KeyFilter, Order, Sort},
     oauth::OauthProblem,
     usage::Interval,
@@ -29,7 +30,7 @@ use utoipa::OpenApi;
 
 pub use forms::{ExportLine, Jwks, TokenExchange, TokenPresented};
 
-use super::{audit, edge, events, keys, lifecycle, oauth, public, session, signing, tenants, usage};
+use super::{audit, decisions, edge, events, keys, lifecycle, oauth, public, session, signing, tenants, usage};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -45,6 +46,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, session, signin
         (name = "Many keys at once", description = "One action on up to 500 keys in a call."),
         (name = "Events", description = "What time alone does to keys."),
         (name = "Usage", description = "What keys are used for."),
+        (name = "Decisions", description = "What edges decided lately, and what they would have by another policy."),
         (name = "Catalogue", description = "What keys can be given."),
         (name = "Tenants", description = "Who shares a deployment, each apart from the others."),
         (name = "Owners", description = "Whose keys they are."),
@@ -61,6 +63,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, session, signin
         lifecycle::post_rotate, lifecycle::post_rotate_finish, lifecycle::post_rotate_cancel, lifecycle::post_renew, lifecycle::delete_revoke, lifecycle::post_suspend, lifecycle::post_resume, lifecycle::post_bulk_suspend, lifecycle::post_bulk_resume, lifecycle::post_bulk_revoke, lifecycle::post_bulk_reassign,
         events::get,
         usage::post, usage::get_of_key, usage::get_summary, usage::get_series,
+        decisions::post, decisions::get_all, decisions::get, decisions::get_stream, decisions::post_replay,
         tenants::post, tenants::get_all, tenants::get, tenants::patch, tenants::get_owners, tenants::post_owner, tenants::get_owner, tenants::patch_owner, tenants::post_capability,
         audit::get, audit::get_checkpoints, audit::post_checkpoints, audit::get_export,
         signing::get_all, signing::post, signing::post_activate, signing::post_retire, signing::post_freeze, signing::get_proposal, signing::post_manifest,
@@ -71,7 +74,7 @@ use super::{audit, edge, events, keys, lifecycle, oauth, public, session, signin
         get_document, get_page, get_style,
     ),
     // What parameters and problems alone refer to.
-    components(schemas(Problem, OauthProblem, Sort, Order, Interval, KeyFilter)),
+    components(schemas(Problem, OauthProblem, Sort, Order, Interval, Verdict, KeyFilter)),
 )]
 struct Description;
 

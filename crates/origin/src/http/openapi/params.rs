@@ -12,7 +12,7 @@ use utoipa::{
 };
 
 use crate::{
-    http::extract::{KeyPath, KidPath, OwnerPath, PolicyPath, Precondition},
+    http::extract::{DecisionPath, KeyPath, KidPath, OwnerPath, PolicyPath, Precondition},
     keys::idempotency::Idempotency,
 };
 
@@ -29,6 +29,7 @@ macro_rules! params {
 params! {
     KeyPath = path("id", "The id.", KeyId::schema());
     OwnerPath = path("id", "The owner's id; one that is no single segment of a path is written as `=` and its base64url.", text());
+    DecisionPath = path("number", "The `id` of the decision.", u64::schema());
     PolicyPath = path("number", "The number of the policy.", PolicyNumber::schema());
     KidPath = path("kid", "The name of the signing key.", Kid::schema());
     Precondition = header("If-Match", "Only in the state with this `ETag`. Without it: in whatever state.", text());
