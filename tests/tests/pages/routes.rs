@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::support::{SOON, host, visit};
 
-const TABLE: &str = "# the order counts\nGET /v1/me -> authenticated\nPOST /v1/chat/** -> llm:gpt-4 costs 25\n/v1/** -> rag:search\n/v2/* -> invoices:read";
+const TABLE: &str =
+    "# the order counts\nGET /v1/me -> authenticated\nPOST /v1/chat/** -> llm:gpt-4 costs 25\n/v1/** -> rag:search\n/v2/* -> invoices:read";
 const REQUESTS: [&str; 8] = [
     "GET /v1/me",
     "POST /v1/me",
