@@ -36,7 +36,7 @@ function Addresses() {
         {rows.map(([name, value]) => (
           <>
             <dt key={name}>{name}</dt>
-            <dd class="row">
+            <dd>
               <code class="break">{value}</code> <Copy text={value} label={`Copy: ${name}`} />
             </dd>
           </>
