@@ -4,6 +4,7 @@ mod inspector;
 mod keys;
 mod reference;
 mod routes;
+mod settings;
 mod shell;
 mod signing;
 mod support;
