@@ -1,7 +1,7 @@
 // The deployment as its settings page shows it, and what a key of user scope is shown of operators' pages.
 import { visit } from "./browser.mjs";
 
-const { USER } = process.env;
+const { WEAK } = process.env;
 
 await visit(async (site, page) => {
   const navigation = async () => (await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents()).sort();
@@ -13,7 +13,7 @@ await visit(async (site, page) => {
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
 
-  await site.signIn("/settings", USER);
+  await site.signIn("/settings", WEAK);
   await page.getByText("a user's").waitFor();
   const user = await navigation();
   const switches = await page.getByRole("button", { name: /^Tenant:/ }).count();

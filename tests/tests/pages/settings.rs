@@ -11,7 +11,7 @@ async fn settings_say_what_an_edge_is_told_and_pages_of_operators_show_nothing_t
     let origin = Origin::start().await?;
     let user = origin.create(json!({"name": "a user's", "owner_id": "ann", "capabilities": ["keys:read"]})).await?;
     let mut command = host("settings.mjs", &origin)?;
-    let said = visit(command.env("USER", &user.raw_key))?;
+    let said = visit(command.env("WEAK", &user.raw_key))?;
     let lines = said["lines"].as_str().context("lines")?;
     for line in [format!("KEYWARD_ROOTS = \"{}\"", origin.root()?), format!("KEYWARD_ORIGIN = \"{}\"", origin.url())] {
         assert!(lines.contains(&line), "{lines}");
