@@ -16,7 +16,7 @@ const REQUESTS: [&str; 8] = [
     "GET /v2/invoices",
     "GET /v2/invoices/1",
     "GET /v3",
-    "GET /v1/./me",
+    "GET /v1/a%2Fb",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
