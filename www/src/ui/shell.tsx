@@ -19,7 +19,15 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const [searching, setSearching] = useState(false);
   const [helping, setHelping] = useState(false);
   useHotkeys({ onPalette: () => setSearching(true), onHelp: () => setHelping(true) });
-  useCommands(useMemo(() => [{ title: "Keyboard help", icon: "system", run: () => setHelping(true) }], []));
+  useCommands(
+    useMemo(
+      () => [
+        { title: "Keyboard help", icon: "system", run: () => setHelping(true), general: true },
+        { title: "API reference", icon: "catalogue", run: () => globalThis.location.assign("/docs"), general: true },
+      ],
+      [],
+    ),
+  );
   useEffect(() => setFolded(true), [location]);
   const pages = PAGES.filter((page) => page.icon && visible(page, session));
   return (
@@ -79,6 +87,7 @@ function within(location: string, path: string): boolean {
 
 function Account({ session }: { session: Session }) {
   const signOut = useSignOut();
+  useCommands(useMemo(() => [{ title: "Sign out", icon: "out", run: () => signOut.mutate(), general: true }], []));
   return (
     <>
       <button type="button" class="button quiet icon" popovertarget="account" aria-label={`Signed in as ${session.owner}`} title={session.owner}>
