@@ -3,6 +3,8 @@
 mod inspector;
 mod keys;
 mod reference;
+mod routes;
+mod settings;
 mod shell;
 mod signing;
 mod speed;
