@@ -1,5 +1,7 @@
 //! The pages in a real browser, served by a real origin on a real Postgres.
 
+mod audit;
+mod denied;
 mod inspector;
 mod keys;
 mod reference;
@@ -7,3 +9,4 @@ mod shell;
 mod signing;
 mod support;
 mod tenants;
+mod tokens;

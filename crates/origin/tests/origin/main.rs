@@ -11,6 +11,7 @@ mod cli;
 mod contention;
 mod database;
 mod decisions;
+mod deployment;
 mod described;
 mod edge;
 mod events;
