@@ -17,13 +17,14 @@ pub(crate) use package::package;
 use crate::shell::{cargo, root, run, step};
 
 /// What turns a crate into modules: when any of it changes, they are made anew.
-const RECIPE: [&str; 9] = [
+const RECIPE: [&str; 10] = [
     include_str!("mod.rs"),
     include_str!("bindgen.rs"),
     include_str!("optimise.rs"),
     include_str!("vectors.js"),
     include_str!("../../../edge/js/entry.js"),
     include_str!("../../../edge/js/gate.js"),
+    include_str!("../../../edge/js/hold.js"),
     include_str!("../../../wasm/js/gate.js"),
     include_str!("../../../wasm/js/gate.d.ts"),
     include_str!("../../../wasm/js/shape.js"),
