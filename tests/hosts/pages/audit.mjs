@@ -10,8 +10,9 @@ await visit(async (site, page) => {
   await records.waitFor();
   await site.look("audit");
   await page.getByLabel("Action").selectOption("api_key_suspended");
+  await page.waitForURL((url) => url.search.includes("action="));
   await page.getByLabel("Done to key").fill(ID);
-  await page.getByLabel("Done to key").press("Enter");
+  await page.getByLabel("Done to key").blur();
   await page.waitForURL((url) => url.search.includes("key="));
   await page.waitForFunction(() => document.querySelectorAll("table tbody tr").length === 1);
   const filtered = address();
