@@ -6,6 +6,7 @@ mod inspector;
 mod keys;
 mod reference;
 mod routes;
+mod served;
 mod settings;
 mod shell;
 mod signing;

@@ -27,7 +27,7 @@ export function Side({ compared }: { compared: readonly Compared[] }) {
 function Verdict({ dimension, held, left, within }: Compared) {
   if (!within) return <Badge tone="bad">more than the key permits</Badge>;
   const same = JSON.stringify(held) === JSON.stringify(left);
-  return <span data-dimension={dimension}>{same ? <span class="faint">the same</span> : <Badge tone="info">less</Badge>}</span>;
+  return <span class="side-verdict" data-dimension={dimension}>{same ? <span class="faint">the same</span> : <Badge tone="info">less</Badge>}</span>;
 }
 
 function Value({ dimension, value }: { dimension: string; value: unknown }) {

@@ -80,6 +80,7 @@ function Narrow({ keys, raw, id, token, onToken }: Props & { raw: string; id: st
   return (
     <div class="split">
       <div class="stack">
+        {token !== "" && <Made token={token} />}
         {"compared" in preview ? (
           <Side compared={preview.compared} />
         ) : (
@@ -89,7 +90,6 @@ function Narrow({ keys, raw, id, token, onToken }: Props & { raw: string; id: st
           </div>
         )}
         {made.isError && <Fault cause={made.error} />}
-        {token !== "" && <Made token={token} />}
         <section class="card stack" aria-labelledby="exchange-line">
           <div class="row">
             <h2 id="exchange-line">For a shell</h2>
@@ -100,7 +100,8 @@ function Narrow({ keys, raw, id, token, onToken }: Props & { raw: string; id: st
       </div>
       <aside class="card stack aside" aria-label="What is left">
         <h2>What is to be left</h2>
-        <Presets held={held} wanted={wanted} set={set} />
+        {/* What was made before isn't what is asked for now. */}
+        <Presets held={held} wanted={wanted} set={(changes) => (onToken(""), set(changes))} />
         <button type="button" class="button primary" disabled={beyond || !("compared" in preview)} aria-busy={made.isPending} onClick={() => made.mutate()}>
           Exchange
         </button>

@@ -1,6 +1,7 @@
 // Tokens: a key exchanged for less, and any token held against its key.
 import "../../styles/terms.css";
 import "../../styles/inspect.css";
+import "../../styles/side.css";
 import { useEffect, useState } from "preact/hooks";
 import { Choice } from "../../ui/field";
 import { Loading } from "../../ui/empty";

@@ -72,7 +72,8 @@ export function Presets({ held, wanted, set }: { held: Terms; wanted: Wanted; se
         {(control) => <textarea {...control} class="mono" rows={2} spellcheck={false} value={wanted.ips} onInput={(event) => set({ ips: event.currentTarget.value })} />}
       </Field>
       <fieldset class="field">
-        <legend>What it can do</legend>
+        <legend class="unseen">What it can do</legend>
+        <strong aria-hidden="true">What it can do</strong>
         <div class="stack tight">
           {held.capabilities.map((capability) => (
             <label key={capability} class="check mono">
