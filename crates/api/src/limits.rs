@@ -2,7 +2,7 @@
 
 use keyward_core::{
     KeyId,
-    limits::{CODES, Meter},
+    limits::{CODES, Leased, Meter, Renewal},
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -61,9 +61,9 @@ impl From<Meter> for LimitKind {
 
 /// Bytes of a [`PermitsRequest`].
 pub const MAX_PERMITS_LEN: usize = 128 * 1024;
-/// Questions of a [`PermitsRequest`], and likewise returns.
+/// Questions of a [`PermitsRequest`], and likewise returns and holders of slots.
 pub const MAX_PERMITS: usize = 256;
-/// Permits in one question or return.
+/// Permits in one question or return, and slots of a holder.
 pub const MAX_AMOUNT: u64 = 1 << 40;
 
 /// What a hub wants of the limits of keys, and what it gives back.
@@ -79,6 +79,10 @@ pub struct PermitsRequest {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(max_items = 256))]
     pub returned: Vec<PermitsReturned>,
+    /// Slots for requests at one time; answered in this order, at most 256.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 256))]
+    pub slots: Vec<SlotsWanted>,
 }
 
 /// A question for permits of one limit of a key.
@@ -121,6 +125,40 @@ pub struct PermitsReturned {
     pub amount: u64,
 }
 
+/// What a holder of a key's slots has of them, and wants: the newest counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SlotsWanted {
+    /// The key.
+    pub key: KeyId,
+    /// Names the holder.
+    pub holder: Uuid,
+    /// Higher with each of a holder's: unix milliseconds, or more.
+    #[cfg_attr(feature = "openapi", schema(maximum = 9_007_199_254_740_991_u64))]
+    pub serial: u64,
+    /// It uses no more than so many until this is answered.
+    #[cfg_attr(feature = "openapi", schema(maximum = 1_099_511_627_776_u64))]
+    pub leased: u64,
+    /// So many would be good.
+    #[cfg_attr(feature = "openapi", schema(maximum = 1_099_511_627_776_u64))]
+    pub wanted: u64,
+}
+
+impl SlotsWanted {
+    /// A holder's renewal of its lease.
+    pub const fn of(key: KeyId, renewal: &Renewal) -> Self {
+        let &Renewal { holder, serial, leased, wanted } = renewal;
+        Self { key, holder, serial, leased, wanted }
+    }
+
+    /// As the one that leases takes it.
+    pub const fn renewal(&self) -> Renewal {
+        let &Self { holder, serial, leased, wanted, .. } = self;
+        Renewal { holder, serial, leased, wanted }
+    }
+}
+
 /// The answer: everything in the order of the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -131,6 +169,43 @@ pub struct PermitsReply {
     pub granted: Vec<PermitsGranted>,
     /// To each return.
     pub taken: Vec<PermitsTaken>,
+    /// To each holder of slots.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<SlotsGranted>,
+}
+
+/// The answer to a holder of slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SlotsGranted {
+    /// The holder's,
+    pub holder: Uuid,
+    /// to what it said under this number.
+    pub serial: u64,
+    /// It has so many.
+    pub slots: u64,
+    /// With those that are taken from now on no more than so many may be in use.
+    pub target: u64,
+    /// For how long it has them, milliseconds from when it asked.
+    pub lasts_ms: u64,
+    /// Why nothing was done; else `null`.
+    #[serde(default)]
+    pub fault: Option<PermitsFault>,
+}
+
+impl SlotsGranted {
+    /// The answer to a holder.
+    pub const fn of(asked: &SlotsWanted, leased: Leased, fault: Option<PermitsFault>) -> Self {
+        let &SlotsWanted { holder, serial, .. } = asked;
+        let Leased { slots, target, lasts_ms } = leased;
+        Self { holder, serial, slots, target, lasts_ms, fault }
+    }
+
+    /// What was leased; `None`: nothing was done.
+    pub fn leased(&self) -> Option<Leased> {
+        let &Self { slots, target, lasts_ms, .. } = self;
+        matches!(self.fault, None | Some(PermitsFault::Unavailable)).then_some(Leased { slots, target, lasts_ms })
+    }
 }
 
 /// The answer to a question.
@@ -170,4 +245,8 @@ pub enum PermitsFault {
     IdRefused,
     /// The window has ended, or doesn't begin soon.
     WindowRefused,
+    /// The holder has said something newer, or the key has too many holders.
+    HolderRefused,
+    /// Of a key's object alone: the origin gives no answer, and so the holder goes on with what it has.
+    Unavailable,
 }

@@ -66,6 +66,22 @@ pub struct UsageBatch {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(max_items = 2000))]
     pub callers: Vec<UsageCaller>,
+    /// What requests have cost beyond what their keys were charged; at most 2000.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 2000))]
+    pub debts: Vec<UsageDebt>,
+}
+
+/// What a key owes to its cost limit of the next month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UsageDebt {
+    /// The key.
+    pub key: KeyId,
+    /// Cents; at least one.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1_099_511_627_776_u64))]
+    pub cents: u64,
 }
 
 /// Requests that are alike.

@@ -11,6 +11,7 @@
 //   again, and nothing may be called on it before that has been checked.
 import { shortWay } from "./gate.js";
 import * as glue from "./glue.js";
+import { goesLongWay } from "./hold.js";
 
 // How to reject each call that is under way. A call whose client has gone away never settles and stays here, so the
 // oldest make room for new ones.
@@ -36,7 +37,10 @@ export default worker;
 
 // Exports one of the handlers `fetch`, `queue` and `scheduled`.
 function handler(name) {
-  const longWay = (event, env, context) => call(glue[name], undefined, event, env, context);
+  const longWay = (event, env, context) => {
+    if (name === "fetch") goesLongWay(event, env, context);
+    return call(glue[name], undefined, event, env, context);
+  };
   worker[name] = name === "fetch" ? (request, env, context) => shortWay(request, env, context) ?? longWay(request, env, context) : longWay;
 }
 

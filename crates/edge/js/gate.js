@@ -2,16 +2,18 @@
 // alone; src/gate.rs is its other half, and says why. Whatever is out of the ordinary goes the long way, for which
 // `shortWay` gives undefined.
 import * as glue from "./glue.js";
+import { Hold } from "./hold.js";
 
 // What src/gate.rs answers.
 const REOPEN = 1;
 const PASS = 2;
 const REFUSE = 3;
 const LIMIT = 4;
+const HOLDS = 32;
 const COSTS = 64;
 const DUE = 128;
 const CODE_BITS = 8;
-const CODE_MASK = 63;
+const CODE_MASK = 31;
 
 // Names of headers are the client's to invent: so many are remembered.
 const MOST_NAMES = 256;
@@ -133,7 +135,14 @@ function count(ticket, costs, method, response, env, context) {
   const length = method === "HEAD" ? null : response.headers.get("content-length");
   const cents = costs ? cost(response.headers) : NaN;
   if (glue.gateAnswered(opened, ticket, response.status, length === null ? 0 : +length, cents, Date.now())) glue.gateTend(env, context);
-  return response;
+}
+
+// The answer where the upstream gave none.
+function failed(hold, ticket, fault) {
+  hold?.end();
+  // Whoever has gone isn't told, and what became of the request isn't known.
+  if (hold?.left) return new Response(null, { status: 499 });
+  return hold?.lost ? refused(gate.lost) : glue.gateFailed(ticket, String(fault?.message ?? fault));
 }
 
 /** The response, or a promise of it; undefined where the request has to go the long way. */
@@ -160,12 +169,18 @@ export function shortWay(request, env, context) {
       const headers = sent.onward;
       for (let i = 0; i < gate.identity.length; i++) headers[gate.identity[i]] = lines[i + 1];
       // A redirect is the client's to follow, past the edge's decision on it.
-      const answered = fetch(gate.upstream + lines[0], { method, headers, redirect: "manual" });
-      const ticket = +lines[gate.identity.length + 1];
-      const fields = pairs(lines, gate.identity.length + 2);
+      let at = gate.identity.length + 1;
+      const ticket = +lines[at++];
+      const hold = answer & HOLDS ? new Hold(+lines[at++], request, env, context) : undefined;
+      const fields = pairs(lines, at);
+      const answered = fetch(gate.upstream + lines[0], { method, headers, redirect: "manual", signal: hold?.signal });
       return answered.then(
-        (response) => withFields(count(ticket, answer & COSTS, method, response, env, context), fields),
-        (fault) => glue.gateFailed(ticket, String(fault?.message ?? fault)),
+        (response) => {
+          count(ticket, answer & COSTS, method, response, env, context);
+          const whole = hold === undefined ? response : hold.follow(response, method);
+          return whole === undefined ? failed(hold, ticket, "it opens a WebSocket") : withFields(whole, fields);
+        },
+        (fault) => failed(hold, ticket, fault),
       );
     }
     case REFUSE:

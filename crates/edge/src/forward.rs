@@ -1,7 +1,7 @@
 //! A permitted request on its way to the upstream: exactly the path that was decided on, without the credential, and
 //! with the identity that the edge vouches for.
 
-use crate::{config::Config, decide::Passage, headers, limits::fields::Field, target::Target};
+use crate::{config::Config, decide::Passage, headers, hold::Hold, limits::fields::Field, target::Target};
 use worker::{
     js_sys,
     wasm_bindgen::{JsCast, JsValue},
@@ -9,19 +9,32 @@ use worker::{
     web_sys,
 };
 
+/// A WebSocket's end can't be seen from here.
+const ENDLESS: &str = "it opens a WebSocket for a key with a limit on requests at one time";
+
 /// Sends it and gives the upstream's response as it is, with these headers where there are any. The error names the runtime's fault, for the log.
 pub(crate) async fn send(
     config: &Config,
     request: &web_sys::Request,
     target: &Target,
     passage: &Passage,
-    fields: &[Field],
+    (fields, hold): (&[Field], Option<&Hold>),
 ) -> Result<web_sys::Response, String> {
-    exchange(config, request, target, passage).await.and_then(|response| with_fields(response, fields)).map_err(|fault| match fault
-        .dyn_into::<js_sys::Error>(
-    ) {
-        Ok(error) => String::from(error.message()),
-        Err(_) => "an exception".to_owned(),
+    let answer = exchange(config, request, target, passage, hold).await.and_then(|response| {
+        let response = match hold {
+            Some(hold) => hold.follow(&response, &request.method()).ok_or_else(|| js_sys::Error::new(ENDLESS))?,
+            None => response,
+        };
+        with_fields(response, fields)
+    });
+    answer.map_err(|fault| {
+        if let Some(hold) = hold {
+            hold.end();
+        }
+        match fault.dyn_into::<js_sys::Error>() {
+            Ok(error) => String::from(error.message()),
+            Err(_) => "an exception".to_owned(),
+        }
     })
 }
 
@@ -38,7 +51,13 @@ fn with_fields(response: web_sys::Response, fields: &[Field]) -> Result<web_sys:
     Ok(anew)
 }
 
-async fn exchange(config: &Config, request: &web_sys::Request, target: &Target, passage: &Passage) -> Result<web_sys::Response, JsValue> {
+async fn exchange(
+    config: &Config,
+    request: &web_sys::Request,
+    target: &Target,
+    passage: &Passage,
+    hold: Option<&Hold>,
+) -> Result<web_sys::Response, JsValue> {
     let url = format!("{}{}{}", config.upstream, target.path.as_str(), target.query);
     // A request stands in for its own initialiser: so the method, and the body with its length, go on as they came. A
     // dictionary would not take a body for a GET.
@@ -47,6 +66,9 @@ async fn exchange(config: &Config, request: &web_sys::Request, target: &Target, 
     init.set_headers(onward(&request.headers(), passage)?.as_ref());
     // A redirect is the client's to follow, past the edge's decision on it.
     init.set_redirect(web_sys::RequestRedirect::Manual);
+    if let Some(hold) = hold {
+        init.set_signal(Some(&hold.signal()));
+    }
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
     JsFuture::from(scope.fetch_with_request_and_init(&onto, &init)).await?.dyn_into()
 }

@@ -12,7 +12,7 @@ use crate::{
     decide::Passage,
     denial::Denial,
     headers,
-    isolate::{AtOnce, current, decide_at_once, tend, upstream_failed},
+    isolate::{AtOnce, Ticket, current, decide_at_once, tend, upstream_failed},
     limits::fields::Field,
     record::note_answered,
     refuse::{denied, problem},
@@ -21,7 +21,7 @@ use crate::{
     target::Target,
 };
 use keyward_api::Code;
-use keyward_core::Timestamp;
+use keyward_core::{Reason, Timestamp};
 use serde::Serialize;
 use std::{cell::RefCell, io::Write};
 use worker::{Context, Env, js_sys, wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen, web_sys};
@@ -39,6 +39,8 @@ const PASS: u32 = 2;
 const LIMIT: u32 = 4;
 /// It is refused; above these bits stands why.
 const REFUSE: u32 = 3;
+/// Beside [`PASS`]: the request has a slot until its answer's end.
+const HOLDS: u32 = 32;
 /// Beside [`PASS`]: the answer may tell what the request has cost.
 const COSTS: u32 = 64;
 /// Beside one of them: there is something to see to in the background ([`see_to_it`]).
@@ -70,6 +72,8 @@ struct Opened<'a> {
     /// The header that declares tokens.
     tokens: Option<&'a str>,
     upstream: &'a str,
+    /// The number of the denial of a request that has lost its slot.
+    lost: usize,
     /// The names of the identity headers, in the order of their values in the buffer.
     identity: [&'static str; headers::IDENTITY.len()],
 }
@@ -92,6 +96,7 @@ pub fn open(number: u32) -> Option<String> {
         tls: config.tls.header(),
         tokens: config.tokens_header.as_deref(),
         upstream: &config.upstream,
+        lost: Denial::Reason(Reason::LimitUnavailable).number(),
         identity: headers::IDENTITY,
     };
     serde_json::to_string(&opened).ok()
@@ -119,8 +124,8 @@ pub fn decide(number: u32, len: u32, now: f64) -> u32 {
                     AtOnce::Refuse(denial, fields) if fields.is_empty() => (REFUSE, Some(denial.number())),
                     AtOnce::Refuse(denial, fields) => (LIMIT, write_limit(&mut gate.buffer, denial, &fields)),
                     AtOnce::Pass(passage, ticket, fields) => {
-                        let costs = if ticket.costs { COSTS } else { 0 };
-                        (PASS | costs, write(&mut gate.buffer, &target, &passage, ticket.number, &fields))
+                        let flags = if ticket.costs { COSTS } else { 0 } | if ticket.slot.is_some() { HOLDS } else { 0 };
+                        (PASS | flags, write(&mut gate.buffer, &target, &passage, &ticket, &fields))
                     }
                 };
                 rest.map_or(LONG_WAY, |rest| (rest as u32) << CODE_BITS | code | if due { DUE } else { 0 })
@@ -148,13 +153,14 @@ fn decide_on(facts: &str, now: Timestamp) -> Option<(Target, AtOnce, bool)> {
 }
 
 /// Writes what the upstream is sent: the path and query, then the values of the identity headers; and under which number
-/// its answer is to be told, and the names and values of headers for the client. A line each.
-fn write(buffer: &mut [u8], target: &Target, passage: &Passage, ticket: u32, fields: &[Field]) -> Option<usize> {
+/// its answer is to be told, its slot where it has one, and the names and values of headers for the client. A line each.
+fn write(buffer: &mut [u8], target: &Target, passage: &Passage, ticket: &Ticket, fields: &[Field]) -> Option<usize> {
     let capacity = buffer.len();
     let mut rest = &mut buffer[..];
     let mut fits = write!(rest, "{}{}", target.path.as_str(), target.query).is_ok();
     headers::identity(passage, |value| fits &= write!(rest, "\n{value}").is_ok());
-    fits &= write!(rest, "\n{ticket}").is_ok() && write_fields(&mut rest, fields);
+    fits &= write!(rest, "\n{}", ticket.number).is_ok() && ticket.slot.is_none_or(|slot| write!(rest, "\n{slot}").is_ok());
+    fits &= write_fields(&mut rest, fields);
     fits.then_some(capacity - rest.len())
 }
 

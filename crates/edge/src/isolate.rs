@@ -9,6 +9,7 @@ use crate::{
     flight::{FETCH_MS, Miss, What},
     follow::{Listener, Object},
     forward,
+    hold::Hold,
     limits::{
         charge::{self, charge, charge_at_once, limit_fields, refused_fields},
         demand::Demand,
@@ -18,10 +19,10 @@ use crate::{
     node::{Background, Keeper, Node, Pace, State},
     own,
     record::{self, note_answered},
-    refuse::{Answer, denied, problem},
+    refuse::{Answer, denied, problem, refusal},
     report,
     sent::{Said, Sent},
-    source::{Place, Source, now},
+    source::{Place, Source, fresh_id, now},
     target::Target,
     usage::{Cost, Seen, Tally},
 };
@@ -78,7 +79,7 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
         isolate
             .get_or_init(|| {
                 let config = read_config(env).inspect_err(|error| console_error!("the edge refuses all requests: {error}"))?;
-                let permits = Permits::new(config.limit_idle_ms);
+                let permits = Permits::new(config.limit_idle_ms, fresh_id(now()));
                 let cache = Cache {
                     policies: PolicyCache::new(DEFAULT_POLICY_BUDGET),
                     signatures: Accelerator::default(),
@@ -120,14 +121,20 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
     }
     let mut seen = Seen::default();
     let answer = match admit(&isolate, &source, context, &request, target, &mut seen).await {
-        Ok(Admitted { passage, target, cost, at }) => {
+        Ok(Admitted { passage, target, cost, at, slot }) => {
+            let hold = slot.map(|slot| Hold::of(slot, &request));
             let sent = length(&request.headers());
             let when = (&isolate.config.routes, at);
             let facts = || record::facts(&isolate, &request, &seen);
             let ticket = isolate.with(|state| state.note_passed(seen, (sent, cost), when, facts));
             let fields = limit_fields(&isolate, &passage, now());
-            let answer = forward::send(&isolate.config, &request, &target, &passage, &fields).await;
-            answer.inspect(|answer| answered(&isolate, ticket, &request, answer)).map_err(|fault| upstream_failed(&isolate, ticket, &fault))
+            let answer = forward::send(&isolate.config, &request, &target, &passage, (&fields, hold.as_ref())).await;
+            answer.inspect(|answer| answered(&isolate, ticket, &request, answer)).map_err(|fault| match &hold {
+                Some(hold) if hold.is_lost() => refusal(Reason::LimitUnavailable),
+                // Whoever has gone isn't told, and what became of the request isn't known.
+                Some(hold) if hold.is_left() => Answer { status: 499, headers: Vec::new(), body: String::new() },
+                _ => upstream_failed(&isolate, ticket, &fault),
+            })
         }
         Err(denial) => {
             let when = (&isolate.config.routes, now());
@@ -186,6 +193,8 @@ pub(crate) struct Ticket {
     pub(crate) number: u32,
     /// Whether the answer may tell its cost.
     pub(crate) costs: bool,
+    /// The slot that it has until its answer's end.
+    pub(crate) slot: Option<u64>,
 }
 
 /// A decision that was made at once.
@@ -224,7 +233,8 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
                     (ticket, state.keeper.permits.is_due(now))
                 });
                 let fields = limit_fields(&isolate, &passage, now);
-                return Some((AtOnce::Pass(passage, Ticket { number: ticket, costs: demand.charge.cents > 0 }, fields), due));
+                let slot = if let Charged::Passed { slot } = charged { slot } else { None };
+                return Some((AtOnce::Pass(passage, Ticket { number: ticket, costs: demand.charge.cents > 0, slot }, fields), due));
             }
         },
     };
@@ -247,11 +257,13 @@ struct Admitted {
     cost: Cost,
     /// When it was charged.
     at: Timestamp,
+    /// Its slot, where its key has few of them.
+    slot: Option<u64>,
 }
 
 /// What a request may cost that was charged so.
 fn cost(state: &State<Cache>, passage: &Passage, demand: &Demand, charged: Charged) -> Cost {
-    let taken = charged == Charged::Passed && demand.charge.cents > 0 && passage.limits.cost_cents.is_some();
+    let taken = matches!(charged, Charged::Passed { .. }) && demand.charge.cents > 0 && passage.limits.cost_cents.is_some();
     let lender = || state.keeper.permits.lender(passage.key);
     Cost { cents: demand.charge.cents, lender: taken.then(lender).flatten() }
 }
@@ -284,7 +296,8 @@ async fn admit(
                 let demand = sent.demand(&isolate.config, seen);
                 let (at, charged) = charge(isolate, source, context, &passage, &demand).await?;
                 let cost = isolate.with(|state| cost(state, &passage, &demand, charged));
-                return Ok(Admitted { passage: *passage, target, cost, at });
+                let slot = if let Charged::Passed { slot } = charged { slot } else { None };
+                return Ok(Admitted { passage: *passage, target, cost, at, slot });
             }
             Outcome::Refuse(reason, key, policy) => {
                 (seen.key, seen.policy) = (key, policy);

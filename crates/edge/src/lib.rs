@@ -18,6 +18,8 @@ pub mod follow;
 #[cfg(target_arch = "wasm32")]
 pub mod gate;
 pub mod headers;
+#[cfg(target_arch = "wasm32")]
+pub mod hold;
 pub mod hub;
 pub mod limits;
 pub mod metrics;

@@ -33,6 +33,8 @@ pub struct Counters {
     pub limit_waits: u64,
     /// Requests that were permitted beyond what is known of their key's limits.
     pub uncounted: u64,
+    /// Requests that were ended because their slot was lost.
+    pub cut: u64,
     /// Questions and returns sent to keys' objects.
     pub permit_requests: u64,
     refused: Tally<Denial>,
@@ -97,6 +99,7 @@ impl Counters {
             ("keyward_hub_requests_total", "Requests sent to the hub.", self.hub_requests),
             ("keyward_limit_waits_total", "Requests that had to wait for permits of their key.", self.limit_waits),
             ("keyward_uncounted_total", "Requests permitted beyond what is known of their key's limits.", self.uncounted),
+            ("keyward_cut_total", "Requests ended because their slots could not be held.", self.cut),
             ("keyward_permit_requests_total", "Questions and returns sent to keys' objects.", self.permit_requests),
         ] {
             family(out, name, "counter", help);

@@ -5,7 +5,7 @@
 //! into batches, and a batch stays the same, under the same id, until the hub has it: so it is added once.
 
 use crate::{decide::Passage, denial::Denial};
-use keyward_api::usage::{LATENCIES, PASSED, UPSTREAM_UNAVAILABLE, UsageBatch, UsageCaller, UsageEntry, latency_bucket};
+use keyward_api::usage::{LATENCIES, PASSED, UPSTREAM_UNAVAILABLE, UsageBatch, UsageCaller, UsageDebt, UsageEntry, latency_bucket};
 use keyward_core::{KeyId, PolicyNumber, RouteTable, Timestamp, bounds::MAX_COST_CENTS};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -130,6 +130,8 @@ impl Sealed {
 pub struct Tally {
     lines: BTreeMap<Line, Sums>,
     callers: BTreeMap<(KeyId, u32, IpAddr), u64>,
+    /// What keys owe, in cents.
+    debts: BTreeMap<KeyId, u64>,
     pending: BTreeMap<u32, Pending>,
     tickets: u32,
     sealed: VecDeque<Sealed>,
@@ -163,6 +165,13 @@ impl Tally {
         let mut pending = self.pending.remove(&ticket)?;
         let Cost { cents, lender } = pending.cost;
         pending.cost.cents = cost.unwrap_or(cents).min(MAX_COST_CENTS);
+        // What is more than the charge is owed; of what is less the rest is the key's again.
+        let owed = pending.cost.cents.saturating_sub(cents);
+        if let (Some(key), Some(_), 1..) = (pending.seen.key, lender, owed)
+            && (self.debts.len() < MOST_LINES || self.debts.contains_key(&key))
+        {
+            *self.debts.entry(key).or_default() += owed;
+        }
         let excess = cents.saturating_sub(pending.cost.cents);
         let excess = match (pending.seen.key, lender) {
             (Some(key), Some(lender)) if excess > 0 => Some(Excess { key, cents: excess, charged: pending.began, lender }),
@@ -243,10 +252,16 @@ impl Tally {
         let mut entries = std::mem::take(&mut self.lines).into_iter().map(|(line, sums)| entry(line, sums, routes));
         let callers = std::mem::take(&mut self.callers).into_iter();
         let mut callers = callers.map(|((key, day, address), requests)| UsageCaller { key, day, address, requests });
+        let mut debts = std::mem::take(&mut self.debts).into_iter().map(|(key, cents)| UsageDebt { key, cents });
         loop {
             let id = id();
-            let batch = UsageBatch { id, entries: entries.by_ref().take(BATCH).collect(), callers: callers.by_ref().take(BATCH).collect() };
-            if batch.entries.is_empty() && batch.callers.is_empty() {
+            let batch = UsageBatch {
+                id,
+                entries: entries.by_ref().take(BATCH).collect(),
+                callers: callers.by_ref().take(BATCH).collect(),
+                debts: debts.by_ref().take(BATCH).collect(),
+            };
+            if batch.entries.is_empty() && batch.callers.is_empty() && batch.debts.is_empty() {
                 break;
             }
             let requests = batch.entries.iter().map(|entry| entry.requests).sum();
@@ -327,6 +342,11 @@ mod tests {
         assert_eq!(tally.answered(tickets[0], 200, (1000, Some(2)), at(5)), excess);
         assert_eq!(tally.answered(tickets[0], 200, (1000, Some(2)), at(6)), None);
         assert_eq!(tally.answered(tickets[1], 0, (0, None), at(3000)), None);
+        let dear = tally.passed(seen, (0, Cost { cents: 7, lender: Some(Uuid::from_u128(9)) }), at(4));
+        let unlimited = tally.passed(seen, (0, Cost { cents: 7, lender: None }), at(4));
+        for ticket in [dear, unlimited] {
+            assert_eq!(tally.answered(ticket, 200, (0, Some(12)), at(4)), None);
+        }
         tally.refused(seen, Reason::Revoked, at(HOUR));
         tally.refused(Seen::default(), Reason::Malformed, at(9));
         assert!(tally.is_due(at(9)));
@@ -338,15 +358,17 @@ mod tests {
             batch.entries.iter().map(told).collect::<Vec<_>>(),
             [
                 ("malformed".into(), none, 7, 4, 1),
-                ("passed".into(), chat.clone(), 7, 2, 1),
+                ("passed".into(), chat.clone(), 7, 2, 3),
                 ("upstream_unavailable".into(), chat.clone(), 7, 5, 1),
                 ("key_revoked".into(), chat.clone(), 8, 4, 1),
             ]
         );
         let passed = &batch.entries[1];
         assert_eq!((passed.bytes_in, passed.bytes_out, passed.latency[latency_bucket(5)], passed.key), (10, 1000, 1, Some(key)));
-        assert_eq!(batch.entries.iter().map(|entry| entry.cost).collect::<Vec<_>>(), [0, 2, 7, 0]);
-        assert_eq!(batch.callers.iter().map(|caller| caller.requests).sum::<u64>(), 3);
+        assert_eq!(batch.entries.iter().map(|entry| entry.cost).collect::<Vec<_>>(), [0, 26, 7, 0]);
+        // What was charged and has cost more is owed; what was never charged isn't.
+        assert_eq!(batch.debts, [UsageDebt { key, cents: 5 }]);
+        assert_eq!(batch.callers.iter().map(|caller| caller.requests).sum::<u64>(), 5);
 
         // The one whose client has left counts in the end, and its answer, should it come, doesn't count again.
         tally.sent(&Uuid::from_u128(1).to_string());

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Result;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
 use super::{Request, Response, wire::Wire};
 
@@ -17,6 +17,8 @@ use super::{Request, Response, wire::Wire};
 pub enum Reply {
     /// Answers.
     Response(Response),
+    /// Answers 200 with these pieces as they come, until their sender is gone; its receiver is when the client is.
+    Stream(mpsc::Receiver<Vec<u8>>),
     /// Never answers, and leaves the connection open.
     Hang,
     /// Resets the connection.
@@ -44,11 +46,29 @@ impl Server {
         Self::start_on((Ipv4Addr::LOCALHOST, 0).into(), handler).await
     }
 
+    /// As [`Server::start`]; work for a client that has gone is dropped.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn attentive<F>(handler: impl Fn(Request) -> F + Send + Sync + 'static) -> Result<Self>
+    where
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        Self::listen((Ipv4Addr::LOCALHOST, 0).into(), true, handler).await
+    }
+
     /// As [`Server::start`], at an address of the caller's.
     ///
     /// # Errors
     /// When the address is taken.
     pub async fn start_on<F>(address: SocketAddr, handler: impl Fn(Request) -> F + Send + Sync + 'static) -> Result<Self>
+    where
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        Self::listen(address, false, handler).await
+    }
+
+    async fn listen<F>(address: SocketAddr, attentive: bool, handler: impl Fn(Request) -> F + Send + Sync + 'static) -> Result<Self>
     where
         F: Future<Output = Reply> + Send + 'static,
     {
@@ -59,7 +79,7 @@ impl Server {
             // Owned by this task, so that ending it ends them all.
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(Wire::new(stream), handler.clone()));
+                connections.spawn(serve(Wire::new(stream), attentive, handler.clone()));
                 while connections.try_join_next().is_some() {}
             }
         });
@@ -80,10 +100,19 @@ impl Drop for Server {
 }
 
 /// Answers what comes on one connection, until either side is through with it.
-async fn serve(mut wire: Wire, handler: Arc<Handler>) {
+async fn serve(mut wire: Wire, attentive: bool, handler: Arc<Handler>) {
     while let Ok(Some(request)) = wire.read_request().await {
         let (head, close) = (request.method == "HEAD", request.headers.first("connection") == Some("close"));
-        match handler(request).await {
+        let reply = tokio::select! {
+            reply = handler(request) => reply,
+            () = wire.is_left(), if attentive => return,
+        };
+        match reply {
+            Reply::Stream(pieces) => {
+                if wire.write_stream(pieces).await.is_err() || close {
+                    return;
+                }
+            }
             Reply::Response(response) => {
                 if wire.write_response(&response, head).await.is_err() || close {
                     return;

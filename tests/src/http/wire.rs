@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::mpsc,
 };
 
 use super::{Headers, Request, Response};
@@ -145,6 +146,28 @@ impl Wire {
         let length = !request.body.is_empty() || matches!(request.method.as_str(), "POST" | "PUT" | "PATCH");
         finish(&mut bytes, &request.headers, &request.body, length);
         Ok(self.stream.write_all(&bytes).await?)
+    }
+
+    /// Waits until the peer has closed the connection; for ever while it sends something else.
+    pub(crate) async fn is_left(&self) {
+        if matches!(self.stream.peek(&mut [0]).await, Ok(1..)) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// A response in chunks, each as it comes; fails as soon as the peer has gone.
+    pub(crate) async fn write_stream(&mut self, mut pieces: mpsc::Receiver<Vec<u8>>) -> Result<()> {
+        self.stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+        loop {
+            let piece = tokio::select! {
+                piece = pieces.recv() => piece,
+                () = self.is_left() => bail!("the peer has gone"),
+            };
+            let Some(piece) = piece else { break };
+            let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
+            self.stream.write_all(&chunk).await?;
+        }
+        Ok(self.stream.write_all(b"0\r\n\r\n").await?)
     }
 
     pub(crate) async fn write_response(&mut self, response: &Response, head_only: bool) -> Result<()> {

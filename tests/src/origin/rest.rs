@@ -42,7 +42,7 @@ impl Origin {
         if body.get("name").is_none() {
             body["name"] = json!("a test's key");
         }
-        for limit in ["rate_limit_per_hour", "daily_quota", "monthly_quota"] {
+        for limit in ["rate_limit_per_hour", "daily_quota", "monthly_quota", "max_concurrent_requests"] {
             if body.get(limit).is_none() {
                 body[limit] = json!("unlimited");
             }

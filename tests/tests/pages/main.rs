@@ -7,5 +7,6 @@ mod routes;
 mod settings;
 mod shell;
 mod signing;
+mod speed;
 mod support;
 mod tenants;

@@ -6,6 +6,8 @@
 
 mod support;
 
+mod concurrency;
+mod debts;
 mod decisions;
 mod durability;
 mod limit_outage;

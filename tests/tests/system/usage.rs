@@ -1,13 +1,23 @@
 //! What clients saw is what the origin has counted, whoever is killed in between.
 
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
 use anyhow::{Context, Result, ensure};
 use keyward_tests::{
     Signal, Verdict, eventually,
     http::{Request, Response},
 };
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
-use crate::support::{Metrics, SOON, Stack, together};
+use crate::support::{Caller, Metrics, SOON, Stack, alone, together};
 
 /// Requests as a client has seen them answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,22 +105,22 @@ fn requests() -> Vec<Request> {
     some.iter().cycle().take(50).cloned().collect()
 }
 
-/// Waits until the hub has taken all that the isolate has counted.
+/// Waits until the hubs have taken all that their isolates have counted.
 async fn is_taken(stack: &Stack) -> Result<()> {
-    let taken = async || {
-        let metrics = Metrics::of(&stack.edges[0], 0).await.ok()?;
-        (metrics.sum("keyward_usage_unreported") == 0).then_some(())
-    };
-    eventually("the hub has taken all", SOON, taken).await
+    is_nothing(stack, "the hubs have taken all", "keyward_usage_unreported").await
 }
 
-/// Waits until the origin has taken all that the hub has.
+/// Waits until the origin has taken all that the hubs have.
 async fn is_sent(stack: &Stack) -> Result<()> {
-    let sent = async || {
-        let metrics = stack.metrics(0).await.ok()?;
-        (metrics.sum("keyward_hub_usage_waiting") == 0).then_some(())
-    };
-    eventually("the origin has taken all", SOON, sent).await
+    is_nothing(stack, "the origin has taken all", "keyward_hub_usage_waiting").await
+}
+
+async fn is_nothing(stack: &Stack, what: &str, metric: &str) -> Result<()> {
+    for edge in &stack.edges {
+        let nothing = async || (Metrics::of(edge, 0).await.ok()?.sum(metric) == 0).then_some(());
+        eventually(what, SOON, nothing).await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -212,4 +222,170 @@ async fn a_killed_edge_loses_only_what_its_hub_had_not_taken() -> Result<()> {
         client.saw = counted;
     }
     Ok(())
+}
+
+/// What the clients of an edge have seen of a key.
+#[derive(Default)]
+struct Seen {
+    passed: AtomicU64,
+    /// Of these nobody knows what has become.
+    broken: AtomicU64,
+    lately: Mutex<VecDeque<Instant>>,
+}
+
+/// Keys, and clients of each at each edge.
+const KEYS: usize = 2;
+const EACH: usize = 2;
+/// For so long before its death an edge may have kept what it has counted.
+const IN_MEMORY: Duration = Duration::from_secs(1);
+
+impl Seen {
+    fn answered(&self) {
+        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        lately.push_back(Instant::now());
+        while lately.front().is_some_and(|first| first.elapsed() > 2 * IN_MEMORY) {
+            lately.pop_front();
+        }
+        self.passed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many were answered in the second before that moment.
+    fn before(&self, moment: Instant) -> u64 {
+        let lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        lately.iter().filter(|at| **at <= moment && moment - **at <= IN_MEMORY).count() as u64
+    }
+}
+
+/// What dies in the middle of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Death {
+    Nobody,
+    Origin,
+    Database,
+    Edge(usize),
+}
+
+/// So many requests by clients of two edges, with a death in between; when an edge died.
+async fn round(stack: &mut Stack, keys: &[Client], seen: &[Vec<Arc<Seen>>], requests: u64, death: Death) -> Result<Option<Instant>> {
+    let left = Arc::new(AtomicU64::new(requests));
+    let mut clients = JoinSet::new();
+    for nth in 0..2 * KEYS * EACH {
+        let (edge, key) = (nth % 2, nth / 2 % keys.len());
+        let request = if nth % 5 != 0 { Request::get("/v1/me") } else { Request::new("POST", "/files/a").json(&json!({})) };
+        let mut caller = Caller::new(stack.edges[edge].addresses()[0], request.bearer(&keys[key].raw));
+        let (left, seen) = (left.clone(), seen[edge][key].clone());
+        clients.spawn(async move {
+            while left.load(Ordering::Relaxed) > 0 {
+                match caller.call().await {
+                    Ok(answer) if answer.status() == 200 => {
+                        seen.answered();
+                        let _ = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+                    }
+                    // An edge that has just been started, or one that is gone.
+                    Ok(_) => tokio::task::yield_now().await,
+                    Err(_) => {
+                        seen.broken.fetch_add(1, Ordering::SeqCst);
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
+                }
+            }
+        });
+    }
+    let halfway = async || (left.load(Ordering::Relaxed) <= requests / 2).then_some(());
+    eventually("half of the round is over", 10 * SOON, halfway).await?;
+    let mut died = None;
+    match death {
+        Death::Nobody => {}
+        Death::Origin => {
+            stack.origin.kill()?;
+            stack.origin.restart().await?;
+        }
+        Death::Database => {
+            let database = stack.origin.postgres.as_mut().context("Postgres")?;
+            database.kill()?;
+            let killed = Instant::now();
+            // The children of a killed server take a moment to notice, and none starts beside them.
+            while let Err(error) = database.restart().await {
+                ensure!(killed.elapsed() < SOON, "{error:#}");
+            }
+        }
+        Death::Edge(edge) => {
+            stack.edges[edge].kill()?;
+            died = Some(Instant::now());
+            stack.edges[edge].restart().await?;
+        }
+    }
+    while let Some(ended) = clients.join_next().await {
+        ended?;
+    }
+    Ok(died)
+}
+
+/// So many requests through restarts of everything, one after the other: all are counted, but for a second of a killed edge's.
+async fn campaign(requests: u64, rounds: u64) -> Result<()> {
+    let mut stack = Stack::with_edges(2, |config| config).await?;
+    let mut keys = Vec::new();
+    for _ in 0..KEYS {
+        let client = Client::new(&stack, json!({})).await?;
+        stack.all_answer("/v1/me", &client.raw, 200).await?;
+        keys.push(client);
+    }
+    // Each seventh batch is added, and nobody hears of it: it comes again.
+    let mut batches = 0;
+    stack.relay.rule(move |request: &Request| {
+        batches += u64::from(request.target_text() == "/edge/v1/usage");
+        let lost = request.target_text() == "/edge/v1/usage" && batches.is_multiple_of(7);
+        if lost { Verdict::Change(Box::new(|_| Response::new(503, "text/plain", ""))) } else { Verdict::Pass }
+    });
+    let seen: Vec<Vec<Arc<Seen>>> = (0..2).map(|_| (0..KEYS).map(|_| Arc::default()).collect()).collect();
+    for client in &mut keys {
+        client.begin(&stack).await?;
+    }
+    let (mut again, mut lost_in_all, mut in_all) = (0, 0, 0);
+    for nth in 0..rounds {
+        let deaths = [Death::Origin, Death::Edge(0), Death::Database, Death::Edge(1), Death::Nobody];
+        let death = deaths[nth as usize % deaths.len()];
+        let passed = |key: usize| seen.iter().map(|of| of[key].passed.load(Ordering::SeqCst)).sum::<u64>();
+        let before: Vec<u64> = (0..KEYS).map(passed).collect();
+        seen.iter().flatten().for_each(|seen| seen.broken.store(0, Ordering::SeqCst));
+        let died = round(&mut stack, &keys, &seen, requests / rounds, death).await?;
+        is_taken(&stack).await?;
+        is_sent(&stack).await?;
+        let sent: Vec<_> = stack.relay.take().into_iter().filter(|request| request.target_text() == "/edge/v1/usage").collect();
+        again += sent.iter().filter(|one| sent.iter().filter(|other| other.body == one.body).count() > 1).count();
+        for (key, client) in keys.iter_mut().enumerate() {
+            let saw = passed(key) - before[key];
+            let counted = counted(&client.report(&stack).await?).passed - client.saw.passed;
+            let (may_be_lost, may_be_more) = match (death, died) {
+                (Death::Edge(edge), Some(died)) => {
+                    (seen[edge][key].before(died), seen[edge][key].broken.load(Ordering::SeqCst).min(EACH as u64))
+                }
+                _ => (0, 0),
+            };
+            ensure!(
+                counted + may_be_lost >= saw && counted <= saw + may_be_more,
+                "{death:?}: {counted} of {saw} (-{may_be_lost}, +{may_be_more})"
+            );
+            lost_in_all += saw.saturating_sub(counted);
+            in_all += saw;
+            client.saw.passed += counted;
+        }
+    }
+    println!("{in_all} requests; {lost_in_all} died uncounted with an edge; {again} batches came more than once");
+    ensure!(again > 0, "no batch came twice");
+    ensure!(in_all >= requests, "{in_all} requests");
+    Ok(())
+}
+
+#[tokio::test]
+async fn all_is_counted_through_restarts_of_everything_but_for_a_second_of_a_killed_edge() -> Result<()> {
+    let _turn = together().await;
+    campaign(5_000, 5).await
+}
+
+#[tokio::test]
+#[ignore = "long: cargo xtask soak usage"]
+async fn soak_usage() -> Result<()> {
+    let _turn = alone().await;
+    campaign(1_000_000, 50).await
 }

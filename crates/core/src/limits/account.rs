@@ -62,6 +62,14 @@ impl Account {
         Some(Granted { amount, left: left.map(|left| left - amount) })
     }
 
+    /// Deducts what was used without having been given: a debt. The window it is of has that much less, perhaps nothing; what of a
+    /// debt is more than its limit ends with it.
+    pub fn owe(&mut self, window: u32, amount: u64) {
+        if let Some((_, given)) = self.slot(window) {
+            *given = given.saturating_add(amount);
+        }
+    }
+
     /// Takes permits back; `false` for a window whose place another has taken. Whoever calls this sees to it that the same
     /// permits come back once.
     pub fn take_back(&mut self, window: u32, amount: u64) -> bool {

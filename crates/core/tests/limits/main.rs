@@ -4,3 +4,4 @@
 mod campaigns;
 mod promises;
 mod simulation;
+mod slots;

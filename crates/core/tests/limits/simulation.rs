@@ -27,7 +27,7 @@ impl Random {
     }
 
     /// Whether something of that many in a thousand happens.
-    fn happens(&mut self, per_mille: u64) -> bool {
+    pub(super) fn happens(&mut self, per_mille: u64) -> bool {
         self.below(1000) < per_mille
     }
 }

@@ -1,6 +1,13 @@
 //! Charging a request to its key's limits where its permits have to come first, and what goes on in the background.
 
-use super::{demand::Demand, fields::Field, permits::Charged, shift::SETTLE_MS, teller::Errand, wire::Lent};
+use super::{
+    demand::Demand,
+    fields::Field,
+    permits::{Charged, Turn},
+    shift::SETTLE_MS,
+    teller::Errand,
+    wire::Lent,
+};
 use crate::{
     decide::Passage,
     denial::Denial,
@@ -11,7 +18,7 @@ use crate::{
 };
 use futures_util::future::join_all;
 use keyward_api::limits::LimitKind;
-use keyward_core::{KeyId, Reason, Timestamp, limits::Meter};
+use keyward_core::{KeyId, Reason, Timestamp};
 use std::{rc::Rc, time::Duration};
 use worker::Delay;
 
@@ -28,10 +35,10 @@ const MAX_REPLY: usize = 64 * 1024;
 pub(crate) fn charge_at_once(isolate: &Isolate, passage: &Passage, demand: &Demand, now: Timestamp) -> Charged {
     let about = passage.limited();
     if demand.is_free(&about.limits) {
-        return Charged::Passed;
+        return Charged::Passed { slot: None };
     }
     let mode = isolate.config.limit_outage.mode(passage.scope);
-    isolate.with(|state| state.keeper.permits.charge(&about, demand, (mode, false), now))
+    isolate.with(|state| state.keeper.permits.charge(&about, demand, (mode, Turn::AtOnce), now))
 }
 
 /// What a request that passes is told of its key's limits.
@@ -45,8 +52,7 @@ pub(crate) fn limit_fields(isolate: &Isolate, passage: &Passage, now: Timestamp)
 
 /// What a request is told that a limit refuses.
 pub(crate) fn refused_fields(isolate: &Isolate, key: KeyId, kind: LimitKind, now: Timestamp) -> Vec<Field> {
-    let meter = Meter::ALL.into_iter().find(|meter| LimitKind::from(*meter) == kind);
-    isolate.with(|state| state.keeper.permits.fields(key, meter, isolate.config.limit_fields.legacy, now))
+    isolate.with(|state| state.keeper.permits.fields(key, Some(kind), isolate.config.limit_fields.legacy, now))
 }
 
 /// Charges a request to all limits of its key, or to none; waits for permits where it has to. Says when, and
@@ -63,16 +69,21 @@ pub(crate) async fn charge(
 ) -> Result<(Timestamp, Charged), Denial> {
     let (about, mode) = (passage.limited(), isolate.config.limit_outage.mode(passage.scope));
     if demand.is_free(&about.limits) {
-        return Ok((now(), Charged::Passed));
+        return Ok((now(), Charged::Passed { slot: None }));
     }
     let began = now();
     let mut waited = false;
     loop {
         let now = now();
         let over = now.since(began) >= WAIT_MS;
-        let charged = isolate.with(|state| state.keeper.permits.charge(&about, demand, (mode, over), now));
+        let turn = match (over, waited) {
+            (true, _) => Turn::Last,
+            (false, true) => Turn::Again,
+            (false, false) => Turn::First,
+        };
+        let charged = isolate.with(|state| state.keeper.permits.charge(&about, demand, (mode, turn), now));
         let until = match charged {
-            Charged::Passed => return Ok((now, charged)),
+            Charged::Passed { .. } => return Ok((now, charged)),
             Charged::Uncounted => {
                 isolate.count(|counters| counters.uncounted += 1);
                 return Ok((now, charged));

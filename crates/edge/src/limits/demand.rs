@@ -34,6 +34,6 @@ impl Demand {
     /// Whether no limit is about it.
     pub fn is_free(&self, limits: &Limits) -> bool {
         let counted = |meter: Meter| meter.limit(limits).is_some() && (meter != Meter::CostCents || self.charge.cents > 0);
-        !Meter::ALL.into_iter().any(counted) && self.refused(limits).is_none()
+        !Meter::ALL.into_iter().any(counted) && limits.concurrent.is_none() && self.refused(limits).is_none()
     }
 }

@@ -1,6 +1,7 @@
 //! What a client is told of its limits: `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10),
 //! `Retry-After` (RFC 9110 section 10.2.3), and where a deployment asks for them the names of before.
 
+use keyward_api::limits::LimitKind;
 use keyward_core::{
     Limits, Timestamp,
     limits::{Holder, Meter, Window},
@@ -21,7 +22,7 @@ const fn name(meter: Meter) -> &'static str {
 }
 
 /// The headers for a key with these limits; `refused`: the limit for which a request is refused.
-pub fn fields(holder: &Holder, limits: &Limits, refused: Option<Meter>, legacy: bool, now: Timestamp) -> Vec<Field> {
+pub fn fields(holder: &Holder, limits: &Limits, refused: Option<LimitKind>, legacy: bool, now: Timestamp) -> Vec<Field> {
     let (mut policy, mut state) = (String::new(), String::new());
     let (mut fields, mut tightest) = (Vec::new(), None::<(u64, u64, u64)>);
     for meter in Meter::ALL {
@@ -32,7 +33,7 @@ pub fn fields(holder: &Holder, limits: &Limits, refused: Option<Meter>, legacy: 
         let comma = if policy.is_empty() { "" } else { ", " };
         // Writing to a String can't fail.
         let _ = write!(policy, "{comma}\"{}\";q={limit}{unit};w={}", name(meter), window.end().since(window.begin()) / 1000);
-        let this = refused == Some(meter);
+        let this = refused == Some(meter.into());
         // Of a limit that refuses as much as is known; of the others nothing, as long as nothing is.
         let Some(left) = holder.left(meter).or(this.then_some(0)) else { continue };
         let comma = if state.is_empty() { "" } else { ", " };
@@ -42,6 +43,16 @@ pub fn fields(holder: &Holder, limits: &Limits, refused: Option<Meter>, legacy: 
         }
         if this || (refused.is_none() && tightest.is_none_or(|(_, least, _)| left < least)) {
             tightest = Some((limit, left, window.end().secs()));
+        }
+    }
+    if let Some(limit) = limits.concurrent {
+        let comma = if policy.is_empty() { "" } else { ", " };
+        let _ = write!(policy, "{comma}\"concurrent\";q={limit};qu=\"concurrent-requests\"");
+        if refused == Some(LimitKind::Concurrent) {
+            let comma = if state.is_empty() { "" } else { ", " };
+            let _ = write!(state, "{comma}\"concurrent\";r=0");
+            // When one ends nobody knows.
+            fields.push(("retry-after", "1".into()));
         }
     }
     fields.push(("ratelimit-policy", policy.into()));
@@ -66,7 +77,7 @@ mod tests {
         let limits = Limits { rate_per_hour: Some(0), daily_quota: Some(9), cost_cents: Some(5), ..Limits::default() };
         let mut holder = Holder::new(&limits, now);
         assert_eq!(holder.take(&limits, Charge::request(0), now), Taken::Refused(Meter::RatePerHour));
-        let told = fields(&holder, &limits, Some(Meter::RatePerHour), true, now);
+        let told = fields(&holder, &limits, Some(LimitKind::RatePerHour), true, now);
         let expected = [
             ("retry-after", "1800"),
             ("ratelimit-policy", r#""rate_per_hour";q=0;w=3600, "daily_quota";q=9;w=86400, "cost_cents";q=5;qu="cents";w=2678400"#),

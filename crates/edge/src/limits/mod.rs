@@ -8,10 +8,13 @@ pub mod outage;
 pub mod permits;
 pub mod shift;
 pub mod teller;
+pub mod under_way;
 pub mod wire;
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod charge;
+#[cfg(target_arch = "wasm32")]
+mod ledger;
 #[cfg(target_arch = "wasm32")]
 mod object;
 

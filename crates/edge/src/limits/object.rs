@@ -1,8 +1,9 @@
-//! The Durable Object of a key: it has blocks of permits from the origin, and lends small ones to isolates. In memory only:
-//! what is lost with it was deducted when it was given.
+//! The Durable Object of a key: it has blocks of permits from the origin, and lends small ones to isolates. Those are in memory
+//! only: what is lost with it was deducted when it was given. Who has slots is written down (`ledger.rs`).
 #![allow(missing_docs, reason = "the macro that exports the object writes methods without any")]
 
 use super::{
+    ledger::Ledger,
     permits::Limited,
     shift::{SETTLE_MS, Shift},
     teller::{Errand, Teller},
@@ -14,10 +15,10 @@ use crate::{
     node::Background,
     source::{ask_origin_with, fresh_id, now},
 };
-use keyward_api::limits::{MAX_PERMITS_LEN, PermitsFault, PermitsGranted, PermitsReply, PermitsTaken};
+use keyward_api::limits::{MAX_AMOUNT, MAX_PERMITS_LEN, PermitsFault, PermitsGranted, PermitsReply, PermitsTaken, SlotsGranted};
 use keyward_core::{
     KeyId, Timestamp,
-    limits::{Answered, EDGE_MS, Lent, Pace},
+    limits::{Answered, EDGE_MS, Leased, Leases, Lent, Pace, Sublet},
 };
 use std::{
     cell::{OnceCell, RefCell},
@@ -58,6 +59,9 @@ struct Desk {
     teller: Teller,
     /// What isolates were answered: an amount, and what was left.
     answered: Answered<(u64, u64)>,
+    /// Who has slots, and where that is written down; opened when first asked about any.
+    leases: Leases,
+    ledger: Option<Ledger>,
     used: Timestamp,
     shift: Shift,
     /// Whether the clocks were found to differ.
@@ -84,6 +88,8 @@ impl DurableObject for Limiter {
                 life: fresh_id(now()),
                 teller,
                 answered: Answered::default(),
+                leases: Leases::default(),
+                ledger: None,
                 used: now(),
                 shift: Shift::default(),
                 askew: false,
@@ -92,21 +98,34 @@ impl DurableObject for Limiter {
         if !self.desk.get_or_init(new).borrow_mut().learn(&lend) {
             return status(409);
         }
+        if !lend.permits.slots.is_empty() {
+            self.open()?;
+        }
         self.answer(config, &lend).await
     }
 }
 
 impl Limiter {
+    /// Sees to it that what was written down is known.
+    fn open(&self) -> Result<()> {
+        let Some(mut desk) = self.desk.get().map(RefCell::borrow_mut).filter(|desk| desk.ledger.is_none()) else { return Ok(()) };
+        let (ledger, slots, leases) = Ledger::open(&self.state, || fresh_id(now()))?;
+        (desk.ledger, desk.teller.slots, desk.leases) = (Some(ledger), Some(slots), leases);
+        Ok(())
+    }
+
     /// Answers an isolate; waits for permits where it has to, and says 503 where they don't come. Then nothing is known, and
     /// the isolate sends the same again.
     async fn answer(&self, config: &Rc<Config>, lend: &Lend) -> Result<Response> {
         let began = now();
+        let mut patience = true;
         loop {
             let Some(desk) = self.desk.get() else { return status(503) };
             let now = now();
             let (reply, news) = {
                 let mut desk = desk.borrow_mut();
-                let permits = desk.serve(lend, now);
+                let permits = desk.serve(lend, patience, now);
+                desk.write(now)?;
                 (permits.map(|permits| wire::Lent { life: desk.life, permits }), desk.teller.news())
             };
             self.tend(config, !lend.permits.wanted.is_empty(), now);
@@ -114,16 +133,14 @@ impl Limiter {
                 let text = serde_json::to_vec(&reply)?;
                 return Ok(ResponseBuilder::new().with_header("content-type", "application/json")?.fixed(text));
             }
-            let failing = || desk.borrow().teller.is_failing();
-            while desk.borrow().teller.news() == news {
-                if crate::source::now().since(began) >= WAIT_MS || desk.borrow().teller.is_outage(now) {
-                    return status(503);
-                }
-                Delay::from(Duration::from_millis(TICK_MS)).await;
-            }
-            if failing() {
+            if !patience {
                 return status(503);
             }
+            while patience && desk.borrow().teller.news() == news {
+                patience = crate::source::now().since(began) < WAIT_MS && !desk.borrow().teller.is_outage(now);
+                Delay::from(Duration::from_millis(TICK_MS)).await;
+            }
+            patience &= !desk.borrow().teller.is_failing();
         }
     }
 
@@ -132,7 +149,7 @@ impl Limiter {
         let Some(desk) = self.desk.get() else { return };
         let (key, errand, shift) = {
             let mut desk = desk.borrow_mut();
-            let errand = desk.teller.errand(&pace(config), now, ask, &mut || fresh_id(now));
+            let errand = desk.errand(config, now, ask);
             let shift = desk.shift.is_open(now).then(|| desk.shift.begin(now));
             (desk.about.key, errand, shift)
         };
@@ -157,7 +174,7 @@ impl Desk {
     fn learn(&mut self, lend: &Lend) -> bool {
         let permits = &lend.permits;
         let mut keys = permits.wanted.iter().map(|entry| entry.key).chain(permits.returned.iter().map(|entry| entry.key));
-        if lend.key != self.about.key || keys.any(|key| key != lend.key) {
+        if permits.slots.iter().any(|entry| entry.key != lend.key) || lend.key != self.about.key || keys.any(|key| key != lend.key) {
             return false;
         }
         if lend.position >= self.about.position {
@@ -166,12 +183,29 @@ impl Desk {
         true
     }
 
-    /// The answer to an isolate, with everything in its order; `None` where permits have to come first.
-    fn serve(&mut self, lend: &Lend, now: Timestamp) -> Option<PermitsReply> {
-        let Self { about, life, teller, answered, used, .. } = self;
+    /// What is to be sent to the origin.
+    fn errand(&mut self, config: &Config, now: Timestamp, ask: bool) -> Option<Errand> {
+        if let Some(slots) = &mut self.teller.slots {
+            slots.uses(self.leases.total(now));
+        }
+        self.teller.errand(&pace(config), now, ask, &mut || fresh_id(now))
+    }
+
+    /// Writes down how it stands with the slots.
+    fn write(&mut self, now: Timestamp) -> Result<()> {
+        match (&mut self.ledger, &self.teller.slots) {
+            (Some(ledger), Some(slots)) => ledger.write(slots, &self.leases, now),
+            _ => Ok(()),
+        }
+    }
+
+    /// The answer to an isolate, with everything in its order; `None` where permits have to come first. Without patience slots are
+    /// renewed as far as there are any: what is under way goes on.
+    fn serve(&mut self, lend: &Lend, patience: bool, now: Timestamp) -> Option<PermitsReply> {
+        let Self { about, life, teller, answered, leases, used, .. } = self;
         *used = now;
         let holder = &mut teller.holder;
-        let mut reply = PermitsReply { now_ms: now.millis(), granted: Vec::new(), taken: Vec::new() };
+        let mut reply = PermitsReply { now_ms: now.millis(), ..PermitsReply::default() };
         for entry in &lend.permits.returned {
             let done = answered.once(entry.id, now, || {
                 // What another life took back may be at the origin by now.
@@ -202,6 +236,17 @@ impl Desk {
             let fault = granted.is_none().then_some(PermitsFault::IdRefused);
             reply.granted.push(PermitsGranted { id: entry.id, amount, left: Some(left), fault });
         }
+        // Last, since it is done once: where permits are short the same comes again.
+        for entry in lend.permits.slots.iter().filter(|_| !short) {
+            let Some(slots) = &mut teller.slots else { return None };
+            let limit = about.limits.concurrent.unwrap_or(MAX_AMOUNT);
+            let (leased, fault) = match leases.sublet(slots, limit, &entry.renewal(), patience, now) {
+                Sublet::Leased(leased) => (leased, (!patience && leased.target < entry.wanted).then_some(PermitsFault::Unavailable)),
+                Sublet::Refused => (Leased::default(), Some(PermitsFault::HolderRefused)),
+                Sublet::Short => return None,
+            };
+            reply.slots.push(SlotsGranted::of(entry, leased, fault));
+        }
         (!short).then_some(reply)
     }
 }
@@ -219,6 +264,9 @@ async fn run(desk: Rc<OnceCell<RefCell<Desk>>>, config: Rc<Config>, key: KeyId, 
     }
     desk.askew = off;
     desk.teller.answered(&errand, reply.as_ref(), now);
+    if let Err(error) = desk.write(now) {
+        console_error!("can't write down who has slots: {error}");
+    }
 }
 
 /// Gives back what isn't used, until nothing is left, or its time is over, or another loop takes its place.
@@ -229,7 +277,7 @@ async fn settle(desk: Rc<OnceCell<RefCell<Desk>>>, config: Rc<Config>, shift: u3
         let now = now();
         let (key, errand, busy) = {
             let mut desk = cell.borrow_mut();
-            let errand = desk.teller.errand(&pace(&config), now, false, &mut || fresh_id(now));
+            let errand = desk.errand(&config, now, false);
             (desk.about.key, errand, desk.teller.is_busy(&pace(&config), desk.used, now))
         };
         if let Some(errand) = errand {

@@ -6,12 +6,14 @@ use super::{
     outage::LimitMode,
     shift::Shift,
     teller::{Errand, Teller},
+    under_way::UnderWay,
     wire::{Lend, Lent},
 };
 use crate::{denial::Denial, usage::Excess};
+use keyward_api::limits::LimitKind;
 use keyward_core::{
     KeyId, Limits, Position, Reason, Timestamp,
-    limits::{Charge, GiveBack, Meter, Pace, Taken, Windows},
+    limits::{Charge, GiveBack, Meter, Pace, Seat, Slots, Taken, Windows},
 };
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -25,6 +27,8 @@ const MOST_ERRANDS: usize = 32;
 /// An isolate's permits.
 #[derive(Clone, Debug)]
 pub struct Permits {
+    /// This isolate's, to those who lease it slots.
+    name: Uuid,
     pace: Pace,
     keys: BTreeMap<KeyId, Entry>,
     /// Those with something to ask, soon.
@@ -32,6 +36,7 @@ pub struct Permits {
     uses: u64,
     /// Whether something may have to go back.
     busy: bool,
+    under_way: UnderWay,
     /// The loop that gives back.
     pub shift: Shift,
 }
@@ -52,14 +57,39 @@ struct Entry {
 /// What comes of a charge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charged {
-    /// It was taken from all limits.
-    Passed,
+    /// It was taken from all limits, and has a slot where its key has such a limit; [`Permits::ends`] gives that back.
+    Passed {
+        /// The number under which the request has it.
+        slot: Option<u64>,
+    },
     /// It passes without permits.
     Uncounted,
     /// It doesn't pass.
     Denied(Denial),
     /// Permits have to come first; not before that moment, where there is one.
     Wait(Option<Timestamp>),
+}
+
+/// How often a request has come for its permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It doesn't wait for any: where it has to it comes again.
+    AtOnce,
+    /// It waits, from now on,
+    First,
+    /// has waited before,
+    Again,
+    /// and has for long enough.
+    Last,
+}
+
+/// What is said to a request that says that it is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// It goes on.
+    Held,
+    /// It has to end at once: its slot may be another's.
+    Lost,
 }
 
 /// A key and the limits that it has.
@@ -74,14 +104,16 @@ pub struct Limited {
 }
 
 impl Permits {
-    /// None yet. What isn't used for `idle_ms` goes back, within twice that time.
-    pub fn new(idle_ms: u64) -> Self {
+    /// None yet, for an isolate of a random name. What isn't used for `idle_ms` goes back, within twice that time.
+    pub fn new(idle_ms: u64, name: Uuid) -> Self {
         let pace = Pace { settle_ms: idle_ms, ..Pace::SPEND };
-        Self { pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, shift: Shift::default() }
+        let under_way = UnderWay::new(name.as_u128() as u64);
+        Self { name, pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, under_way, shift: Shift::default() }
     }
 
-    /// Takes a charge from a key's permits.
-    fn take(&mut self, about: &Limited, charge: Charge, now: Timestamp) -> Taken {
+    /// Takes a slot and a charge from what is here of a key; both or nothing.
+    fn take(&mut self, about: &Limited, charge: Charge, turn: Turn, now: Timestamp) -> Result<Taken, Seat> {
+        let Self { name, .. } = *self;
         self.uses += 1;
         if self.keys.len() >= MOST_KEYS && !self.keys.contains_key(&about.key) {
             self.make_room();
@@ -91,15 +123,36 @@ impl Permits {
         let entry = self.keys.entry(key).or_insert_with(new);
         (entry.limits, entry.position, entry.nth, entry.used) = (limits, position, self.uses, now);
         self.busy = true;
-        let taken = entry.teller.holder.take(&limits, charge, now);
-        if taken == (Taken::All { due: true }) {
+        let Teller { holder, slots, .. } = &mut entry.teller;
+        let mut due = false;
+        let taken = match limits.concurrent.map(|limit| (limit, slots.get_or_insert_with(|| Slots::new(name)))) {
+            None => holder.take(&limits, charge, now),
+            Some((limit, slots)) => {
+                match slots.take(limit, now) {
+                    Seat::Taken => {}
+                    seat => {
+                        if seat == Seat::Short && turn != Turn::AtOnce {
+                            slots.wait(turn != Turn::First);
+                        }
+                        return Err(seat);
+                    }
+                }
+                let taken = holder.take(&limits, charge, now);
+                if !matches!(taken, Taken::All { .. }) {
+                    slots.end();
+                }
+                due = slots.is_due(now);
+                taken
+            }
+        };
+        if due || taken == (Taken::All { due: true }) {
             self.ask_soon(key, now);
         }
-        taken
+        Ok(taken)
     }
 
-    /// Charges a request to its key, as `mode` says where the authority gives no answer; `over`: it has waited for long enough.
-    pub fn charge(&mut self, about: &Limited, demand: &Demand, (mode, over): (LimitMode, bool), now: Timestamp) -> Charged {
+    /// Charges a request to its key, as `mode` says where the authority gives no answer.
+    pub fn charge(&mut self, about: &Limited, demand: &Demand, (mode, turn): (LimitMode, Turn), now: Timestamp) -> Charged {
         let outage = self.keys.get(&about.key).is_some_and(|entry| entry.teller.is_outage(now));
         if outage && mode == LimitMode::Closed {
             self.ask_soon(about.key, now);
@@ -108,18 +161,53 @@ impl Permits {
         if let Some(kind) = demand.refused(&about.limits) {
             return Charged::Denied(Denial::Limit(kind));
         }
-        match self.take(about, demand.charge, now) {
-            Taken::All { .. } => Charged::Passed,
-            Taken::Refused(meter) => Charged::Denied(Denial::Limit(meter.into())),
-            Taken::Later(moment) => Charged::Wait(Some(moment)),
-            Taken::Short if outage || over => {
+        match self.take(about, demand.charge, turn, now) {
+            Ok(Taken::All { .. }) => Charged::Passed { slot: about.limits.concurrent.map(|_| self.under_way.begins(about.key, mode, now)) },
+            Ok(Taken::Refused(meter)) => Charged::Denied(Denial::Limit(meter.into())),
+            Ok(Taken::Later(moment)) => Charged::Wait(Some(moment)),
+            Err(Seat::Full) => Charged::Denied(Denial::Limit(LimitKind::Concurrent)),
+            Ok(Taken::Short) | Err(_) if outage || turn == Turn::Last => {
                 self.ask_soon(about.key, now);
-                match (mode, self.failing_ms(about.key, now)) {
-                    (LimitMode::Open(secs), Some(failing)) if failing <= secs * 1000 => Charged::Uncounted,
-                    _ => Charged::Denied(Reason::LimitUnavailable.into()),
-                }
+                if self.is_open(about.key, mode, now) { Charged::Uncounted } else { Charged::Denied(Reason::LimitUnavailable.into()) }
             }
-            Taken::Short => Charged::Wait(None),
+            Ok(Taken::Short) | Err(_) => Charged::Wait(None),
+        }
+    }
+
+    /// Whether a key's requests pass without permits just now.
+    fn is_open(&self, key: KeyId, mode: LimitMode, now: Timestamp) -> bool {
+        let failing = self.keys.get(&key).and_then(|entry| entry.teller.failing_ms(now));
+        matches!((mode, failing), (LimitMode::Open(secs), Some(failing)) if failing <= secs * 1000)
+    }
+
+    /// A request says that it is under way, with its slot.
+    pub fn is_there(&mut self, number: u64, now: Timestamp) -> Slot {
+        let Some((key, mode)) = self.under_way.is_there(number, now) else { return Slot::Lost };
+        let lost = self.keys.get(&key).and_then(|entry| entry.teller.slots.as_ref()).map_or(u64::MAX, |slots| slots.lost(now));
+        // Those that began last are the ones that go.
+        if lost == 0 || self.under_way.younger(key, number) >= lost || self.is_open(key, mode, now) {
+            if self.keys.get(&key).is_some_and(|entry| entry.teller.slots.as_ref().is_some_and(|slots| slots.is_due(now))) {
+                self.ask_soon(key, now);
+            }
+            return Slot::Held;
+        }
+        self.ends(number);
+        Slot::Lost
+    }
+
+    /// A request has ended, and its slot is free.
+    pub fn ends(&mut self, number: u64) {
+        if let Some(key) = self.under_way.ends(number) {
+            self.frees(key);
+        }
+    }
+
+    fn frees(&mut self, key: KeyId) {
+        if let Some(entry) = self.keys.get_mut(&key)
+            && let Some(slots) = &mut entry.teller.slots
+        {
+            slots.end();
+            entry.teller.tell();
         }
     }
 
@@ -160,7 +248,7 @@ impl Permits {
     }
 
     /// What a client is told of a key's limits.
-    pub fn fields(&self, key: KeyId, refused: Option<Meter>, legacy: bool, now: Timestamp) -> Vec<Field> {
+    pub fn fields(&self, key: KeyId, refused: Option<LimitKind>, legacy: bool, now: Timestamp) -> Vec<Field> {
         self.keys.get(&key).map_or_else(Vec::new, |entry| fields(&entry.teller.holder, &entry.limits, refused, legacy, now))
     }
 
@@ -183,6 +271,9 @@ impl Permits {
 
     /// What goes back of all; keys of which nothing is here are forgotten. `None`: nothing is here any more.
     pub fn settle(&mut self, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Option<Vec<(KeyId, Errand)>> {
+        for key in self.under_way.sweep(now) {
+            self.frees(key);
+        }
         let (mut errands, mut busy) = (Vec::new(), false);
         self.keys.retain(|key, entry| {
             if errands.len() < MOST_ERRANDS {
@@ -233,18 +324,13 @@ impl Permits {
         self.keys.get(&key).map_or(0, |entry| entry.teller.news())
     }
 
-    /// For how long a key's authority has given no answer, milliseconds.
-    fn failing_ms(&self, key: KeyId, now: Timestamp) -> Option<u64> {
-        self.keys.get(&key)?.teller.failing_ms(now)
-    }
-
     /// Forgets an eighth of the keys.
     fn make_room(&mut self) {
         let mut uses: Vec<u64> = self.keys.values().map(|entry| entry.nth).collect();
         let at = uses.len() / 8;
         let (_, oldest, _) = uses.select_nth_unstable(at);
         let oldest = *oldest;
-        self.keys.retain(|_, entry| entry.nth > oldest);
+        self.keys.retain(|_, entry| entry.nth > oldest || entry.teller.slots.as_ref().is_some_and(|slots| slots.used() > 0));
     }
 }
 
@@ -253,26 +339,29 @@ mod tests {
     use super::*;
     use keyward_api::limits::{PermitsGranted, PermitsReply, PermitsTaken, PermitsWanted};
 
+    const PASSED: Charged = Charged::Passed { slot: None };
+
     fn one() -> Demand {
         Demand::new(0, None)
     }
 
     /// With four permits, and an authority that hasn't answered since `at(0)`.
     fn cut_off(about: &Limited) -> Permits {
-        let mut permits = Permits::new(1_000);
+        let mut permits = Permits::new(1_000, Uuid::nil());
         let mut ids = 0;
         let mut fresh = || {
             ids += 1;
             Uuid::from_u128(ids)
         };
-        let leased = (LimitMode::Leased, false);
+        let leased = (LimitMode::Leased, Turn::First);
         assert_eq!(permits.charge(about, &one(), leased, at(0)), Charged::Wait(None));
         let errand = permits.errand(about.key, at(0), &mut fresh).unwrap();
         let asked = errand.request(about.key);
         let granted = PermitsGranted { id: asked.wanted[0].id, amount: 5, left: Some(95), fault: None };
-        let reply = Lent { life: Uuid::nil(), permits: PermitsReply { now_ms: 0, granted: vec![granted], taken: Vec::new() } };
+        let reply =
+            Lent { life: Uuid::nil(), permits: PermitsReply { now_ms: 0, granted: vec![granted], taken: Vec::new(), slots: Vec::new() } };
         permits.answered(about.key, &errand, Some(&reply), at(0));
-        assert_eq!(permits.charge(about, &one(), leased, at(0)), Charged::Passed);
+        assert_eq!(permits.charge(about, &one(), leased, at(0)), PASSED);
         for (millis, errands) in [(0, 1), (900, 1), (910, 0)] {
             let due = permits.errand(about.key, at(millis), &mut fresh);
             assert_eq!(due.iter().count(), errands, "{millis}");
@@ -294,11 +383,11 @@ mod tests {
         let unavailable = Charged::Denied(Reason::LimitUnavailable.into());
         for (mode, with_permits, without, later) in [
             (LimitMode::Closed, unavailable, unavailable, unavailable),
-            (LimitMode::Leased, Charged::Passed, unavailable, unavailable),
-            (LimitMode::Open(2), Charged::Passed, Charged::Uncounted, unavailable),
+            (LimitMode::Leased, PASSED, unavailable, unavailable),
+            (LimitMode::Open(2), PASSED, Charged::Uncounted, unavailable),
         ] {
             let mut permits = cut_off(&about);
-            let mut charge = |millis| permits.charge(&about, &one(), (mode, false), at(millis));
+            let mut charge = |millis| permits.charge(&about, &one(), (mode, Turn::First), at(millis));
             let first = [(); 4].map(|()| charge(1500));
             assert_eq!(first, [with_permits; 4], "{mode:?}");
             assert_eq!((charge(2000), charge(2001)), (without, later), "{mode:?}");
@@ -309,7 +398,7 @@ mod tests {
     fn what_went_back_to_one_life_of_the_object_does_not_go_to_the_next() {
         let limits = Limits { daily_quota: Some(100), ..Limits::default() };
         let about = Limited { key: KeyId(Uuid::from_u128(7)), limits, position: Position::default() };
-        let mut permits = Permits::new(1_000);
+        let mut permits = Permits::new(1_000, Uuid::nil());
         let mut ids = 0;
         let mut fresh = || {
             ids += 1;
@@ -321,13 +410,14 @@ mod tests {
                 now_ms: 0,
                 granted: errand.request(about.key).wanted.iter().map(granted).collect(),
                 taken: errand.request(about.key).returned.iter().map(|back| PermitsTaken { id: back.id, fault: None }).collect(),
+                slots: Vec::new(),
             };
             Lent { life: Uuid::from_u128(life), permits }
         };
-        assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Wait(None));
+        assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, Turn::First), at(0)), Charged::Wait(None));
         let first = permits.errand(about.key, at(0), &mut fresh).unwrap();
         permits.answered(about.key, &first, Some(&answer(&first, 1)), at(0));
-        assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Passed);
+        assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, Turn::First), at(0)), PASSED);
         let ask = permits.errand(about.key, at(900), &mut fresh).unwrap();
         // Three go back, and nobody hears what became of that.
         let [(_, back)] = &permits.settle(at(1000), &mut fresh).unwrap()[..] else { panic!() };
@@ -346,10 +436,10 @@ mod tests {
     #[test]
     fn of_too_many_keys_those_used_last_are_kept() {
         let limits = Limits { daily_quota: Some(100), ..Limits::default() };
-        let mut permits = Permits::new(1_000);
+        let mut permits = Permits::new(1_000, Uuid::nil());
         for n in 0..3 * MOST_KEYS as u128 {
             let about = Limited { key: KeyId(Uuid::from_u128(n)), limits, position: Position::default() };
-            assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, false), at(0)), Charged::Wait(None));
+            assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, Turn::First), at(0)), Charged::Wait(None));
             assert!(permits.keys.len() <= MOST_KEYS && permits.keys.contains_key(&about.key));
         }
         assert!(permits.keys.len() > MOST_KEYS / 2);

@@ -4,10 +4,10 @@
 //! nothing here waits for its end: questions come again under their ids when the holder's patience is over, and returns
 //! when theirs is.
 
-use keyward_api::limits::{MAX_PERMITS, PermitsReply, PermitsRequest, PermitsReturned, PermitsWanted};
+use keyward_api::limits::{MAX_PERMITS, PermitsReply, PermitsRequest, PermitsReturned, PermitsWanted, SlotsWanted};
 use keyward_core::{
     KeyId, Limits, Timestamp,
-    limits::{Ask, GiveBack, Holder, Pace, Window},
+    limits::{Ask, GiveBack, Holder, Pace, Renewal, Slots, Window},
 };
 use uuid::Uuid;
 
@@ -26,6 +26,8 @@ const GIVEN_UP_MS: u64 = 35_000;
 pub struct Teller {
     /// The permits.
     pub holder: Holder,
+    /// The slots, where the key has such a limit, or had.
+    pub slots: Option<Slots>,
     /// What goes back and wasn't answered yet.
     backs: Vec<GiveBack>,
     /// What is to go back as well, and was never sent: it can still be added to.
@@ -44,6 +46,7 @@ pub struct Teller {
 pub struct Errand {
     asks: Vec<Ask>,
     backs: Vec<GiveBack>,
+    slots: Option<Renewal>,
 }
 
 impl Errand {
@@ -51,7 +54,11 @@ impl Errand {
     pub fn request(&self, key: KeyId) -> PermitsRequest {
         let wanted = |&Ask { id, meter, window, least, wanted }: &Ask| PermitsWanted { id, key, meter, window, least, wanted };
         let returned = |&GiveBack { id, meter, window, amount }: &GiveBack| PermitsReturned { id, key, meter, window, amount };
-        PermitsRequest { wanted: self.asks.iter().map(wanted).collect(), returned: self.backs.iter().map(returned).collect() }
+        PermitsRequest {
+            wanted: self.asks.iter().map(wanted).collect(),
+            returned: self.backs.iter().map(returned).collect(),
+            slots: self.slots.iter().map(|renewal| SlotsWanted::of(key, renewal)).collect(),
+        }
     }
 }
 
@@ -60,6 +67,7 @@ impl Teller {
     pub fn new(limits: &Limits, now: Timestamp) -> Self {
         Self {
             holder: Holder::new(limits, now),
+            slots: None,
             backs: Vec::new(),
             unsent: Vec::new(),
             sent: Timestamp::default(),
@@ -93,7 +101,8 @@ impl Teller {
         if !backs.is_empty() {
             self.sent = later(now, pace.patience_ms);
         }
-        (!asks.is_empty() || !backs.is_empty()).then_some(Errand { asks, backs })
+        let slots = self.slots.as_mut().and_then(|slots| slots.ask(now));
+        (!asks.is_empty() || !backs.is_empty() || slots.is_some()).then_some(Errand { asks, backs, slots })
     }
 
     /// Something else goes back: what was spent, and turned out not to have been used.
@@ -113,18 +122,24 @@ impl Teller {
 
     /// The authority has answered; `None`: it hasn't, or with something else than an answer to this.
     pub fn answered(&mut self, errand: &Errand, reply: Option<&PermitsReply>, now: Timestamp) {
-        let Self { holder, backs, .. } = self;
+        let Self { holder, backs, slots, .. } = self;
         self.news = self.news.wrapping_add(1);
         let fits = |reply: &&PermitsReply| {
             reply.granted.iter().map(|granted| granted.id).eq(errand.asks.iter().map(|ask| ask.id))
                 && reply.taken.iter().map(|taken| taken.id).eq(errand.backs.iter().map(|back| back.id))
+                && reply
+                    .slots
+                    .iter()
+                    .map(|slots| (slots.holder, slots.serial))
+                    .eq(errand.slots.iter().map(|slots| (slots.holder, slots.serial)))
         };
         let Some(reply) = reply.filter(fits) else {
             errand.asks.iter().for_each(|ask| holder.failed(ask, now));
+            if let (Some(slots), Some(renewal)) = (slots, errand.slots) {
+                slots.failed(renewal.serial, now);
+            }
             self.sent = Timestamp::default();
-            self.quiet = later(now, LONGEST_PAUSE_MS.min(FIRST_PAUSE_MS << self.failures.min(8)));
-            self.failures = self.failures.saturating_add(1);
-            self.failing = Some((self.failing.map_or(now, |(since, _)| since), now));
+            self.fails(now);
             return;
         };
         for (ask, granted) in errand.asks.iter().zip(&reply.granted) {
@@ -134,10 +149,35 @@ impl Teller {
             holder.returned(back);
             backs.retain(|other| other.id != back.id);
         }
+        let mut unknown = false;
+        if let (Some(slots), Some(granted)) = (slots, reply.slots.first()) {
+            match granted.leased() {
+                Some(leased) => {
+                    unknown = granted.fault.is_some();
+                    slots.answer(granted.serial, &leased, !unknown, now);
+                }
+                None => slots.failed(granted.serial, now),
+            }
+        }
         if !errand.backs.is_empty() {
             self.sent = Timestamp::default();
         }
-        (self.failures, self.failing, self.quiet) = (0, None, Timestamp::default());
+        if unknown {
+            self.fails(now);
+        } else {
+            (self.failures, self.failing, self.quiet) = (0, None, Timestamp::default());
+        }
+    }
+
+    fn fails(&mut self, now: Timestamp) {
+        self.quiet = later(now, LONGEST_PAUSE_MS.min(FIRST_PAUSE_MS << self.failures.min(8)));
+        self.failures = self.failures.saturating_add(1);
+        self.failing = Some((self.failing.map_or(now, |(since, _)| since), now));
+    }
+
+    /// Something else has changed for who waits.
+    pub const fn tell(&mut self) {
+        self.news = self.news.wrapping_add(1);
     }
 
     /// Changes with every answer, and every one that didn't come.
@@ -168,7 +208,11 @@ impl Teller {
     /// Whether something of it has still to go back, where it was last used at `used`. A question that nobody repeats is
     /// given up in the end.
     pub fn is_busy(&self, pace: &Pace, used: Timestamp, now: Timestamp) -> bool {
-        !self.backs.is_empty() || !self.unsent.is_empty() || (!self.holder.is_empty() && now.since(used) < GIVEN_UP_MS + 3 * pace.settle_ms)
+        let recent = now.since(used) < GIVEN_UP_MS + 3 * pace.settle_ms;
+        !self.backs.is_empty()
+            || !self.unsent.is_empty()
+            || (!self.holder.is_empty() && recent)
+            || self.slots.as_ref().is_some_and(|slots| !slots.is_empty(now))
     }
 }
 

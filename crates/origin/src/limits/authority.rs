@@ -6,10 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::anyhow;
-use keyward_api::limits::{PermitsFault, PermitsGranted, PermitsReply, PermitsRequest, PermitsReturned, PermitsTaken, PermitsWanted};
+use keyward_api::limits::{
+    MAX_AMOUNT, PermitsFault, PermitsGranted, PermitsReply, PermitsRequest, PermitsReturned, PermitsTaken, PermitsWanted, SlotsGranted,
+    SlotsWanted,
+};
 use keyward_core::{
     KeyId, Timestamp,
-    limits::{Account, Granted, ID_AGE_MS, Meter, Window, is_fresh},
+    limits::{Account, Granted, ID_AGE_MS, Leased, Leases, Meter, OBJECT_LEASE_MS, Window, is_fresh},
 };
 use sqlx::types::Uuid;
 
@@ -52,18 +55,33 @@ async fn attempt(db: &Db, now: Timestamp, errands: &[Errand]) -> Result<Option<V
         again!(db.system().begin_with("BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off"))?;
     let wanted = errands.iter().flat_map(|errand| &errand.request.wanted);
     let returned = errands.iter().flat_map(|errand| &errand.request.returned);
-    let asking: BTreeSet<Uuid> = wanted.map(|entry| entry.key.0).collect();
+    let slots = errands.iter().flat_map(|errand| &errand.request.slots);
+    let asking: BTreeSet<Uuid> = wanted.map(|entry| entry.key.0).chain(slots.map(|entry| entry.key.0)).collect();
     let keys: BTreeSet<Uuid> = returned.map(|entry| entry.key.0).chain(asking.iter().copied()).collect();
-    let accounts = store::lock(&mut tx, &keys).await?;
+    let (accounts, leases) = store::lock(&mut tx, &keys).await?;
     let known = if asking.is_empty() { HashMap::new() } else { store::known(&mut tx, &asking).await? };
     let ids: Vec<Uuid> = errands.iter().filter(|errand| errand.remember).flat_map(|errand| ids(&errand.request)).collect();
     let answers = if ids.is_empty() { Answers::new() } else { store::answers(&mut tx, &ids).await? };
 
-    let mut desk = Desk { now, known, accounts, fresh: BTreeMap::new(), changed: BTreeSet::new(), answers, remembered: Answers::new() };
+    let mut desk = Desk {
+        now,
+        known,
+        accounts,
+        fresh: BTreeMap::new(),
+        changed: BTreeSet::new(),
+        answers,
+        remembered: Answers::new(),
+        leases,
+        leased: BTreeSet::new(),
+    };
     // What comes back can be given again at once.
     let taken: Vec<Vec<_>> = errands.iter().map(|errand| desk.take_back(errand)).collect();
-    let replies =
-        errands.iter().zip(taken).map(|(errand, taken)| PermitsReply { now_ms: now.millis(), granted: desk.grant(errand), taken });
+    let replies = errands.iter().zip(taken).map(|(errand, taken)| PermitsReply {
+        now_ms: now.millis(),
+        granted: desk.grant(errand),
+        taken,
+        slots: desk.lease(errand),
+    });
     let replies = replies.collect();
     store::update(&mut tx, desk.accounts.iter().filter(|(key, _)| desk.changed.contains(key))).await?;
     store::remember(&mut tx, &desk.remembered).await?;
@@ -71,6 +89,7 @@ async fn attempt(db: &Db, now: Timestamp, errands: &[Errand]) -> Result<Option<V
         tx.rollback().await?;
         return Ok(None);
     }
+    store::lease(&mut tx, desk.leases.iter().filter(|(key, _)| desk.leased.contains(key))).await?;
     tx.commit().await?;
     Ok(Some(replies))
 }
@@ -111,6 +130,9 @@ struct Desk {
     changed: BTreeSet<Uuid>,
     answers: Answers,
     remembered: Answers,
+    /// Who has slots of keys, and of which keys that has changed.
+    leases: BTreeMap<Uuid, Leases>,
+    leased: BTreeSet<Uuid>,
 }
 
 impl Desk {
@@ -131,15 +153,34 @@ impl Desk {
         let mut grant = |entry: &PermitsWanted| {
             let PermitsWanted { id, key, meter, window, least, wanted } = *entry;
             let about = About { id, key, meter, window, remember: errand.remember };
-            if self.known.contains_key(&key.0) && !self.accounts.contains_key(&key.0) {
-                self.fresh.entry(key.0).or_default();
-            }
+            self.open(key);
             let limit = self.known.get(&key.0).and_then(|known| meter.limit(&known.limits));
             let granted = self.once(about, AROUND_MS, |account| account.grant(window, limit, least, wanted));
             let Granted { amount, left } = granted.unwrap_or(Granted { amount: 0, left: Some(0) });
             PermitsGranted { id, amount, left, fault: granted.err() }
         };
         errand.request.wanted.iter().map(&mut grant).collect()
+    }
+
+    /// Sees to it that there is an account of a key that there is.
+    fn open(&mut self, key: KeyId) {
+        if self.known.contains_key(&key.0) && !self.accounts.contains_key(&key.0) {
+            self.fresh.entry(key.0).or_default();
+        }
+    }
+
+    /// Leases slots, as far as the limit goes that is committed.
+    fn lease(&mut self, errand: &Errand) -> Vec<SlotsGranted> {
+        let refused = |entry: &SlotsWanted, fault| SlotsGranted::of(entry, Leased::default(), Some(fault));
+        let mut lease = |entry: &SlotsWanted| {
+            self.open(entry.key);
+            let Some(known) = self.known.get(&entry.key.0) else { return refused(entry, PermitsFault::UnknownKey) };
+            let limit = known.limits.concurrent.unwrap_or(MAX_AMOUNT);
+            let leased = self.leases.entry(entry.key.0).or_default().renew(limit, &entry.renewal(), OBJECT_LEASE_MS, self.now);
+            self.leased.insert(entry.key.0);
+            leased.map_or_else(|| refused(entry, PermitsFault::HolderRefused), |leased| SlotsGranted::of(entry, leased, None))
+        };
+        errand.request.slots.iter().map(&mut lease).collect()
     }
 
     /// The answer that was given before, or that of `act` on the account; for so long after the window's end.

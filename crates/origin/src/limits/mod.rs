@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod check;
+pub mod debt;
 pub mod spend;
 
 mod pools;
@@ -60,8 +61,11 @@ impl Escrow {
     /// Does for this server's holder what it wants of the authority. Never twice: what fails is lost until its window ends, and
     /// so no answer has to be remembered.
     async fn run(&self, key: KeyId, asks: Vec<Ask>, backs: Vec<GiveBack>) {
-        let request =
-            PermitsRequest { wanted: asks.iter().map(|ask| wanted(key, ask)).collect(), returned: returned(key, &backs).collect() };
+        let request = PermitsRequest {
+            wanted: asks.iter().map(|ask| wanted(key, ask)).collect(),
+            returned: returned(key, &backs).collect(),
+            slots: Vec::new(),
+        };
         let reply = self.authority.ask(Errand { request, remember: false }).await;
         if let Err(error) = &reply {
             tracing::debug!(%error, "no permits");
@@ -75,7 +79,8 @@ impl Escrow {
         let backs = self.pools.settle(self.clock.now(), all);
         for chunk in backs.chunks(MAX_PERMITS) {
             let returned = chunk.iter().flat_map(|(key, back)| returned(*key, std::slice::from_ref(back))).collect();
-            let done = self.authority.ask(Errand { request: PermitsRequest { wanted: Vec::new(), returned }, remember: false }).await;
+            let done =
+                self.authority.ask(Errand { request: PermitsRequest { returned, ..PermitsRequest::default() }, remember: false }).await;
             chunk.iter().for_each(|(key, back)| self.pools.returned(*key, std::slice::from_ref(back)));
             done?;
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use keyward_core::{
     Limits,
-    limits::{Account, Granted, Meter},
+    limits::{Account, Granted, Lease, Leases, Meter},
 };
 use sqlx::{
     PgConnection,
@@ -26,22 +26,48 @@ pub struct Known {
     pub limits: Limits,
 }
 
-/// Locks the accounts of these keys, in their order; answers those that there are.
+/// Locks the accounts of these keys, in their order; answers those that there are, and who has slots of them.
 ///
 /// # Errors
 /// As any read.
-pub async fn lock(tx: &mut PgConnection, keys: &BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, Accounts>> {
+pub async fn lock(tx: &mut PgConnection, keys: &BTreeSet<Uuid>) -> Result<(BTreeMap<Uuid, Accounts>, BTreeMap<Uuid, Leases>)> {
     let keys: Vec<Uuid> = keys.iter().copied().collect();
     let rows = sqlx::query!(
-        "SELECT a.api_key, a.windows, a.given
+        r#"SELECT a.api_key, a.windows, a.given, a.leases AS "leases: Json<Vec<Lease>>"
          FROM unnest($1::uuid[]) AS wanted (api_key) JOIN limit_accounts a ON a.api_key = wanted.api_key
          ORDER BY a.api_key
-         FOR UPDATE OF a",
+         FOR UPDATE OF a"#,
         &keys,
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.api_key, accounts(&row.windows, &row.given))).collect())
+    let (mut all, mut leases) = (BTreeMap::new(), BTreeMap::new());
+    for row in rows {
+        all.insert(row.api_key, accounts(&row.windows, &row.given));
+        leases.extend(row.leases.map(|Json(those)| (row.api_key, Leases::new(those))));
+    }
+    Ok((all, leases))
+}
+
+/// Sees to it that there are accounts of these keys, as far as there are keys.
+///
+/// # Errors
+/// As any write.
+pub async fn open(tx: &mut PgConnection, keys: &BTreeSet<Uuid>) -> Result<()> {
+    let keys: Vec<Uuid> = keys.iter().copied().collect();
+    sqlx::query!(
+        "INSERT INTO limit_accounts (api_key, tenant, windows, given)
+         SELECT k.id, k.tenant, array_fill(0, ARRAY[$2::integer]), array_fill(0::bigint, ARRAY[$2::integer])
+         FROM api_keys k
+         WHERE k.id = ANY($1)
+         ORDER BY k.id
+         ON CONFLICT DO NOTHING",
+        &keys,
+        SLOTS as i32,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// A row's accounts. It has [`SLOTS`] of each.
@@ -145,6 +171,27 @@ pub async fn insert(tx: &mut PgConnection, accounts: &BTreeMap<Uuid, Accounts>, 
     .execute(tx)
     .await?;
     Ok(made.rows_affected() == keys.len() as u64)
+}
+
+/// Writes down who has slots of keys that are locked, or were made just now.
+///
+/// # Errors
+/// As any write.
+pub async fn lease<'a>(tx: &mut PgConnection, leases: impl Iterator<Item = (&'a Uuid, &'a Leases)>) -> Result<()> {
+    let (keys, leases): (Vec<Uuid>, Vec<_>) = leases.map(|(key, leases)| (*key, Json(leases.all()))).unzip();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE limit_accounts a SET leases = new.leases
+         FROM unnest($1::uuid[], $2::jsonb[]) AS new (api_key, leases)
+         WHERE a.api_key = new.api_key",
+        &keys,
+        &leases as _,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// What these ids were answered.

@@ -2,6 +2,7 @@
 
 use keyward_api::{
     FieldError,
+    limits::MAX_AMOUNT,
     usage::{LATENCIES, MAX_BATCH_AGE_DAYS, MAX_BATCH_ENTRIES, MAX_ENDPOINT_LEN, UsageBatch},
 };
 use keyward_core::Timestamp;
@@ -31,7 +32,7 @@ pub fn check(batch: &UsageBatch, now: Timestamp) -> Result<()> {
         }
         Some(_) => {}
     }
-    for (name, len) in [("entries", batch.entries.len()), ("callers", batch.callers.len())] {
+    for (name, len) in [("entries", batch.entries.len()), ("callers", batch.callers.len()), ("debts", batch.debts.len())] {
         if len > MAX_BATCH_ENTRIES {
             refuse(name.into(), format!("at most {MAX_BATCH_ENTRIES}"));
         }
@@ -62,6 +63,9 @@ pub fn check(batch: &UsageBatch, now: Timestamp) -> Result<()> {
     }
     for (at, _) in batch.callers.iter().enumerate().filter(|(_, caller)| !requests(caller.requests)) {
         refuse(format!("callers[{at}].requests"), format!("1 to {MAX_REQUESTS}"));
+    }
+    for (at, _) in batch.debts.iter().enumerate().filter(|(_, debt)| !(1..=MAX_AMOUNT).contains(&debt.cents)) {
+        refuse(format!("debts[{at}].cents"), format!("1 to {MAX_AMOUNT}"));
     }
     const { assert!(LATENCIES == 8, "the columns of the tables") };
     errors.truncate(32);

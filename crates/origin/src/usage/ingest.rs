@@ -19,6 +19,7 @@ use crate::{
     clock::datetime,
     db::{Db, again},
     error::Result,
+    limits::debt,
 };
 
 /// Endpoints that are kept apart in a day: of a key, and of a tenant.
@@ -67,6 +68,7 @@ pub async fn add(db: &Db, now: Timestamp, made: &Made, days: u32, parcels: Vec<P
         let mut sums = Sums::default();
         let added: Vec<_> = fresh.iter().map(|parcel| ledger.add(parcel, &mut sums)).collect();
         store::add(&mut tx, &sums).await?;
+        debt::record(&mut tx, &sums.debts, now).await?;
         sqlx::query!(
             "INSERT INTO usage_batches (id, edge, received_at, unattributed, clamped)
              SELECT id, edge, $3, unattributed, clamped
@@ -92,7 +94,8 @@ pub async fn add(db: &Db, now: Timestamp, made: &Made, days: u32, parcels: Vec<P
 /// The keys that a batch names.
 fn named(batch: &UsageBatch) -> impl Iterator<Item = Uuid> {
     let entries = batch.entries.iter().filter_map(|entry| entry.key);
-    entries.chain(batch.callers.iter().map(|caller| caller.key)).map(|key| key.0)
+    let callers = batch.callers.iter().map(|caller| caller.key);
+    entries.chain(callers).chain(batch.debts.iter().map(|debt| debt.key)).map(|key| key.0)
 }
 
 /// Forgets the ids of batches that aren't taken any more, and what was nobody's and is older than usage is kept.

@@ -83,6 +83,8 @@ pub struct Sums {
     pub addresses: BTreeMap<(Uuid, Uuid, u32, String), u64>,
     /// By hour, outcome and status.
     pub nobody: BTreeMap<(u32, &'static str, u8), u64>,
+    /// What keys owe, in cents.
+    pub debts: BTreeMap<Uuid, u64>,
 }
 
 /// By what batches are added up.
@@ -121,6 +123,11 @@ impl Ledger<'_> {
         for caller in &parcel.batch.callers {
             if let Some((tenant, key)) = self.whose(Some(caller.key), parcel.within) {
                 self.add_caller(caller, (tenant, key), sums);
+            }
+        }
+        for debt in &parcel.batch.debts {
+            if let Some((_, key)) = self.whose(Some(debt.key), parcel.within) {
+                *sums.debts.entry(key).or_default() += debt.cents;
             }
         }
         verdict

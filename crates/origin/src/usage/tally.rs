@@ -165,7 +165,7 @@ fn parcels(keys: HashMap<(TenantId, KeyId), OfKey>, now: Timestamp) -> Result<Ve
         while !entries.is_empty() || !callers.is_empty() {
             let entries = entries.drain(..entries.len().min(MAX_BATCH_ENTRIES)).collect();
             let callers = callers.drain(..callers.len().min(MAX_BATCH_ENTRIES)).collect();
-            let batch = UsageBatch { id: new_id(now)?.0, entries, callers };
+            let batch = UsageBatch { id: new_id(now)?.0, entries, callers, debts: Vec::new() };
             parcels.push(Parcel { edge: Uuid::nil(), batch, within: Some(tenant) });
         }
     }

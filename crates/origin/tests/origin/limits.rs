@@ -29,7 +29,7 @@ async fn passes(client: &Client, raw: &str) -> bool {
 }
 
 /// A key whose only limits are these.
-async fn key(origin: &Origin, limits: Value) -> Created {
+pub async fn key(origin: &Origin, limits: Value) -> Created {
     let mut members =
         json!({"rate_limit_per_hour": "unlimited", "daily_quota": "unlimited", "monthly_quota": "unlimited", "token_exchange": false});
     members.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
@@ -270,7 +270,7 @@ async fn a_restart_loses_no_permits() {
 }
 
 /// A UUIDv7 of that moment.
-fn id(moment: Timestamp) -> Uuid {
+pub fn id(moment: Timestamp) -> Uuid {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let next = u128::from(NEXT.fetch_add(1, Ordering::Relaxed));
     Uuid::from_u128(u128::from(moment.millis()) << 80 | 7 << 76 | 2 << 62 | next)

@@ -12,9 +12,19 @@ const BATCH: usize = 500;
 /// More than any bench uses up, so that limits are counted and nothing is refused.
 const PLENTY: u64 = 1_000_000_000_000;
 
-/// What every key is asked for with.
+/// No limit.
+const NONE: &str = "unlimited";
+
+/// What every key is asked for with: limits by window.
 pub(super) fn terms() -> Value {
-    json!({"name": "bench", "rate_limit_per_hour": PLENTY, "daily_quota": PLENTY, "monthly_quota": PLENTY, "cost_limit_cents": PLENTY})
+    json!({
+        "name": "bench",
+        "rate_limit_per_hour": PLENTY,
+        "daily_quota": PLENTY,
+        "monthly_quota": PLENTY,
+        "cost_limit_cents": PLENTY,
+        "max_concurrent_requests": NONE,
+    })
 }
 
 /// Where many are created in one call.
@@ -25,10 +35,15 @@ pub(super) async fn issue(origin: &Origin, count: usize) -> Result<Vec<String>> 
     issue_of(&terms(), origin, count).await
 }
 
-/// The same without limits by window.
+/// The same without limits that are counted.
 pub(super) async fn issue_unlimited(origin: &Origin, count: usize) -> Result<Vec<String>> {
-    const NONE: &str = "unlimited";
-    let terms = json!({"name": "bench", "rate_limit_per_hour": NONE, "daily_quota": NONE, "monthly_quota": NONE});
+    let terms = json!({
+        "name": "bench",
+        "rate_limit_per_hour": NONE,
+        "daily_quota": NONE,
+        "monthly_quota": NONE,
+        "max_concurrent_requests": NONE,
+    });
     issue_of(&terms, origin, count).await
 }
 

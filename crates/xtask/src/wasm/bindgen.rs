@@ -13,6 +13,7 @@ const ENTRY: &str = include_str!("../../../edge/js/entry.js");
 
 /// What stands beside the entry.
 const EDGE_GATE: &str = include_str!("../../../edge/js/gate.js");
+const EDGE_HOLD: &str = include_str!("../../../edge/js/hold.js");
 
 /// What stands beside the bindings of the package.
 const BY_HAND: [(&str, &str); 3] = [
@@ -90,6 +91,7 @@ fn edge_entry(folder: &Path) -> Result<()> {
         entry.push_str(&format!("export const {name} = durable(glue.{name});\n"));
     }
     fs::write(folder.join("gate.js"), EDGE_GATE)?;
+    fs::write(folder.join("hold.js"), EDGE_HOLD)?;
     Ok(fs::write(folder.join("index.js"), entry)?)
 }
 

@@ -17,13 +17,14 @@ pub(crate) use package::package;
 use crate::shell::{cargo, root, run, step};
 
 /// What turns a crate into modules: when any of it changes, they are made anew.
-const RECIPE: [&str; 9] = [
+const RECIPE: [&str; 10] = [
     include_str!("mod.rs"),
     include_str!("bindgen.rs"),
     include_str!("optimise.rs"),
     include_str!("vectors.js"),
     include_str!("../../../edge/js/entry.js"),
     include_str!("../../../edge/js/gate.js"),
+    include_str!("../../../edge/js/hold.js"),
     include_str!("../../../wasm/js/gate.js"),
     include_str!("../../../wasm/js/gate.d.ts"),
     include_str!("../../../wasm/js/shape.js"),
@@ -78,6 +79,11 @@ impl Module {
             Self::Edge | Self::Browser | Self::Bench => &[],
             Self::NodeVectors | Self::WorkerdVectors => &["vectors"],
         }
+    }
+
+    /// The profile of Cargo's that it is built with.
+    fn profile(self) -> &'static str {
+        if self == Self::Browser { "browser" } else { "wasm" }
     }
 
     /// What its files are called: `name.js` and `name_bg.wasm`.
@@ -136,7 +142,7 @@ fn compile(module: Module, flavour: Flavour) -> Result<PathBuf> {
     // What verifies by dalek alone has dalek's tables: the comparison is with dalek at its best.
     let features = module.features().iter().copied().chain([if flavour.tables { "known-key" } else { "dalek-tables" }]);
     run(cargo()
-        .args(["build", "--quiet", "--lib", "--profile", "wasm", "--target", "wasm32-unknown-unknown", "-p", package])
+        .args(["build", "--quiet", "--lib", "--profile", module.profile(), "--target", "wasm32-unknown-unknown", "-p", package])
         .args(["--no-default-features", "--features", &features.collect::<Vec<_>>().join(",")])
         .arg("--target-dir")
         .arg(&target)
@@ -147,7 +153,7 @@ fn compile(module: Module, flavour: Flavour) -> Result<PathBuf> {
             format!("-C target-feature={}simd128", if flavour.vectors { '+' } else { '-' }),
         ))?;
     let name = package.replace('-', "_");
-    Ok(target.join("wasm32-unknown-unknown/wasm").join(name).with_extension("wasm"))
+    Ok(target.join("wasm32-unknown-unknown").join(module.profile()).join(name).with_extension("wasm"))
 }
 
 /// Of everything that the result depends on.

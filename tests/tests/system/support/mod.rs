@@ -6,6 +6,7 @@ pub(crate) mod publisher;
 mod stack;
 mod statistics;
 mod turn;
+mod workshop;
 
 pub(crate) use caller::{Answer, Caller, Load};
 pub(crate) use metrics::Metrics;
@@ -13,6 +14,7 @@ pub(crate) use publisher::{Publisher, now_ms};
 pub(crate) use stack::{METRICS_TOKEN, Stack, common};
 pub(crate) use statistics::Statistics;
 pub(crate) use turn::{alone, together};
+pub(crate) use workshop::{PIECES, Workshop};
 
 use std::time::Duration;
 

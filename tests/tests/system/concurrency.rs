@@ -1,0 +1,195 @@
+//! Requests at one time: never more than a key may have, by all edges together, and what ends or dies makes room.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+use keyward_tests::{
+    Created, Edge, eventually,
+    http::{Connection, Request, Response},
+};
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::support::{Caller, PIECES, SOON, Stack, Workshop, together};
+
+/// Edges in front of a service that takes its time.
+async fn scene(edges: usize) -> Result<(Stack, Workshop)> {
+    let mut stack = Stack::with_edges(0, |config| config).await?;
+    let workshop = Workshop::start().await?;
+    for _ in 0..edges {
+        let config = stack.edge_config()?.var("KEYWARD_UPSTREAM", &format!("http://{}", workshop.address())).isolates(2);
+        stack.edges.push(Edge::start(config).await?);
+    }
+    Ok((stack, workshop))
+}
+
+/// Waits until an isolate knows the key: with what the service does at once.
+async fn known(stack: &Stack, key: &Created) -> Result<()> {
+    for edge in &stack.edges {
+        for isolate in 0..2 {
+            eventually("the key is known", SOON, async || {
+                let answer = edge.send(isolate, &Request::get("/a").bearer(&key.raw_key)).await.ok()?;
+                (answer.status == 200).then_some(())
+            })
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+/// A client of an isolate that has sent its request, and waits.
+struct Client {
+    connection: Connection,
+    request: Request,
+}
+
+impl Client {
+    async fn begin(edge: &Edge, isolate: usize, request: &Request) -> Result<Self> {
+        let mut connection = Connection::open(edge.addresses()[isolate]).await?;
+        connection.start(request).await?;
+        Ok(Self { connection, request: request.clone() })
+    }
+
+    /// Tries until its request is under way, as one of so many: what another isolate had a moment ago it gives back.
+    async fn insist(edge: &Edge, isolate: usize, request: &Request, (workshop, count): (&Workshop, u64)) -> Result<Self> {
+        eventually("it is under way", SOON, async || {
+            let mut client = Self::begin(edge, isolate, request).await.ok()?;
+            let begun = tokio::select! {
+                _ = client.connection.receive(request) => false,
+                begun = workshop.has(count) => begun.is_ok(),
+            };
+            begun.then_some(client)
+        })
+        .await
+    }
+
+    async fn end(mut self) -> Result<Response> {
+        self.connection.receive(&self.request).await
+    }
+}
+
+#[tokio::test]
+async fn a_request_has_its_slot_until_its_answer_has_ended_or_its_client_is_gone() -> Result<()> {
+    let _turn = together().await;
+    let (stack, workshop) = scene(1).await?;
+    let edge = &stack.edges[0];
+    let key = stack.origin.create(json!({"max_concurrent_requests": 3, "daily_quota": 1000})).await?;
+    known(&stack, &key).await?;
+    workshop.has(0).await?;
+    // A body that is under way, a request without one (the short way), and one with one (the long way).
+    let (stream, get, post) = (Request::get("/files/a"), Request::get("/v1/me"), Request::new("POST", "/files/b").json(&json!({})));
+    let [stream, get, post] = [stream, get, post].map(|request| request.bearer(&key.raw_key));
+    let streaming = Client::begin(edge, 0, &stream).await?;
+    workshop.has(1).await?;
+    let short = Client::insist(edge, 1, &get, (&workshop, 2)).await?;
+    let long = Client::insist(edge, 0, &post, (&workshop, 3)).await?;
+    for (isolate, request) in [(0, &get), (1, &get), (0, &post), (1, &stream)] {
+        let refused = edge.send(isolate, request).await?.expect(429)?;
+        ensure!(refused.json()?["code"] == "concurrency_limit_exceeded", "{}", refused.text());
+        ensure!(refused.headers.first("retry-after") == Some("1"), "{:?}", refused.headers);
+        let policy = refused.headers.first("ratelimit-policy").unwrap_or_default();
+        ensure!(policy.contains(r#""concurrent";q=3;qu="concurrent-requests""#), "{policy}");
+    }
+
+    // Each end makes room for one: an answer's, and those of clients that vanish before theirs has begun.
+    short.connection.reset()?;
+    workshop.has(2).await?;
+    let short = Client::insist(edge, 1, &get, (&workshop, 3)).await?;
+    long.connection.reset()?;
+    workshop.has(2).await?;
+    let long = Client::insist(edge, 0, &post, (&workshop, 3)).await?;
+    workshop.finish(3);
+    for (client, length) in [(streaming, None), (short, Some("10")), (long, Some("10"))] {
+        let whole = client.end().await?.expect(200)?;
+        ensure!(whole.text() == PIECES.concat(), "{}", whole.text());
+        ensure!(whole.headers.first("content-length") == length, "{:?}", whole.headers);
+    }
+    // And while its answer comes.
+    let streaming = Client::begin(edge, 0, &stream).await?;
+    workshop.has(1).await?;
+    let others = [Client::insist(edge, 0, &get, (&workshop, 2)).await?, Client::insist(edge, 0, &get, (&workshop, 3)).await?];
+    edge.send(0, &get).await?.expect(429)?;
+    streaming.connection.reset()?;
+    workshop.has(2).await?;
+    let last = Client::insist(edge, 1, &get, (&workshop, 3)).await?;
+    workshop.finish(3);
+    for client in others.into_iter().chain([last]) {
+        client.end().await?.expect(200)?;
+    }
+    ensure!(workshop.most() == 3, "{} at a time", workshop.most());
+    Ok(())
+}
+
+/// Clients without end.
+struct Crowd {
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Crowd {
+    fn begin(stack: &Stack, key: &Created, each: usize) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let addresses = stack.edges.iter().flat_map(|edge| edge.addresses().to_vec());
+        let callers = addresses.flat_map(|address| std::iter::repeat_n(address, each));
+        let tasks = callers.map(|address| {
+            let (stop, mut caller) = (stop.clone(), Caller::new(address, Request::get("/a").bearer(&key.raw_key)));
+            tokio::spawn(async move {
+                while !stop.load(Ordering::Relaxed) {
+                    let _ = caller.call().await;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            })
+        });
+        Self { tasks: tasks.collect(), stop }
+    }
+
+    async fn end(self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn never_are_more_under_way_than_the_limit_by_all_edges_together_whoever_is_killed() -> Result<()> {
+    const LIMIT: u64 = 5;
+    let _turn = together().await;
+    let (mut stack, workshop) = scene(2).await?;
+    let key = stack.origin.create(json!({"max_concurrent_requests": LIMIT})).await?;
+    known(&stack, &key).await?;
+    let crowd = Crowd::begin(&stack, &key, 3);
+    let more = async |count: u64| {
+        let target = workshop.all() + count;
+        eventually("work goes on", SOON, || std::future::ready((workshop.all() >= target).then_some(()))).await
+    };
+    more(300).await?;
+    stack.edges[0].kill()?;
+    stack.edges[0].restart().await?;
+    more(100).await?;
+    stack.origin.kill()?;
+    more(100).await?;
+    stack.origin.restart().await?;
+    more(100).await?;
+    stack.edges[1].kill()?;
+    stack.edges[1].restart().await?;
+    more(300).await?;
+    // What died has its slots for as long as its lease; then all are there again.
+    eventually("all slots are used at one edge", SOON, async || {
+        let before = workshop.all();
+        more(20).await.ok()?;
+        (workshop.most() == LIMIT && workshop.all() > before).then_some(())
+    })
+    .await?;
+    crowd.end().await?;
+    println!("{} requests, {} of {LIMIT} at a time", workshop.all(), workshop.most());
+    ensure!(workshop.most() == LIMIT, "{} of {LIMIT} at a time", workshop.most());
+    Ok(())
+}
