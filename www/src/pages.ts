@@ -25,7 +25,9 @@ export const PAGES: readonly Page[] = [
   { path: "/catalogue", title: "Catalogue", icon: "catalogue", needs: "keys:read", load: () => import("./pages/catalogue") },
   { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenants:read", load: () => import("./pages/tenants") },
   { path: "/tenants/:id", title: "Tenant", needs: "tenants:read", load: () => import("./pages/tenant") },
+  { path: "/routes", title: "Routes", icon: "routes", needs: "keys:read", load: () => import("./pages/routes") },
   { path: "/signing-keys", title: "Signing keys", icon: "signature", needs: "signing:read", load: () => import("./pages/signing-keys") },
+  { path: "/settings", title: "Settings", icon: "settings", load: () => import("./pages/settings") },
 ];
 
 /** Where those go who name no page. */

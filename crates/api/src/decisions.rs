@@ -182,6 +182,33 @@ pub struct Decision {
     pub duration_ms: Option<u32>,
 }
 
+/// A decision, and how it came about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DecisionExplained {
+    /// The decision.
+    pub decision: Decision,
+    /// The rules in the order in which they were looked at; none where they can't be told any more: the path wasn't kept whole, or
+    /// the policy is one of before a recovery.
+    pub steps: Vec<DecisionStep>,
+}
+
+/// A rule, and whether the request kept it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DecisionStep {
+    /// Its stable name.
+    pub rule: String,
+    /// Whose it is: of every `key`, of the `policy` in force, of the `token`.
+    pub source: String,
+    /// Whether it was kept; `null`: nobody has looked, since an earlier one was broken.
+    pub passed: Option<bool>,
+    /// The code with which the request was refused for it, where it was broken.
+    pub code: Option<String>,
+    /// What decided, as it is written: the pattern, network, domain or capability.
+    pub by: Option<String>,
+}
+
 /// `POST /api/v1/policies/replay`: a draft, as `terms` or as a `change`, and the decisions that it is held against.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

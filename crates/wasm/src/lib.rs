@@ -34,6 +34,6 @@ pub use keys::KeySet;
 pub use policy::{Decision, Policy};
 pub use routes::RouteTable;
 pub use statuses::StatusLists;
-pub use token::{VerifiedToken, decode_jws};
+pub use token::VerifiedToken;
 #[cfg(feature = "vectors")]
 pub use vectors::run_vectors;

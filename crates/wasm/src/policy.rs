@@ -2,9 +2,7 @@
 
 use std::net::IpAddr;
 
-use keyward_core::{
-    Capability, Exceeds, NormalPath, PolicyClaims, PolicyNumber, PolicyTerms, Reason, Request, Requirement, canonical_address,
-};
+use keyward_core::{Capability, NormalPath, PolicyClaims, PolicyNumber, PolicyTerms, Reason, Request, Requirement, canonical_address};
 use serde::Deserialize;
 use serde_json::json;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
@@ -40,10 +38,6 @@ export interface Dimension {
     | \"constraints\";
   /** Whether the other goes no further than the one. */
   readonly within: boolean;
-  /** As the one has it, in the form of a policy's payload. */
-  readonly held: unknown;
-  /** As the other has it. */
-  readonly other: unknown;
 }
 ";
 
@@ -96,16 +90,11 @@ impl Policy {
         serde_json::to_string(self.0.claims()).unwrap_or_default()
     }
 
-    /// In each dimension, whether another policy goes no further than this one.
+    /// In each dimension (a member of the payload), whether another policy goes no further than this one.
     pub fn compare(&self, other: &Policy) -> Comparison {
         let [held, wanted]: [PolicyTerms; 2] = [self, other].map(|policy| policy.0.claims().clone().into());
-        let within: Vec<_> = held.compare(&wanted).into_iter().collect();
-        let [held, wanted] = [held, wanted].map(|terms| serde_json::to_value(terms).unwrap_or_default());
-        let dimension = |(dimension, within): (Exceeds, bool)| {
-            let member = dimension.member();
-            json!({"dimension": member, "within": within, "held": held[member], "other": wanted[member]})
-        };
-        plain(&within.into_iter().map(dimension).collect::<Vec<_>>()).into()
+        let told = held.compare(&wanted).map(|(dimension, within)| json!({"dimension": dimension.member(), "within": within}));
+        plain(&told).into()
     }
 
     /// Its number.

@@ -1,47 +1,8 @@
 //! Capability tokens.
 
-use keyward_core::codec::decode_base64url;
-use serde_json::{Value, json};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
-use crate::{Policy, error::error, explain::plain};
-
-#[wasm_bindgen(typescript_custom_section)]
-const TYPES: &str = "
-/** A signed object as it was written. Nothing that it says is proved. */
-export interface DecodedJws {
-  readonly header: Record<string, unknown>;
-  readonly payload: Record<string, unknown>;
-}
-";
-
-/// Bytes of what is decoded.
-const MAX_LEN: usize = 64 * 1024;
-
-#[wasm_bindgen]
-extern "C" {
-    /// See `DecodedJws` in the types.
-    #[wasm_bindgen(typescript_type = "DecodedJws")]
-    pub type Decoded;
-}
-
-/// Reads a token, or any other signed object (a compact JWS), as it was written. Nothing that it says is proved.
-///
-/// @throws {KeywardError} `malformed`
-#[wasm_bindgen(js_name = decodeJws)]
-pub fn decode_jws(text: &str) -> Result<Decoded, JsValue> {
-    let object = |part: &str| {
-        let value: Value = serde_json::from_slice(&decode_base64url(part)?).ok()?;
-        value.is_object().then_some(value)
-    };
-    let mut parts = text.split('.');
-    let decoded = match (parts.next(), parts.next(), parts.next(), parts.next()) {
-        (Some(header), Some(payload), Some(_), None) if text.len() <= MAX_LEN => object(header).zip(object(payload)),
-        _ => None,
-    };
-    let (header, payload) = decoded.ok_or_else(|| error("malformed", &"not a compact JWS with JSON in it"))?;
-    Ok(plain(&json!({"header": header, "payload": payload})).into())
-}
+use crate::Policy;
 
 /// A token that holds, and whose key does, at the time given.
 #[wasm_bindgen]

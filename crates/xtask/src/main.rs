@@ -4,6 +4,7 @@ mod bench;
 mod checks;
 mod products;
 mod queries;
+mod screenshots;
 mod setup;
 mod shell;
 mod story;
@@ -83,6 +84,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Take pictures of every page in both themes, at a desk and on a phone, into docs/screenshots
+    Screenshots,
     /// Run the long tests in release: those of the whole system that are marked #[ignore], and `sameness`, ten million
     /// signatures verified by tables and by the reference
     Soak {
@@ -129,6 +132,11 @@ fn perform(task: Task) -> Result<()> {
             bench::run(&benches, &only)
         }
         Task::Sqlx { check } => queries::describe(check),
+        Task::Screenshots => {
+            setup::all()?;
+            products::build(&products::RUN, Profile::Dev)?;
+            tokio::runtime::Runtime::new()?.block_on(screenshots::take())
+        }
         Task::Soak { name } => checks::soak(name.as_deref()),
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Stack {
 
 impl Stack {
     /// Starts everything: at the well-known addresses with data that stay, or on free ports with data that don't.
-    async fn start(lasting: bool) -> Result<Self> {
+    pub(crate) async fn start(lasting: bool) -> Result<Self> {
         let upstream = Upstream::start().await?;
         let mut config = OriginConfig { own_database: true, ..OriginConfig::default() };
         if lasting {

@@ -20,8 +20,8 @@ const KEYS = [
 ];
 const ENDPOINTS = ["POST /v1/chat/**", "POST /v1/search", "GET /v1/documents/**", "GET /v1/me"];
 
-/** Makes it; answers with the keys as they were created. */
-export async function seed({ page, key, edge, more = 0 }) {
+/** Makes it, with requests through a real edge where there is one; answers with the keys as they were created. */
+export async function seed({ page, key, edge, through, more = 0 }) {
   const call = async (method, path, body, bearer = key) => {
     const headers = { authorization: `Bearer ${bearer}`, "content-type": "application/json" };
     const response = await fetch(page + path, { method, headers, body: body && JSON.stringify(body) });
@@ -34,6 +34,7 @@ export async function seed({ page, key, edge, more = 0 }) {
     const keys = Array.from({ length: Math.min(500, more - at) }, (_, n) => ({ name: `worker ${at + n + 1}`, owner_id: OWNERS[n % OWNERS.length], capabilities: ["rag:search"] }));
     await call("POST", "/api/v1/api-keys/bulk/create", { keys });
   }
+  for (const [slug, name] of [["acme", "Acme"], ["acme-eu", "Acme Europe"]]) await call("POST", "/api/v1/tenants", { slug, name });
   const ids = made.map(({ api_key }) => api_key.id);
   await call("POST", "/edge/v1/usage", use(ids), edge);
   const [billing, , , acme, mobile, , , , webhook, , , old] = ids;
@@ -48,7 +49,15 @@ export async function seed({ page, key, edge, more = 0 }) {
     const response = await fetch(`${page}/oauth/token`, { method: "POST", body: exchange });
     if (!response.ok) throw new Error(`exchange: ${response.status} ${await response.text()}`);
   }
+  if (through) await Promise.all(Array.from({ length: 60 }, (_, n) => request(through, made[n % 10].raw_key, n)));
   return { made, acme, billing, mobile };
+}
+
+/** One of the requests that come all the time: most of them pass, some don't. */
+async function request(edge, key, n) {
+  const [method, path] = [["GET", "/echo"], ["POST", "/v1/chat/completions"], ["GET", "/v1/search/invoices"], ["GET", "/v1/nowhere"], ["GET", "/echo/orders"]][n % 5];
+  const response = await fetch(edge + path, { method, headers: { authorization: `Bearer ${key}` } });
+  await response.arrayBuffer();
 }
 
 /** What edges would have reported of the last two weeks; nothing may be later than a week, so that is how far it goes back. */
@@ -59,7 +68,7 @@ function use(ids) {
   const entries = [];
   const callers = [];
   ids.slice(0, -1).forEach((key, which) => {
-    for (let back = 0; back < 7 * 24; back += which < 4 ? 3 : 12) {
+    for (let back = 0; back < 7 * 24; back += which === 4 ? 1 : which < 4 ? 3 : 12) {
       const wave = 1.2 + Math.sin(((hour - back) / 24) * 2 * Math.PI + which) + 0.3 * Math.sin(back * 7 + which * 3);
       const requests = Math.max(1, Math.round(wave * 40 * (1 + (which * 5) % 7)));
       const endpoint = ENDPOINTS[(which + back) % ENDPOINTS.length];

@@ -29,7 +29,7 @@ await visit(async (site, page) => {
   const navigation = page.getByRole("navigation", { name: "Pages" });
   const folded = await navigation.isHidden();
   await page.getByRole("button", { name: "Navigation" }).click();
-  await navigation.getByRole("link", { name: "Keys" }).click();
+  await navigation.getByRole("link", { name: "Keys", exact: true }).click();
   await page.waitForURL("**/keys");
   await page.setViewportSize({ width: 1280, height: 900 });
 

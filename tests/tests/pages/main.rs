@@ -3,7 +3,10 @@
 mod inspector;
 mod keys;
 mod reference;
+mod routes;
+mod settings;
 mod shell;
 mod signing;
+mod speed;
 mod support;
 mod tenants;

@@ -7,12 +7,19 @@ export type KeyStatus = "active" | "suspended" | "expired" | "revoked";
 
 export interface Session {
   readonly key: string;
+  readonly name: string;
+  readonly hint: string;
   readonly owner: string;
   readonly tenant: string;
+  readonly tenant_name: string;
+  /** Whether the tenant is that of the deployment's operator. */
+  readonly operator: boolean;
   readonly scope: Scope;
   readonly capabilities: readonly string[];
   readonly csrf: string;
-  readonly expires: string | null;
+  readonly created: string;
+  readonly expires: string;
+  readonly idle_seconds: number;
 }
 
 export const LIMITS = [

@@ -8,6 +8,8 @@ export interface Command {
   readonly title: string;
   readonly icon: IconName;
   readonly run: () => void;
+  /** The same on every page: after what the page that is shown offers, and after the pages. */
+  readonly general?: true;
 }
 
 const offered = new Set<readonly Command[]>();
@@ -31,7 +33,9 @@ export function Palette({ pages, onClose }: { pages: readonly Page[]; onClose: (
   const search: Command[] = text.trim().length > 2
     ? [{ title: `Search keys for “${text.trim()}”`, icon: "search", run: () => navigate(`/keys?search=${encodeURIComponent(text.trim())}`) }]
     : [];
-  const found = [...offered].flat().concat(goes).filter(({ title }) => matches(title, text)).concat(search);
+  const all = [...offered].flat();
+  const ordered = [...all.filter(({ general }) => !general), ...goes, ...all.filter(({ general }) => general)];
+  const found = ordered.filter(({ title }) => matches(title, text)).concat(search);
   const chosen = Math.min(at, found.length - 1);
   const run = (command: Command | undefined) => {
     dialog.current?.close();

@@ -19,7 +19,15 @@ export function Shell({ children }: { children: ComponentChildren }) {
   const [searching, setSearching] = useState(false);
   const [helping, setHelping] = useState(false);
   useHotkeys({ onPalette: () => setSearching(true), onHelp: () => setHelping(true) });
-  useCommands(useMemo(() => [{ title: "Keyboard help", icon: "system", run: () => setHelping(true) }], []));
+  useCommands(
+    useMemo(
+      () => [
+        { title: "Keyboard help", icon: "system", run: () => setHelping(true), general: true },
+        { title: "API reference", icon: "catalogue", run: () => globalThis.location.assign("/docs"), general: true },
+      ],
+      [],
+    ),
+  );
   useEffect(() => setFolded(true), [location]);
   const pages = PAGES.filter((page) => page.icon && visible(page, session));
   return (
@@ -67,8 +75,9 @@ export function Shell({ children }: { children: ComponentChildren }) {
 
 /** What a caller can't read needn't stand in the way; what they can't read is refused by the origin all the same. */
 export function visible(page: Page, session: Session | null | undefined): boolean {
-  if (page.open || !page.needs) return true;
+  if (page.open) return true;
   if (!session) return false;
+  if (!page.needs) return true;
   return session.capabilities.some((held) => held === page.needs || held === `${page.needs!.split(":")[0]}:*`);
 }
 
@@ -78,6 +87,7 @@ function within(location: string, path: string): boolean {
 
 function Account({ session }: { session: Session }) {
   const signOut = useSignOut();
+  useCommands(useMemo(() => [{ title: "Sign out", icon: "out", run: () => signOut.mutate(), general: true }], []));
   return (
     <>
       <button type="button" class="button quiet icon" popovertarget="account" aria-label={`Signed in as ${session.owner}`} title={session.owner}>
@@ -88,7 +98,7 @@ function Account({ session }: { session: Session }) {
           <dt>Owner</dt>
           <dd>{session.owner}</dd>
           <dt>Tenant</dt>
-          <dd>{session.tenant}</dd>
+          <dd>{session.tenant_name}</dd>
           <dt>Scope</dt>
           <dd>{session.scope}</dd>
         </dl>

@@ -13,14 +13,14 @@ export function TenantSwitch({ session }: { session: Session }) {
   const acting = useActing();
   const [choosing, setChoosing] = useState(false);
   const sees = session.capabilities.some((held) => held === "tenants:read" || held === "tenants:*");
-  const { data: tenant } = useTenant(acting ?? session.tenant, sees);
+  const { data: tenant } = useTenant(acting ?? session.tenant, sees && acting !== undefined);
   useCommands(
     useMemo(() => {
-      const home = acting ? [{ title: "Back to your own tenant", icon: "left" as const, run: () => actIn(undefined) }] : [];
-      return [...(sees ? [{ title: "Act in another tenant", icon: "tenants" as const, run: () => setChoosing(true) }] : []), ...home];
+      const home = acting ? [{ title: "Back to your own tenant", icon: "left" as const, run: () => actIn(undefined), general: true as const }] : [];
+      return [...(sees ? [{ title: "Act in another tenant", icon: "tenants" as const, run: () => setChoosing(true), general: true as const }] : []), ...home];
     }, [sees, acting]),
   );
-  const name = tenant?.name ?? acting ?? "Tenant";
+  const name = acting === undefined ? session.tenant_name : (tenant?.name ?? acting);
   return (
     <>
       <button

@@ -1,6 +1,7 @@
 // Light or dark: as the system has it, unless chosen here.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { Icon, type IconName } from "./icon";
+import { useCommands } from "./palette";
 
 export type Theme = "system" | "light" | "dark";
 
@@ -54,6 +55,7 @@ export function ThemeSwitch() {
     applyTheme(NEXT[theme]);
     setTheme(NEXT[theme]);
   };
+  useCommands(useMemo(() => [{ title: `Switch to the ${NEXT[theme]} theme`, icon: ICONS[NEXT[theme]], run: turn, general: true as const }], [theme]));
   const label = `Theme: ${theme}. Switch to ${NEXT[theme]}.`;
   return (
     <button type="button" class="button quiet icon" title={label} aria-label={label} onClick={turn}>

@@ -6,12 +6,13 @@ use keyward_api::{
     Code,
     decisions::{Replay, ReplayChange, Replayed, Verdict, is_limit},
 };
-use keyward_core::{
-    Capability, Class, KeyId, NormalPath, Policy, PolicyNumber, PolicyTerms, Reason, Request, Requirement, TenantId, Timestamp,
-};
+use keyward_core::{Class, KeyId, Policy, PolicyNumber, PolicyTerms, Reason, TenantId, Timestamp};
 use sqlx::types::Uuid;
 
-use super::read::{Filter, Row, View};
+use super::{
+    explain::asked,
+    read::{Filter, Row, View},
+};
 use crate::{
     auth::Caller,
     db::Tx,
@@ -157,8 +158,12 @@ fn effect(draft: &Policy, row: &Row, scope: i16) -> Effect {
     if !permitted && !by_policy {
         return Effect::Same;
     }
-    let Some(would) = (if draft.claims().scope as i16 > scope { Some(Some(Reason::ScopeExceeded)) } else { objection(draft, row) }) else {
-        return Effect::Unknown;
+    let would = match draft.claims().scope as i16 > scope {
+        true => Some(Reason::ScopeExceeded),
+        false => match asked(row, |request| draft.refuses(request)) {
+            Some(would) => would,
+            None => return Effect::Unknown,
+        },
     };
     match (permitted, would) {
         (true, None) => Effect::Same,
@@ -169,24 +174,6 @@ fn effect(draft: &Policy, row: &Row, scope: i16) -> Effect {
         (false, Some(reason)) => Effect::Other(reason.code()),
         (false, None) => Effect::Other(keyward_api::usage::PASSED),
     }
-}
-
-/// Why the draft would refuse; the outer `None`: it can't be said.
-fn objection(draft: &Policy, row: &Row) -> Option<Option<Reason>> {
-    let path = NormalPath::parse(&row.path).ok().filter(|_| !row.path_cut)?;
-    let requirement = match (&row.route, &row.capability) {
-        (None, _) => None,
-        (Some(_), None) => Some(Requirement::Authenticated),
-        (Some(_), Some(capability)) => Some(Requirement::Capability(Capability::parse(capability).ok()?)),
-    };
-    Some(draft.refuses(&Request {
-        method: &row.method,
-        path: &path,
-        address: row.address.as_deref().and_then(|address| address.parse().ok()),
-        domain: row.domain.as_deref(),
-        tls: row.tls,
-        requirement: requirement.as_ref(),
-    }))
 }
 
 /// What is the same of requests that would change together.

@@ -12,7 +12,9 @@ use axum::{
     },
 };
 use futures_util::stream::{StreamExt, iter, unfold};
-use keyward_api::decisions::{Decision, DecisionBatch, DecisionsReceived, MAX_DECISIONS_LEN, MAX_SAMPLED_PATH, Replay, Replayed, Verdict};
+use keyward_api::decisions::{
+    Decision, DecisionBatch, DecisionExplained, DecisionsReceived, MAX_DECISIONS_LEN, MAX_SAMPLED_PATH, Replay, Replayed, Verdict,
+};
 use keyward_core::{Capability, KeyId, TenantId};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -25,9 +27,10 @@ use super::{
 use crate::{
     decisions::{
         check::check,
+        explain::explained,
         ingest::Parcel,
         live::{Watched, Watcher},
-        read::{Filter, View, show},
+        read::{Filter, View},
         replay::replay,
     },
     error::{Error, Result},
@@ -143,21 +146,21 @@ pub async fn get_all(
     Ok(response)
 }
 
-/// Shows a decision.
+/// Shows a decision, step by step.
 #[utoipa::path(
     get, path = "/api/v1/decisions/{number}", operation_id = "showDecision", tag = "Decisions",
     security(("key" = ["keys:read"])),
     params(DecisionPath, InTenant),
-    responses((status = 200, description = "The decision", body = Decision))
+    responses((status = 200, description = "The decision, and the rules that it was made by", body = DecisionExplained))
 )]
 pub async fn get(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<Read>,
     DecisionPath(number): DecisionPath,
     Query(query): Query<InTenant>,
-) -> Result<Json<Decision>> {
+) -> Result<Json<DecisionExplained>> {
     let view = View::of(&app, &caller, acting_in(&caller, query.tenant)?);
-    Ok(Json(show(&view.one(&app, number).await?)))
+    Ok(Json(explained(&app, &view.one(&app, number).await?).await?))
 }
 
 /// Tells decisions as they come: an event stream.

@@ -81,7 +81,7 @@ async fn a_decision_is_kept_once_and_seen_by_those_who_see_its_key() {
     ] {
         assert_eq!(paths(client, query).await, expected, "{query}");
     }
-    let one = admin.get(&format!("{DECISIONS}/1")).await.ok();
+    let one = admin.get(&format!("{DECISIONS}/1")).await.ok()["decision"].clone();
     for (member, expected) in [
         ("id", json!(1)),
         ("key_id", json!(hers.id)),
@@ -105,13 +105,73 @@ async fn a_decision_is_kept_once_and_seen_by_those_who_see_its_key() {
     }
     ann.get(&format!("{DECISIONS}/1")).await.ok();
     // A tenant's numbers are its own, so that none of them says how much another does.
-    assert_eq!(foreign.get(&format!("{DECISIONS}/1")).await.ok()["path"], "/v1/c");
+    assert_eq!(foreign.get(&format!("{DECISIONS}/1")).await.ok()["decision"]["path"], "/v1/c");
     for (client, number) in [(&ann, "2"), (&foreign, "2"), (&admin, "5"), (&admin, "01"), (&admin, "x"), (&admin, "9223372036854775807")] {
         client.get(&format!("{DECISIONS}/{number}")).await.refused(404, "not_found");
     }
     for (query, field) in [("limit=0", "limit"), ("reason=A", "reason"), ("path=v1", "path"), ("outcome=x", "query"), ("key=x", "query")] {
         assert_eq!(admin.get(&format!("{DECISIONS}?{query}")).await.problem(), (422, "validation_failed".into(), field.into()), "{query}");
     }
+}
+
+#[tokio::test]
+async fn a_decision_is_explained_by_the_rules_that_it_was_made_by() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let terms = json!({"capabilities": ["llm:*"], "allowed_endpoints": ["/v1/**", "/w"], "blocked_endpoints": ["/v1/no/*"], "allowed_ips": ["192.0.2.0/24"]});
+    let key = admin.create(terms).await;
+    let refused = |outcome: &str, members: Value| {
+        let mut all = json!({"outcome": outcome, "status": 403, "capability": "llm:chat"});
+        members.as_object().unwrap().iter().for_each(|(name, value)| all[name] = value.clone());
+        decision(&origin, &key, all)
+    };
+    let (wrong, cut) = (json!({"capability": "rag:search", "address": "198.51.100.7"}), json!({"path_cut": true}));
+    let sent = vec![
+        decision(&origin, &key, json!({"capability": "llm:chat"})),
+        refused("endpoint_blocked", json!({"path": "/v1/no/x"})),
+        refused("address_not_allowed", wrong),
+        refused("no_route", json!({"route": null, "capability": null})),
+        refused("key_suspended", json!({"policy": null})),
+        refused("daily_quota_exceeded", json!({})),
+        refused("limit_unavailable", json!({})),
+        refused("capability_missing", json!({"token": true})),
+        refused("scope_exceeded", json!({})),
+        refused("wrong_audience", json!({"token": true, "policy": null})),
+        refused("endpoint_blocked", cut),
+        refused("endpoint_blocked", json!({"epoch": 2})),
+    ];
+    send(&origin, sent).await.ok();
+    // What wasn't kept, and how many were.
+    for (number, kept, broken) in [
+        (1, 19, vec![]),
+        (2, 18, vec![("policy", "blocked", "endpoint_blocked", "/v1/no/*")]),
+        (3, 17, vec![("policy", "address", "address_not_allowed", "-"), ("policy", "capability", "capability_missing", "-")]),
+        (4, 18, vec![("policy", "route", "no_route", "-")]),
+        (5, 6, vec![("key", "status", "key_suspended", "-")]),
+        (6, 18, vec![("policy", "limits", "daily_quota_exceeded", "-")]),
+        (7, 18, vec![("policy", "limits", "limit_unavailable", "-")]),
+        (8, 19, vec![("token", "capability", "capability_missing", "-")]),
+        (9, 18, vec![("policy", "scope", "scope_exceeded", "-")]),
+        (10, 3, vec![("token", "audience", "wrong_audience", "-")]),
+        (11, 0, vec![]),
+        (12, 0, vec![]),
+    ] {
+        let answer = admin.get(&format!("{DECISIONS}/{number}")).await.ok();
+        let steps = answer["steps"].as_array().unwrap();
+        let text = |step: &Value, member: &str| step[member].as_str().unwrap_or("-").to_owned();
+        let lost: Vec<_> = steps.iter().filter(|step| step["passed"] == false).collect();
+        let found: Vec<_> = lost.iter().map(|step| ["source", "rule", "code", "by"].map(|member| text(step, member))).collect();
+        let expected: Vec<_> =
+            broken.iter().map(|(source, rule, code, by)| [source, rule, code, by].map(|text| (*text).to_owned())).collect();
+        assert_eq!(found, expected, "{answer}");
+        assert_eq!(steps.iter().filter(|step| step["passed"] == true).count(), kept, "{answer}");
+    }
+    let passed = admin.get(&format!("{DECISIONS}/1")).await.ok();
+    let by = |rule: &str| passed["steps"].as_array().unwrap().iter().find(|step| step["rule"] == rule).unwrap()["by"].clone();
+    assert_eq!(
+        [by("endpoint"), by("address"), by("capability"), by("blocked")],
+        [json!("/v1/**"), json!("192.0.2.0/24"), json!("llm:*"), Value::Null]
+    );
 }
 
 #[tokio::test]
@@ -264,6 +324,10 @@ async fn a_stream_ends_with_its_key_and_there_are_only_so_many() {
     let lasting = origin.client(&lasting.raw);
     let mut stays = eventually("a place is free", async || lasting.watch(&stream, &[]).await.ok()).await;
 
+    // A page's session is no better than its key.
+    drop(open.pop());
+    let signed_in = client.sign_in().await;
+    open.push(eventually("a place is free", async || signed_in.watch(&stream, &[]).await.ok()).await);
     admin.act(&key.id, "revoke", None).await.ok();
     for mut stream in open {
         assert_eq!(stream.next().await, None);

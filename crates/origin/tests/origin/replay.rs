@@ -131,7 +131,7 @@ async fn a_draft_says_which_requests_it_would_decide_otherwise() {
         assert_eq!((of("changed"), of("undecided")), (changed.iter().sum(), undecided), "{asked}: {answer}");
         assert_eq!(lines(&answer), expected, "{asked}");
         for change in answer["changes"].as_array().unwrap() {
-            let example = admin.get(&format!("/api/v1/decisions/{}", change["example"])).await.ok();
+            let example = admin.get(&format!("/api/v1/decisions/{}", change["example"])).await.ok()["decision"].clone();
             assert_eq!((&example["key_id"], &example["outcome"]), (&change["key_id"], &change["from"]));
         }
     }

@@ -1,4 +1,5 @@
 // What keys can be given: capabilities, those that ship and the tenant's own, and scopes.
+import "../../styles/catalogue.css";
 import { useMemo, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { useCapabilities, useScopes } from "../../api/catalogue";
@@ -43,7 +44,7 @@ export default function Catalogue() {
       ) : shown.length === 0 ? (
         <Empty title="Nothing is called that">Part of its name, label or category is looked for.</Empty>
       ) : (
-        <div class="columns">
+        <div class="catalogue">
           {[...Map.groupBy(shown, ({ category }) => category)].map(([category, entries]) => (
             <Category key={category} name={category} entries={entries} />
           ))}

@@ -1,11 +1,11 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useCapabilities } from "../../api/catalogue";
 import { Field } from "../../ui/field";
 import { Icon } from "../../ui/icon";
 import { SCOPES, SHORTEST_SEARCH, STATUSES, type FilterName, type Shown } from "./address";
 
 /** How long a pause in typing is waited for. */
-const PAUSE = 150;
+const PAUSE = 100;
 
 const WORDS: Partial<Record<FilterName, string>> = {
   owner_id: "Owner", capability: "Can", expiring_within_days: "Expires within days", unused_for_days: "Unused for days",
@@ -59,20 +59,19 @@ export function Filters({ shown }: { shown: Shown }) {
 }
 
 function Search({ shown: { filter, set } }: { shown: Shown }) {
-  const [text, setText] = useState(filter.search ?? "");
-  const [typing, setTyping] = useState(false);
-  // The address changes by other hands too: the back button, the palette.
+  const searched = filter.search ?? "";
+  const [text, setText] = useState(searched);
+  // What this field has put into the address: what else is found there came by other hands, the back button or the palette.
+  const put = useRef(searched);
   useEffect(() => {
-    if (!typing) setText(filter.search ?? "");
-  }, [filter.search, typing]);
+    if (searched !== put.current) setText((put.current = searched));
+  }, [searched]);
   useEffect(() => {
-    if (!typing) return;
-    const timer = setTimeout(() => {
-      set({ search: text.trim().length >= SHORTEST_SEARCH ? text.trim() : undefined }, true);
-      setTyping(false);
-    }, PAUSE);
+    const wanted = text.trim().length >= SHORTEST_SEARCH ? text.trim() : "";
+    if (wanted === put.current) return;
+    const timer = setTimeout(() => set({ search: (put.current = wanted) }, true), PAUSE);
     return () => clearTimeout(timer);
-  }, [text, typing]);
+  }, [text]);
   const short = text.trim() !== "" && text.trim().length < SHORTEST_SEARCH;
   return (
     <div class="filters-search">
@@ -83,7 +82,7 @@ function Search({ shown: { filter, set } }: { shown: Shown }) {
         title="Press / to come here"
         aria-describedby={short ? "search-hint" : undefined}
         value={text}
-        onInput={(event) => (setText(event.currentTarget.value), setTyping(true))}
+        onInput={(event) => setText(event.currentTarget.value)}
       />
       {short && (
         <span class="field-hint" id="search-hint">

@@ -54,7 +54,7 @@ export default function Owners() {
             { title: "State", cell: ({ disabled }) => <Badge tone={disabled ? "bad" : "good"}>{disabled ? "disabled" : "enabled"}</Badge> },
             { title: "Email", cell: ({ email }) => <span class="break">{email ?? "–"}</span> },
             { title: "Since", cell: ({ created_at }) => <Time at={created_at} /> },
-            { title: "Keys", cell: ({ id }) => <Link href={`/keys?owner_id=${encodeURIComponent(id)}`} aria-label={`Keys of ${id}`}>See</Link> },
+            { title: "Has", cell: ({ id }) => <Link href={`/keys?owner_id=${encodeURIComponent(id)}`} aria-label={`Keys of ${id}`}>Keys</Link> },
             ...(manages ? [{ title: "Change", cell: (owner: Owner) => <Actions owner={owner} open={setOpened} /> }] : []),
           ]}
         />

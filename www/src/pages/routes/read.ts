@@ -1,5 +1,7 @@
 // A route table as the edge reads it.
-import { RouteTable, type KeywardError, type Route } from "../../pkg/keyward";
+import { Policy, RouteTable, type KeywardError, type Route } from "../../pkg/keyward";
+import { empty } from "../../terms/draft";
+import { policyClaims } from "../../terms/policy";
 
 /** As the core bounds it. */
 export const MOST_ROUTES = 1024;
@@ -30,6 +32,18 @@ export function deciding(table: { text: string; entries: readonly Route[] }, met
   // The first that looks like it is the one: an equal one behind it never counts.
   const at = table.entries.findIndex((other) => other.pattern === entry?.pattern);
   return at < 0 ? undefined : at;
+}
+
+/** Why a request without an entry is refused, by its code: a path without a normal form never comes to the table. */
+export function refusal(method: string, path: string): string {
+  const policy = Policy.fromJson(JSON.stringify(policyClaims(empty(), crypto.randomUUID(), undefined)));
+  const decision = policy.tryOut({ method, path, tls: true });
+  try {
+    return decision.reason ?? "no_route";
+  } finally {
+    decision.free();
+    policy.free();
+  }
 }
 
 function using<T>(text: string, use: (table: RouteTable) => T): T | { fault: string } {

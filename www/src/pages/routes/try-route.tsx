@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import type { Route } from "../../pkg/keyward";
 import { reasonWords } from "../../terms/reasons";
 import { Badge } from "../../ui/badge";
-import { deciding } from "./read";
+import { deciding, refusal } from "./read";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
@@ -12,6 +12,7 @@ export function TryRoute({ table }: { table: { readonly text: string; readonly e
   const [path, setPath] = useState("/v1/me");
   const at = table && path.trim() !== "" ? deciding(table, method, path.trim()) : undefined;
   const entry = at === undefined ? undefined : table?.entries[at];
+  const code = table && !entry ? refusal(method, path.trim()) : undefined;
   return (
     <section class="card stack" aria-labelledby="try-route">
       <h2 id="try-route">Which entry decides?</h2>
@@ -23,7 +24,7 @@ export function TryRoute({ table }: { table: { readonly text: string; readonly e
         </select>
         <input aria-label="Path" class="mono" spellcheck={false} value={path} onInput={(event) => setPath(event.currentTarget.value)} />
       </div>
-      <output class="stack tight" data-verdict={table ? (entry ? String(at! + 1) : "none") : undefined}>
+      <output class="stack tight" data-verdict={entry ? String(at! + 1) : code}>
         {!table ? (
           <span class="faint">There is no table that can be read.</span>
         ) : entry ? (
@@ -37,12 +38,14 @@ export function TryRoute({ table }: { table: { readonly text: string; readonly e
             </span>
           </>
         ) : (
-          <>
-            <span class="row">
-              <Badge tone="bad">refused</Badge> <code>no_route</code>
-            </span>
-            <span>{reasonWords("no_route")} A path without a normal form is refused before that, with path_refused.</span>
-          </>
+          code && (
+            <>
+              <span class="row">
+                <Badge tone="bad">refused</Badge> <code>{code}</code>
+              </span>
+              <span>{reasonWords(code)}</span>
+            </>
+          )
         )}
       </output>
       <p class="faint small">The query isn't looked at. Whether a key passes then is up to its policy: the inspector and the page of a new key try that out.</p>

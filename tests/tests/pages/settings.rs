@@ -1,0 +1,27 @@
+//! The page of settings, and who is shown which pages.
+
+use anyhow::{Context, Result};
+use keyward_tests::Origin;
+use serde_json::json;
+
+use crate::support::{host, visit};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_say_what_an_edge_is_told_and_pages_of_operators_show_nothing_to_others() -> Result<()> {
+    let origin = Origin::start().await?;
+    let user = origin.create(json!({"name": "a user's", "owner_id": "ann", "capabilities": ["keys:read"]})).await?;
+    let mut command = host("settings.mjs", &origin)?;
+    let said = visit(command.env("WEAK", &user.raw_key))?;
+    let lines = said["lines"].as_str().context("lines")?;
+    for line in [format!("KEYWARD_ROOTS = \"{}\"", origin.root()?), format!("KEYWARD_ORIGIN = \"{}\"", origin.url())] {
+        assert!(lines.contains(&line), "{lines}");
+    }
+    let shown = |who: &str, page: &str| said[who].as_array().is_some_and(|pages| pages.contains(&json!(page)));
+    for page in ["Signing keys", "Tenants", "Owners"] {
+        assert!(shown("operator", page) && !shown("user", page), "{page}: {said}");
+    }
+    assert!(shown("user", "Keys") && shown("user", "Settings"), "{said}");
+    assert_eq!(said["switches"], 0);
+    assert!(said["refused"].as_str().context("refused")?.contains("capability_missing"), "{said}");
+    Ok(())
+}
