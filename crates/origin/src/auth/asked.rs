@@ -226,7 +226,10 @@ impl<'a> Asked<'a> {
     fn is_ours(&self, app: &App, origin: &str) -> bool {
         let asked = || {
             let host = self.headers.get(header::HOST)?.to_str().ok()?;
-            Some(origin.split_once("://")?.1.eq_ignore_ascii_case(host))
+            let (scheme, authority) = origin.split_once("://")?;
+            // Whoever is on the network can be any host without TLS.
+            let scheme = scheme == "https" || scheme == "http" && !app.config.is_secure();
+            Some(scheme && authority.eq_ignore_ascii_case(host))
         };
         origin == app.config.issuer || asked().unwrap_or(false)
     }

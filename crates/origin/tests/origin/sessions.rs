@@ -39,6 +39,12 @@ async fn a_session_says_who_it_is_in_a_cookie_that_no_script_and_no_other_site_g
     let session = with(&origin.anyone(), Session { cookie: value.to_owned(), csrf: told["csrf"].as_str().unwrap().to_owned() });
     assert_eq!(session.get(SESSION).await.ok(), told);
     session.get(KEYS).await.ok();
+    let from = async |scheme: &str| {
+        let page = format!("{scheme}://{}", origin.address);
+        session.send("POST", KEYS, Some(&json!({"name": "x"})), &[("origin", &page)]).await
+    };
+    from("https").await.ok();
+    from("http").await.refused(403, "csrf_refused");
     // By the name without the prefix anybody's subdomain could set one.
     let plain = Session { cookie: format!("keyward={secret}"), csrf: String::new() };
     with(&session, plain).get(SESSION).await.refused(401, "credential_missing");

@@ -13,6 +13,8 @@ export interface Subject {
   /** Where the key's status stands. */
   readonly list: number | undefined;
   readonly claims: readonly (readonly [name: string, value: string])[];
+  /** Of the key, as the text says. */
+  readonly environment: "live" | "test";
   /** As the token names it. */
   readonly audience: string | undefined;
 }
@@ -44,13 +46,14 @@ export function read(text: string): Subject | { readonly kind: "key" | "token"; 
       keyId: typeof payload["sub"] === "string" ? payload["sub"] : undefined,
       list: Number.isInteger(list) ? list : undefined,
       claims: Object.entries(payload).map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)] as const),
+      environment: at(payload["key"], "environment") === "test" ? "test" : "live",
       audience: typeof payload["aud"] === "string" ? payload["aud"] : undefined,
     };
   }
   try {
     const key = ApiKey.parse(text);
     try {
-      return { kind: "key", text, keyId: key.id, list: key.statusList, claims: claimsOf(key), audience: undefined };
+      return { kind: "key", text, keyId: key.id, list: key.statusList, claims: claimsOf(key), environment: key.environment, audience: undefined };
     } finally {
       key.free();
     }

@@ -20,7 +20,7 @@ interface Published {
 export default function Inspect() {
   const [published, setPublished] = useState<Published>();
   const [text, setText] = useState("");
-  const [environment, setEnvironment] = useState<"live" | "test">("live");
+  const [chosen, setChosen] = useState<"live" | "test">();
   const [audience, setAudience] = useState<string>();
   const [fault, setFault] = useState<unknown>();
   useEffect(() => {
@@ -30,6 +30,7 @@ export default function Inspect() {
   }, []);
   const found = useMemo(() => (published && text.trim() !== "" ? read(text.trim()) : undefined), [published, text]);
   const subject = found && "text" in found ? found : undefined;
+  const environment = chosen ?? subject?.environment ?? "live";
   const where: Where = { environment, audience: audience ?? subject?.audience ?? "" };
   return (
     <div class="page narrow">
@@ -48,13 +49,13 @@ export default function Inspect() {
             autocapitalize="off"
             placeholder="kwd_live_…"
             value={text}
-            onInput={(event) => (setText(event.currentTarget.value), setAudience(undefined))}
+            onInput={(event) => (setText(event.currentTarget.value), setAudience(undefined), setChosen(undefined))}
           />
         )}
       </Field>
       {subject && (
         <div class="columns">
-          <Choice label="At an edge for" value={environment} options={[["live", "live"], ["test", "test"]]} onChange={setEnvironment} />
+          <Choice label="At an edge for" value={environment} options={[["live", "live"], ["test", "test"]]} onChange={setChosen} />
           {subject.kind === "token" && (
             <Field label="That is called">
               {(control) => <input {...control} class="mono" spellcheck={false} value={where.audience} onInput={(event) => setAudience(event.currentTarget.value.trim())} />}

@@ -39,8 +39,7 @@ export function Held({ keys, text, onText }: Props) {
 }
 
 function Shown({ token, keys }: { token: Subject; keys: Keys }) {
-  const environment = environmentOf(token);
-  const where = { environment, audience: token.audience ?? "" };
+  const where = { environment: token.environment, audience: token.audience ?? "" };
   const list = useQuery({ queryKey: ["status", token.list, token.text.slice(-16)], queryFn: async () => ({ text: await statusOf(token, where, keys) }) });
   const told = useQuery({ queryKey: ["key-policy", token.keyId], queryFn: () => keyPolicy(token.keyId!), enabled: token.keyId !== undefined });
   const outcome = list.data && verify(token, where, keys, list.data.text, told.data);
@@ -70,10 +69,4 @@ function Shown({ token, keys }: { token: Subject; keys: Keys }) {
       </section>
     </>
   );
-}
-
-/** A token says of which environment its key is. */
-function environmentOf({ claims }: Subject): "live" | "test" {
-  const key = claims.find(([name]) => name === "key")?.[1] ?? "";
-  return key.includes('"environment":"test"') ? "test" : "live";
 }
