@@ -2,6 +2,7 @@
 
 mod inspector;
 mod keys;
+mod overview;
 mod reference;
 mod routes;
 mod settings;
