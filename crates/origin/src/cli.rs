@@ -8,6 +8,7 @@ mod completion;
 mod confirm;
 mod connection;
 mod decisions;
+mod edges;
 mod events;
 mod failure;
 mod filter;
@@ -108,6 +109,7 @@ enum Command {
     Policies(policies::Policies),
     Catalog(catalog::Catalog),
     Events(events::Events),
+    Edges(edges::ListEdges),
     Audit(audit::Audit),
     Signing(signing::Signing),
     /// The profiles that there are: which origin each is for.
@@ -217,6 +219,7 @@ impl Cli {
             Command::Policies(policies) => policies.run(),
             Command::Catalog(catalog) => catalog.run(),
             Command::Events(events) => events.run(),
+            Command::Edges(edges) => edges.run(),
             Command::Audit(audit) => audit.run(),
             Command::Signing(signing) => signing.run(),
             Command::Profiles => profile::list(),
