@@ -38,6 +38,7 @@ await visit(async (site, page) => {
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("list", { name: "Rules" }).waitFor();
   const broken = await dialog.getByRole("listitem").filter({ hasText: "broken" }).allTextContents();
+  const notice = await dialog.locator(".notice").textContent();
   await site.look("overview-decision");
   await page.keyboard.press("Escape");
   await dialog.waitFor({ state: "detached" });
@@ -57,5 +58,5 @@ await visit(async (site, page) => {
 
   await page.getByText("7 days", { exact: true }).click();
   await page.waitForURL(`${PAGE}/overview?days=7`);
-  return { figures, reasons, busiest, state, statuses, told, rows, broken, passed };
+  return { figures, reasons, busiest, state, statuses, told, rows, broken, notice, passed };
 });

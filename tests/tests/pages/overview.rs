@@ -42,5 +42,7 @@ async fn what_an_edge_decides_is_seen_as_it_happens_with_the_rule_that_decided()
     let broken = said["broken"].as_array().context("broken rules")?;
     assert_eq!(broken.len(), 1, "{said}");
     assert!(broken[0].as_str().is_some_and(|rule| rule.starts_with("capability") && rule.contains("policy")), "{said}");
+    let notice = said["notice"].as_str().context("what decided")?;
+    assert!(notice.starts_with("Refused by the rule “capability” of the policy"), "{notice}");
     Ok(())
 }

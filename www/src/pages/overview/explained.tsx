@@ -31,6 +31,8 @@ function Found({ told: { decision, steps } }: { told: DecisionExplained }) {
     ["State", decision.position],
     ["Stands for", decision.weight === 1 ? null : `${decision.weight.toLocaleString()} requests`],
   ];
+  // The first one that is broken decides; those after it were broken, too.
+  const broken = steps.find(({ passed }) => passed === false);
   return (
     <div class="stack">
       <p class="row">
@@ -39,7 +41,19 @@ function Found({ told: { decision, steps } }: { told: DecisionExplained }) {
           {decision.method} {decision.path}
         </span>
       </p>
-      {reasonWords(decision.outcome) && <p>{reasonWords(decision.outcome)}</p>}
+      {broken && (
+        <div class="notice" data-tone="bad">
+          <strong>
+            Refused by the rule “{words(broken.rule)}” of the {broken.source}
+          </strong>
+          {reasonWords(decision.outcome) && <p>{reasonWords(decision.outcome)}</p>}
+          {broken.by && (
+            <p>
+              It is <code>{broken.by}</code> that says so.
+            </p>
+          )}
+        </div>
+      )}
       <dl class="facts">
         <dt>Key</dt>
         <dd>
@@ -71,12 +85,16 @@ function Found({ told: { decision, steps } }: { told: DecisionExplained }) {
   );
 }
 
+function words(rule: string): string {
+  return rule.replaceAll("_", " ");
+}
+
 function Step({ step: { rule, source, passed, code, by } }: { step: DecisionStep }) {
   const [tone, word] = passed === null ? (["plain", "not looked at"] as const) : passed ? (["good", "kept"] as const) : (["bad", "broken"] as const);
   return (
     <li>
       <span>
-        {rule.replaceAll("_", " ")} <span class="faint small">of the {source}</span>
+        {words(rule)} <span class="faint small">of the {source}</span>
       </span>
       <Badge tone={tone}>{word}</Badge>
       {(by || code) && (

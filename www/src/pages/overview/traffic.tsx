@@ -21,13 +21,11 @@ export function Traffic({ days }: { days: number }) {
 }
 
 function Report({ report }: { report: UsageReport }) {
-  const passed = report.total_requests - report.total_refused - report.total_errors;
   const refusals = report.outcomes.filter(({ outcome }) => outcome !== "passed" && outcome !== "upstream_unavailable").slice(0, TOP);
   return (
     <>
       <dl class="figures">
         <Figure name="Requests" value={short(report.total_requests)} />
-        <Figure name="Passed" value={short(passed)} />
         <Figure name="Refused" value={short(report.total_refused)} />
         <Figure name="Upstream errors" value={short(report.total_errors)} />
         <Figure name="Keys in use" value={short(report.keys_analyzed)} />
