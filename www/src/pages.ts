@@ -17,6 +17,7 @@ export interface Page {
 }
 
 export const PAGES: readonly Page[] = [
+  { path: "/overview", title: "Overview", icon: "overview", needs: "keys:read", load: () => import("./pages/overview") },
   { path: "/keys", title: "Keys", icon: "keys", needs: "keys:read", load: () => import("./pages/keys") },
   { path: "/keys/new", title: "New key", needs: "keys:create", load: () => import("./pages/new-key") },
   { path: "/keys/:id", title: "Key", needs: "keys:read", load: () => import("./pages/key") },

@@ -73,10 +73,17 @@ struct Lot {
     taken: Vec<u64>,
 }
 
+/// A request that was taken, as it came: what is told of it is made when it is told, since most make room for others.
 #[derive(Debug)]
 struct Sample {
-    /// Of no weight as long as its lot is open.
-    decision: Sampled,
+    ground: Ground,
+    facts: Facts,
+    outcome: &'static str,
+    status: u16,
+    cost: u64,
+    duration_ms: Option<u32>,
+    /// None as long as its lot is open.
+    weight: u64,
     /// Whether it waits for the upstream.
     open: bool,
 }
@@ -95,35 +102,35 @@ pub struct Decisions {
 
 impl Decisions {
     /// Looks at a request that is refused; `facts` are asked for where it is taken.
-    pub fn refused(&mut self, ground: Ground, denial: Denial, routes: &RouteTable, facts: impl FnOnce() -> Facts) {
+    pub fn refused(&mut self, ground: Ground, denial: Denial, facts: impl FnOnce() -> Facts) {
         self.refused += 1;
         let number = (1 << 32) + self.refused;
         if self.takes((ground.key, true), number) {
-            let decision = Sampled { outcome: denial.code().to_owned(), status: status(denial), ..sampled(ground, facts(), routes) };
-            self.samples.insert(number, Sample { decision, open: false });
+            let (outcome, status) = (denial.code(), status(denial));
+            let sample = Sample { ground, facts: facts(), outcome, status, cost: 0, duration_ms: None, weight: 0, open: false };
+            self.samples.insert(number, sample);
         }
     }
 
     /// Looks at a request that goes on to the upstream, at this cost; [`Self::answered`] takes the number.
-    pub fn passed(&mut self, ground: Ground, (ticket, cost): (u32, u64), routes: &RouteTable, facts: impl FnOnce() -> Facts) {
+    pub fn passed(&mut self, ground: Ground, (ticket, cost): (u32, u64), facts: impl FnOnce() -> Facts) {
         let number = ticket.into();
         if self.takes((ground.key, false), number) {
-            let decision = Sampled { outcome: PASSED.to_owned(), cost, ..sampled(ground, facts(), routes) };
-            self.samples.insert(number, Sample { decision, open: true });
+            let sample = Sample { ground, facts: facts(), outcome: PASSED, status: 0, cost, duration_ms: None, weight: 0, open: true };
+            self.samples.insert(number, sample);
         }
     }
 
     /// Notes how a request was answered: with this status (0: not at all), and the cents that it has cost, where that is told.
     pub fn answered(&mut self, ticket: u32, status: u16, cost: Option<u64>, now: Timestamp) {
-        let Some(Sample { decision, open }) = self.samples.get_mut(&ticket.into()) else { return };
-        *open = false;
-        decision.status = status;
+        let Some(sample) = self.samples.get_mut(&ticket.into()) else { return };
+        sample.open = false;
+        sample.status = status;
         if status == 0 {
-            UPSTREAM_UNAVAILABLE.clone_into(&mut decision.outcome);
-            decision.status = Code::UpstreamUnavailable.status();
+            (sample.outcome, sample.status) = (UPSTREAM_UNAVAILABLE, Code::UpstreamUnavailable.status());
         }
-        decision.cost = cost.unwrap_or(decision.cost);
-        decision.duration_ms = u32::try_from(now.since(Timestamp::from_millis(decision.at_ms))).ok();
+        sample.cost = cost.unwrap_or(sample.cost);
+        sample.duration_ms = u32::try_from(now.since(sample.ground.at)).ok();
     }
 
     /// Whether the next request of a lot is taken, under this number.
@@ -143,21 +150,22 @@ impl Decisions {
     }
 
     /// Ends all lots, and makes batches of what has been answered. `id` gives a UUIDv7 of now that was never used.
-    pub fn seal(&mut self, now: Timestamp, mut id: impl FnMut() -> Uuid) {
+    pub fn seal(&mut self, routes: &RouteTable, now: Timestamp, mut id: impl FnMut() -> Uuid) {
         for (_, Lot { seen, taken }) in std::mem::take(&mut self.lots) {
             let (each, left) = (seen / taken.len() as u64, seen % taken.len() as u64);
             for (at, number) in taken.iter().enumerate() {
                 if let Some(sample) = self.samples.get_mut(number) {
-                    sample.decision.weight = each + u64::from((at as u64) < left);
+                    sample.weight = each + u64::from((at as u64) < left);
                 }
             }
         }
         let crowded = self.samples.len() > MOST_OPEN;
         let ready = |sample: &Sample| {
-            let forgotten = now.since(Timestamp::from_millis(sample.decision.at_ms)) > PENDING_MS;
-            sample.decision.weight > 0 && (!sample.open || crowded || forgotten)
+            let forgotten = now.since(sample.ground.at) > PENDING_MS;
+            sample.weight > 0 && (!sample.open || crowded || forgotten)
         };
-        let mut decisions: Vec<_> = self.samples.extract_if(.., |_, sample| ready(sample)).map(|(_, sample)| sample.decision).collect();
+        let ready = self.samples.extract_if(.., |_, sample| ready(sample));
+        let mut decisions: Vec<_> = ready.map(|(_, sample)| told(sample, routes)).collect();
         decisions.sort_by_key(|decision| decision.at_ms);
         while !decisions.is_empty() {
             let rest = decisions.split_off(decisions.len().min(MAX_DECISIONS));
@@ -183,38 +191,39 @@ impl Decisions {
     }
 }
 
-fn sampled(ground: Ground, facts: Facts, routes: &RouteTable) -> Sampled {
-    let Ground { key, policy, position, at } = ground;
+fn told(sample: Sample, routes: &RouteTable) -> Sampled {
+    let Sample { ground: Ground { key, policy, position, at }, facts, outcome, status, cost, duration_ms, weight, open: _ } = sample;
     let route = facts.route.and_then(|number| routes.entry(number));
     Sampled {
         at_ms: at.millis(),
         key,
-        weight: 0,
+        weight,
         policy,
         epoch: position.epoch,
         seq: position.seq,
-        method: begin(&facts.method, MAX_SAMPLED_WORD),
-        path: begin(&facts.path, MAX_SAMPLED_PATH),
+        method: begin(facts.method, MAX_SAMPLED_WORD),
         path_cut: facts.path.len() > MAX_SAMPLED_PATH,
+        path: begin(facts.path, MAX_SAMPLED_PATH),
         address: facts.address,
-        domain: facts.domain.map(|domain| begin(&domain, MAX_SAMPLED_WORD)),
+        domain: facts.domain.map(|domain| begin(domain, MAX_SAMPLED_WORD)),
         tls: facts.tls,
         token: facts.token,
         route: route.map(|(pattern, _)| pattern.to_string()),
         capability: match route {
-            Some((_, Requirement::Capability(capability))) => Some(begin(&capability.to_string(), MAX_SAMPLED_WORD)),
+            Some((_, Requirement::Capability(capability))) => Some(begin(capability.to_string(), MAX_SAMPLED_WORD)),
             _ => None,
         },
-        outcome: String::new(),
-        status: 0,
-        cost: 0,
-        duration_ms: None,
+        outcome: outcome.to_owned(),
+        status,
+        cost,
+        duration_ms,
     }
 }
 
 /// As many whole characters as fit.
-fn begin(text: &str, most: usize) -> String {
-    text[..text.floor_char_boundary(most)].to_owned()
+fn begin(mut text: String, most: usize) -> String {
+    text.truncate(text.floor_char_boundary(most));
+    text
 }
 
 /// The status with which a refused request is answered.
@@ -258,7 +267,7 @@ mod tests {
 
     fn sealed(decisions: &mut Decisions, now: u64) -> Vec<Sampled> {
         let mut ids = now.into();
-        decisions.seal(Timestamp::from_millis(now), || {
+        decisions.seal(&routes(), Timestamp::from_millis(now), || {
             ids += 1;
             Uuid::from_u128(ids)
         });
@@ -269,12 +278,12 @@ mod tests {
 
     #[test]
     fn few_requests_are_all_taken_with_what_came_of_them() {
-        let (mut decisions, routes) = (Decisions::default(), routes());
+        let mut decisions = Decisions::default();
         let long = format!("/{}", "x".repeat(MAX_SAMPLED_PATH));
-        decisions.passed(ground(1, 10), (1, 25), &routes, || facts("/v1/chat/a"));
-        decisions.passed(ground(1, 11), (2, 0), &routes, || facts(&long));
-        decisions.passed(ground(1, 12), (3, 0), &routes, || facts("/v1/chat/b"));
-        decisions.refused(ground(2, 13), Reason::Revoked.into(), &routes, || Facts { route: None, ..facts("/x") });
+        decisions.passed(ground(1, 10), (1, 25), || facts("/v1/chat/a"));
+        decisions.passed(ground(1, 11), (2, 0), || facts(&long));
+        decisions.passed(ground(1, 12), (3, 0), || facts("/v1/chat/b"));
+        decisions.refused(ground(2, 13), Reason::Revoked.into(), || Facts { route: None, ..facts("/x") });
         decisions.answered(1, 200, Some(4), Timestamp::from_millis(17));
         decisions.answered(2, 0, None, Timestamp::from_millis(18));
         decisions.answered(9, 200, None, Timestamp::from_millis(18));
@@ -294,11 +303,11 @@ mod tests {
 
     #[test]
     fn many_are_sampled_evenly_and_stand_for_all_of_them() {
-        let (mut decisions, routes) = (Decisions::default(), routes());
+        let mut decisions = Decisions::default();
         let (mut first_half, mut gathered) = (0, 0);
         for round in 0..200 {
             for n in 0..1000u32 {
-                decisions.refused(ground(1, n.into()), Reason::NoRoute.into(), &routes, || {
+                decisions.refused(ground(1, n.into()), Reason::NoRoute.into(), || {
                     gathered += 1;
                     facts("/x")
                 });
@@ -314,10 +323,10 @@ mod tests {
 
     #[test]
     fn a_flood_hides_no_other_key_and_takes_no_more_than_its_share() {
-        let (mut decisions, routes) = (Decisions::default(), routes());
-        decisions.refused(ground(1, 0), Reason::NoRoute.into(), &routes, || facts("/x"));
+        let mut decisions = Decisions::default();
+        decisions.refused(ground(1, 0), Reason::NoRoute.into(), || facts("/x"));
         for n in 0..50_000 {
-            decisions.passed(ground(1 + n % 500, 1), (n as u32, 0), &routes, || facts("/x"));
+            decisions.passed(ground(1 + n % 500, 1), (n as u32, 0), || facts("/x"));
         }
         for ticket in 0..50_000 {
             decisions.answered(ticket, 200, None, Timestamp::from_millis(2));
@@ -328,8 +337,8 @@ mod tests {
         assert_eq!(all.iter().map(|one| one.weight).sum::<u64>(), 50_001);
         // A hub that takes nothing costs no more than so many batches.
         for now in 0..50 {
-            decisions.refused(ground(1, now), Reason::NoRoute.into(), &routes, || facts("/x"));
-            decisions.seal(Timestamp::from_millis(now), || Uuid::from_u128(now.into()));
+            decisions.refused(ground(1, now), Reason::NoRoute.into(), || facts("/x"));
+            decisions.seal(&routes(), Timestamp::from_millis(now), || Uuid::from_u128(now.into()));
         }
         assert_eq!(decisions.sealed.len(), MOST_SEALED);
     }

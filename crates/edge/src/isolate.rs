@@ -124,9 +124,8 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
         Ok(Admitted { passage, target, cost, at, slot }) => {
             let hold = slot.map(|slot| Hold::of(slot, &request));
             let sent = length(&request.headers());
-            let when = (&isolate.config.routes, at);
             let facts = || record::facts(&isolate, &request, &seen);
-            let ticket = isolate.with(|state| state.note_passed(seen, (sent, cost), when, facts));
+            let ticket = isolate.with(|state| state.note_passed(seen, (sent, cost), at, facts));
             let fields = limit_fields(&isolate, &passage, now());
             let answer = forward::send(&isolate.config, &request, &target, &passage, (&fields, hold.as_ref())).await;
             answer.inspect(|answer| answered(&isolate, ticket, &request, answer)).map_err(|fault| match &hold {
@@ -137,8 +136,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
             })
         }
         Err(denial) => {
-            let when = (&isolate.config.routes, now());
-            isolate.with(|state| state.note_refused(seen, denial, when, || record::facts(&isolate, &request, &seen)));
+            isolate.with(|state| state.note_refused(seen, denial, now(), || record::facts(&isolate, &request, &seen)));
             let mut answer = denied(denial);
             if let (Denial::Limit(kind), Some(key)) = (denial, seen.key) {
                 answer.headers.extend(refused_fields(&isolate, key, kind, now()));
@@ -229,7 +227,7 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
                     let cost = cost(state, &passage, &demand, charged);
                     state.counters.at_once += 1;
                     state.counters.uncounted += u64::from(charged == Charged::Uncounted);
-                    let ticket = state.note_passed(seen, (0, cost), (&config.routes, now), || sent.facts(config, &seen));
+                    let ticket = state.note_passed(seen, (0, cost), now, || sent.facts(config, &seen));
                     (ticket, state.keeper.permits.is_due(now))
                 });
                 let fields = limit_fields(&isolate, &passage, now);
@@ -240,7 +238,7 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
     };
     let due = isolate.with(|state| {
         state.counters.at_once += 1;
-        state.note_refused(seen, denial, (&config.routes, now), || sent.facts(config, &seen));
+        state.note_refused(seen, denial, now, || sent.facts(config, &seen));
         state.keeper.usage.is_due(now) || state.keeper.permits.is_due(now)
     });
     let fields = match (denial, seen.key) {

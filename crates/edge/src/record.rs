@@ -11,37 +11,25 @@ use crate::{
     target::Target,
     usage::{Cost, Seen},
 };
-use keyward_core::{RouteTable, Timestamp};
+use keyward_core::Timestamp;
 use worker::web_sys;
 
 impl State<Cache> {
     /// Notes a request that is refused.
-    pub(crate) fn note_refused(
-        &mut self,
-        seen: Seen,
-        denial: Denial,
-        (routes, now): (&RouteTable, Timestamp),
-        facts: impl FnOnce() -> Facts,
-    ) {
+    pub(crate) fn note_refused(&mut self, seen: Seen, denial: Denial, now: Timestamp, facts: impl FnOnce() -> Facts) {
         self.counters.refused(denial);
         self.keeper.usage.refused(seen, denial, now);
         if let Some(ground) = self.ground(seen, now) {
-            self.keeper.decisions.refused(ground, denial, routes, facts);
+            self.keeper.decisions.refused(ground, denial, facts);
         }
     }
 
     /// Notes a request that goes on to the upstream, at this cost; [`note_answered`] takes the number.
-    pub(crate) fn note_passed(
-        &mut self,
-        seen: Seen,
-        (bytes_in, cost): (u64, Cost),
-        (routes, now): (&RouteTable, Timestamp),
-        facts: impl FnOnce() -> Facts,
-    ) -> u32 {
+    pub(crate) fn note_passed(&mut self, seen: Seen, (bytes_in, cost): (u64, Cost), now: Timestamp, facts: impl FnOnce() -> Facts) -> u32 {
         self.counters.passed += 1;
         let ticket = self.keeper.usage.passed(seen, (bytes_in, cost), now);
         if let Some(ground) = self.ground(seen, now) {
-            self.keeper.decisions.passed(ground, (ticket, cost.cents), routes, facts);
+            self.keeper.decisions.passed(ground, (ticket, cost.cents), facts);
         }
         ticket
     }

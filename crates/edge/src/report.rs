@@ -34,7 +34,7 @@ async fn report(isolate: Rc<Isolate>, source: Source, began: Timestamp) {
         Delay::from(Duration::from_millis(REPORT_MS)).await;
         isolate.with(|state| {
             state.keeper.usage.seal(&isolate.config.routes, now(), || fresh_id(now()));
-            state.keeper.decisions.seal(now(), || fresh_id(now()));
+            state.keeper.decisions.seal(&isolate.config.routes, now(), || fresh_id(now()));
         });
         while let Some(Sealed { id, body, .. }) = isolate.with(|state| state.keeper.usage.unsent().cloned()) {
             lease(&isolate, now(), HAND_OVER_MS);

@@ -4,6 +4,7 @@ mod audit;
 mod denied;
 mod inspector;
 mod keys;
+mod overview;
 mod reference;
 mod routes;
 mod served;

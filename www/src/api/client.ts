@@ -68,7 +68,8 @@ export async function send(method: string, path: string, request: Request = {}):
   throw problem;
 }
 
-function address(path: string, query: Request["query"]): string {
+/** A path with its query, in the tenant in which one acts. */
+export function address(path: string, query: Request["query"]): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries({ ...named(path), ...query })) if (value !== undefined && value !== "") search.set(name, String(value));
   return search.size === 0 ? path : `${path}?${search}`;

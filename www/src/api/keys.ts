@@ -57,6 +57,16 @@ export function useKeyUsage(id: string, days: number, interval: "day" | "hour") 
   });
 }
 
+/** The use of all keys that one sees. */
+export function useSummary(days: number, interval: "day" | "hour") {
+  return useQuery({
+    queryKey: ["summary", days, interval],
+    queryFn: ({ signal }) => call<UsageReport>("GET", `${API}/analytics/summary`, { query: { days, interval }, signal }),
+    placeholderData: keepPreviousData,
+    refetchInterval: 15_000,
+  });
+}
+
 /** What was done to a key, newest first; or one kind of it. */
 export function useKeyTrail(id: string, enabled: boolean, action?: string) {
   return useQuery({

@@ -226,3 +226,44 @@ export interface KeySeries {
   /** Of those asked for, the keys that the caller sees. */
   readonly keys: readonly { readonly id: string; readonly requests: readonly number[] }[];
 }
+
+export type Verdict = "passed" | "refused";
+
+/** One that an edge made, kept as a sample. */
+export interface Decision {
+  readonly id: number;
+  readonly time: string;
+  readonly key_id: string;
+  readonly verdict: Verdict;
+  readonly outcome: string;
+  /** How many requests it stands for. */
+  readonly weight: number;
+  readonly policy: number | null;
+  /** `epoch.seq` of the state that it was made on. */
+  readonly position: string;
+  readonly method: string;
+  readonly path: string;
+  readonly address: string | null;
+  readonly domain: string | null;
+  readonly tls: boolean;
+  readonly token: boolean;
+  readonly route: string | null;
+  readonly capability: string | null;
+  readonly status: number | null;
+  readonly cost_cents: number;
+  readonly duration_ms: number | null;
+}
+
+export interface DecisionStep {
+  readonly rule: string;
+  readonly source: "key" | "policy" | "token";
+  /** `null`: nobody has looked. */
+  readonly passed: boolean | null;
+  readonly code: string | null;
+  readonly by: string | null;
+}
+
+export interface DecisionExplained {
+  readonly decision: Decision;
+  readonly steps: readonly DecisionStep[];
+}
