@@ -7,6 +7,7 @@ mod client;
 mod completion;
 mod confirm;
 mod connection;
+mod decisions;
 mod edges;
 mod events;
 mod failure;
@@ -19,6 +20,7 @@ mod owners;
 mod parse;
 mod policies;
 mod profile;
+mod replay;
 mod root;
 mod rotate;
 mod secret;
@@ -100,8 +102,10 @@ enum Command {
     Keys(keys::Keys),
     Tokens(tokens::Tokens),
     Usage(usage::Usage),
+    Decisions(decisions::Decisions),
     Tenants(tenants::Tenants),
     Owners(owners::Owners),
+    #[command(visible_alias = "policy")]
     Policies(policies::Policies),
     Catalog(catalog::Catalog),
     Events(events::Events),
@@ -209,6 +213,7 @@ impl Cli {
             Command::Keys(keys) => keys.run(),
             Command::Tokens(tokens) => tokens.run(),
             Command::Usage(usage) => usage.run(),
+            Command::Decisions(decisions) => decisions.run(),
             Command::Tenants(tenants) => tenants.run(),
             Command::Owners(owners) => owners.run(),
             Command::Policies(policies) => policies.run(),
