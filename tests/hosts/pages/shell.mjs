@@ -22,6 +22,7 @@ await visit(async (site, page) => {
   await page.getByRole("heading", { name: "What does this key say?" }).waitFor();
   const commanded = page.url().slice(PAGE.length);
   await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Command" }).waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
 

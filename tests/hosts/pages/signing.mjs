@@ -72,6 +72,8 @@ await visit(async (site, page) => {
   writeFileSync(join(FOLDER, "manifest.jwt"), sign("--pinned", ROOT));
   await root.getByLabel("The file").setInputFiles(join(FOLDER, "manifest.jwt"));
   await root.getByText(/^Version \d+, epoch/).waitFor();
+  // What is scrolled under the bar looks to axe like something that can't be pressed.
+  await page.evaluate(() => scrollTo(0, 0));
   await site.look("signing-keys-root");
   await root.getByRole("button", { name: "Put it into force" }).click();
   await page.getByText("a root elsewhere").waitFor();

@@ -13,7 +13,12 @@ const OF_A_TENANT = /^\/(api\/v1\/(api-keys|audit|decisions|events|owners|polici
 /** Its id; `undefined`: one's own. */
 export function acting(search: string = location.search): string | undefined {
   const id = new URLSearchParams(search).get(NAME);
-  return id !== null && ID.test(id) ? id : undefined;
+  return id !== null && isTenant(id) ? id : undefined;
+}
+
+/** Whether a text is shaped like a tenant's id. */
+export function isTenant(text: string): boolean {
+  return ID.test(text);
 }
 
 /** As {@link acting}; draws again when that changes. */

@@ -1,5 +1,5 @@
 // The command palette: every page, and what the page that is shown offers.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { useLocation } from "wouter-preact";
 import type { Page } from "../pages";
 import { Icon, type IconName } from "./icon";
@@ -27,7 +27,8 @@ export function Palette({ pages, onClose }: { pages: readonly Page[]; onClose: (
   const [, navigate] = useLocation();
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
-  useEffect(() => dialog.current?.showModal(), []);
+  // At once: keys that are pressed meanwhile are meant for it.
+  useLayoutEffect(() => dialog.current?.showModal(), []);
 
   const goes: Command[] = pages.map(({ path, title, icon }) => ({ title: `Go to ${title}`, icon: icon ?? "right", run: () => navigate(path) }));
   const search: Command[] = text.trim().length > 2

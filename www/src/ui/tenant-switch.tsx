@@ -1,7 +1,8 @@
 // In which tenant an admin's pages act, where it isn't the admin's own: always in sight, and the way to another one.
 import { useMemo, useState } from "preact/hooks";
+import { problem } from "../api/problem";
 import type { Session } from "../api/types";
-import { actIn, useActing } from "../api/tenant";
+import { actIn, isTenant, useActing } from "../api/tenant";
 import { useTenant, useTenants } from "../api/tenants";
 import { Dialog } from "./dialog";
 import { Loading } from "./empty";
@@ -13,14 +14,14 @@ export function TenantSwitch({ session }: { session: Session }) {
   const acting = useActing();
   const [choosing, setChoosing] = useState(false);
   const sees = session.capabilities.some((held) => held === "tenants:read" || held === "tenants:*");
-  const { data: tenant } = useTenant(acting ?? session.tenant, sees && acting !== undefined);
+  const { data: tenant, error } = useTenant(acting ?? session.tenant, sees && acting !== undefined);
   useCommands(
     useMemo(() => {
       const home = acting ? [{ title: "Back to your own tenant", icon: "left" as const, run: () => actIn(undefined), general: true as const }] : [];
       return [...(sees ? [{ title: "Act in another tenant", icon: "tenants" as const, run: () => setChoosing(true), general: true as const }] : []), ...home];
     }, [sees, acting]),
   );
-  const name = acting === undefined ? session.tenant_name : (tenant?.name ?? acting);
+  const name = acting === undefined ? session.tenant_name : error && problem(error).code === "not_found" ? "No such tenant" : (tenant?.name ?? acting);
   return (
     <>
       <button
@@ -48,6 +49,7 @@ function Choose({ own, acting, sees, onClose }: ChooseProps) {
   const [text, setText] = useState("");
   const tenants = useTenants(sees);
   const found = (tenants.data?.tenants ?? []).filter(({ id, name, slug }) => `${name} ${slug} ${id}`.toLowerCase().includes(text.trim().toLowerCase()));
+  const id = text.trim().toLowerCase();
   const go = (id: string) => {
     onClose();
     actIn(id === own ? undefined : id);
@@ -64,7 +66,7 @@ function Choose({ own, acting, sees, onClose }: ChooseProps) {
       )}
       <input type="text" aria-label="Find a tenant" placeholder="Find by name, slug or id" value={text} onInput={(event) => setText(event.currentTarget.value)} />
       {!sees ? (
-        <p>The key that is signed in has no tenants:read, so none are listed here.</p>
+        <p>The key that is signed in has no tenants:read, so none are listed here. Name one by its id.</p>
       ) : tenants.isPending ? (
         <Loading />
       ) : !tenants.data ? (
@@ -79,7 +81,15 @@ function Choose({ own, acting, sees, onClose }: ChooseProps) {
             </li>
           ))}
           {found.length === 0 && <li class="faint">No tenant is like that.</li>}
+          {tenants.data.more && <li class="faint">The first thousand are listed. Others are found by their id.</li>}
         </ul>
+      )}
+      {found.length === 0 && isTenant(id) && (
+        <div>
+          <button type="button" class="button" onClick={() => go(id)}>
+            <Icon name="right" /> Act in the tenant with this id
+          </button>
+        </div>
       )}
     </Dialog>
   );
