@@ -7,6 +7,7 @@
 //! * [`audit`] has the answers of `/api/v1/audit`;
 //! * [`tenants`] has those of `/api/v1/tenants` and `/api/v1/owners`;
 //! * [`session`] has who is signed in;
+//! * [`deployment`] has how a deployment runs, and what edges decide on a key by;
 //! * [`signing`] has those about signing keys;
 //! * [`oauth`] has the answers of `/oauth`;
 //! * [`usage`] has what edges report of the use of keys, and the answers about it;
@@ -20,6 +21,7 @@ pub mod audit;
 pub mod bulk;
 pub mod catalogue;
 pub mod decisions;
+pub mod deployment;
 pub mod events;
 pub mod keys;
 pub mod limits;

@@ -7,6 +7,8 @@ mod client;
 mod completion;
 mod confirm;
 mod connection;
+mod decisions;
+mod edges;
 mod events;
 mod failure;
 mod filter;
@@ -18,6 +20,7 @@ mod owners;
 mod parse;
 mod policies;
 mod profile;
+mod replay;
 mod root;
 mod rotate;
 mod secret;
@@ -99,11 +102,14 @@ enum Command {
     Keys(keys::Keys),
     Tokens(tokens::Tokens),
     Usage(usage::Usage),
+    Decisions(decisions::Decisions),
     Tenants(tenants::Tenants),
     Owners(owners::Owners),
+    #[command(visible_alias = "policy")]
     Policies(policies::Policies),
     Catalog(catalog::Catalog),
     Events(events::Events),
+    Edges(edges::ListEdges),
     Audit(audit::Audit),
     Signing(signing::Signing),
     /// The profiles that there are: which origin each is for.
@@ -207,11 +213,13 @@ impl Cli {
             Command::Keys(keys) => keys.run(),
             Command::Tokens(tokens) => tokens.run(),
             Command::Usage(usage) => usage.run(),
+            Command::Decisions(decisions) => decisions.run(),
             Command::Tenants(tenants) => tenants.run(),
             Command::Owners(owners) => owners.run(),
             Command::Policies(policies) => policies.run(),
             Command::Catalog(catalog) => catalog.run(),
             Command::Events(events) => events.run(),
+            Command::Edges(edges) => edges.run(),
             Command::Audit(audit) => audit.run(),
             Command::Signing(signing) => signing.run(),
             Command::Profiles => profile::list(),

@@ -29,6 +29,7 @@ pub struct Metrics {
     feed_epoch: Gauge,
     feed_seq: Gauge,
     feed_waiting: Gauge,
+    decision_streams: Gauge,
     manifest_expires: Gauge,
     connections: Family<Connections, Gauge<i64, AtomicI64>>,
 }
@@ -41,6 +42,8 @@ pub struct Readings {
     pub seq: u64,
     /// Long polls under way.
     pub waiting: u64,
+    /// Streams of decisions that are open.
+    pub decision_streams: usize,
     /// Unix seconds from which edges trust nothing any more, unless a new manifest is signed.
     pub manifest_expires: u64,
     /// Connections to the database: the pool's name, how many there are, how many of them are idle.
@@ -93,6 +96,7 @@ impl Default for Metrics {
             feed_epoch: Gauge::default(),
             feed_seq: Gauge::default(),
             feed_waiting: Gauge::default(),
+            decision_streams: Gauge::default(),
             manifest_expires: Gauge::default(),
             connections: Family::default(),
         };
@@ -109,6 +113,7 @@ impl Default for Metrics {
         registry.register("feed_epoch", "The feed's epoch", metrics.feed_epoch.clone());
         registry.register("feed_seq", "The feed's last sequence number", metrics.feed_seq.clone());
         registry.register("feed_waiting", "Long polls under way", metrics.feed_waiting.clone());
+        registry.register("decision_streams", "Streams of decisions that are open", metrics.decision_streams.clone());
         registry.register_with_unit(
             "manifest_expires",
             "Unix time from which edges trust nothing any more, unless a new manifest is signed before",
@@ -139,6 +144,7 @@ impl Metrics {
         self.feed_epoch.set(readings.epoch.into());
         self.feed_seq.set(readings.seq.try_into().unwrap_or(i64::MAX));
         self.feed_waiting.set(readings.waiting.try_into().unwrap_or(i64::MAX));
+        self.decision_streams.set(readings.decision_streams.try_into().unwrap_or(i64::MAX));
         self.manifest_expires.set(readings.manifest_expires.try_into().unwrap_or(i64::MAX));
         for (pool, all, idle) in readings.connections {
             let idle = i64::try_from(idle).unwrap_or(i64::MAX);

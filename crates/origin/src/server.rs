@@ -21,7 +21,7 @@ use crate::{
     db::Db,
     decisions::{self, Decisions},
     failures::Failures,
-    feed::{self, Feed},
+    feed::{self, Feed, Followers},
     http::router,
     journal::Journal,
     keys::{idempotency, issue::store_keys, revoke::revoke_keys, sweep},
@@ -76,11 +76,11 @@ impl Server {
                 let db = readers.clone();
                 async move { auth::find(&db, &indices).await }
             }),
-            new_keys: Batch::new(&mut tasks, move |keys| {
+            new_keys: Batch::written(&mut tasks, move |keys| {
                 let db = writers.clone();
                 async move { store_keys(&db, keys).await }
             }),
-            revocations: Batch::new(&mut tasks, move |revocations| {
+            revocations: Batch::written(&mut tasks, move |revocations| {
                 let db = revokers.clone();
                 async move { Ok(revoke_keys(&db, revocations).await) }
             }),
@@ -92,6 +92,7 @@ impl Server {
             tokens: Tokens::default(),
             sessions: Sessions::default(),
             feed: Feed::load(&db).await?,
+            followers: Followers::default(),
             recovery: Recovery::default(),
             audit: Audit::default(),
             usage: Usage::new(&mut tasks, &db, &clock, config.usage_days),

@@ -15,7 +15,7 @@ use crate::{
     decisions::Decisions,
     error::{Error, Result},
     failures::Failures,
-    feed::Feed,
+    feed::{Feed, Followers},
     journal::{Entry, Journal, Memory},
     keys::{
         issue::NewKey,
@@ -64,6 +64,8 @@ pub struct App {
     pub sessions: Sessions,
     /// What edges follow.
     pub feed: Feed,
+    /// Who follows that.
+    pub followers: Followers,
     /// Whether the database went back in time.
     pub recovery: Recovery,
     /// Who did what.

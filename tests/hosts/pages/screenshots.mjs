@@ -51,8 +51,14 @@ try {
       await page.getByRole("textbox").first().fill(seeded.made[0].raw_key);
       await page.getByText("Signature").first().waitFor();
     }
+    if (path === "/routes") await page.getByRole("button", { name: "Begin with an example" }).click();
     await shoot(path.slice(1));
   }
+
+  await page.goto(`${PAGE}/signing-keys`);
+  await settled();
+  await page.getByRole("button", { name: /^Freeze/ }).first().click();
+  await shoot("freeze");
 
   await page.goto(`${PAGE}/keys/new`);
   await settled();

@@ -35,6 +35,9 @@ export async function seed({ page, key, edge, through, more = 0 }) {
     await call("POST", "/api/v1/api-keys/bulk/create", { keys });
   }
   for (const [slug, name] of [["acme", "Acme"], ["acme-eu", "Acme Europe"]]) await call("POST", "/api/v1/tenants", { slug, name });
+  for (const [value, label] of [["invoices:read", "Read invoices"], ["invoices:send", "Send invoices"]]) {
+    await call("POST", "/api/v1/api-keys/catalog/capabilities", { value, label, category: "Billing" });
+  }
   const ids = made.map(({ api_key }) => api_key.id);
   await call("POST", "/edge/v1/usage", use(ids), edge);
   const [billing, , , acme, mobile, , , , webhook, , , old] = ids;

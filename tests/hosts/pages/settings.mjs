@@ -6,6 +6,10 @@ const { WEAK } = process.env;
 await visit(async (site, page) => {
   const navigation = async () => (await page.getByRole("navigation", { name: "Pages" }).getByRole("link").allTextContents()).sort();
   await site.signIn("/settings");
+  const server = await page.getByRole("table", { name: "What the server was started with" }).textContent();
+  // The edge that follows, with all that the origin has told.
+  const edges = page.getByRole("table", { name: "Edges that follow" });
+  await edges.getByText("follows", { exact: true }).waitFor();
   const lines = await page.getByLabel("Variables of an edge").textContent();
   await site.look("settings");
   const operator = await navigation();
@@ -16,6 +20,7 @@ await visit(async (site, page) => {
   await site.signIn("/settings", WEAK);
   await page.getByText("a user's").waitFor();
   const user = await navigation();
+  const shown = await page.getByRole("table").count();
   const switches = await page.getByRole("button", { name: /^Tenant:/ }).count();
   // By its address, the page is there; what it would show is refused.
   site.expected.push([403, "/api/v1/signing-keys"]);
@@ -26,5 +31,5 @@ await visit(async (site, page) => {
   await site.go("/keys?tenant=01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e99");
   await page.getByText("scope_insufficient").first().waitFor();
   await site.look("tenant-refused");
-  return { lines, operator, user, switches, refused };
+  return { server, lines, shown, operator, user, switches, refused };
 });

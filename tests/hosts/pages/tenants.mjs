@@ -109,6 +109,10 @@ await visit(async (site, page) => {
   await page.waitForURL("**/catalogue");
   await page.getByText("rag:search").first().waitFor();
   const home = await billing.count();
+  await page.goBack();
+  await billing.getByText("invoices:read").waitFor();
+  await page.goForward();
+  await page.getByRole("button", { name: "Tenant: Default" }).waitFor();
 
   await page.getByRole("heading", { name: "Catalogue" }).click();
   await page.keyboard.press("?");

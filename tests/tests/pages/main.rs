@@ -1,5 +1,7 @@
 //! The pages in a real browser, served by a real origin on a real Postgres.
 
+mod audit;
+mod denied;
 mod inspector;
 mod keys;
 mod reference;
@@ -10,3 +12,4 @@ mod signing;
 mod speed;
 mod support;
 mod tenants;
+mod tokens;

@@ -358,7 +358,9 @@ async fn campaign(requests: u64, rounds: u64) -> Result<()> {
             let counted = counted(&client.report(&stack).await?).passed - client.saw.passed;
             let (may_be_lost, may_be_more) = match (death, died) {
                 (Death::Edge(edge), Some(died)) => {
-                    (seen[edge][key].before(died), seen[edge][key].broken.load(Ordering::SeqCst).min(EACH as u64))
+                    let seen = &seen[edge][key];
+                    // Each client may have had an answer that it hadn't read yet.
+                    (seen.before(died) + EACH as u64, seen.broken.load(Ordering::SeqCst).min(EACH as u64))
                 }
                 _ => (0, 0),
             };

@@ -1,4 +1,4 @@
-// What the deployment publishes of itself.
+// How the deployment runs, and what it publishes of itself.
 import { useQuery } from "@tanstack/preact-query";
 import { call, send } from "./client";
 
@@ -22,4 +22,45 @@ export function useRoot() {
     queryFn: async ({ signal }) => (await (await send("GET", "/.well-known/keyward-root", { signal })).text()).trim(),
     staleTime: 60_000,
   });
+}
+
+export interface Settings {
+  readonly version: string;
+  readonly issuer: string;
+  readonly secure: boolean;
+  readonly trusted_proxies: readonly string[];
+  readonly failures_per_minute: number;
+  readonly token_reuse_seconds: number;
+  readonly token_seconds: number;
+  readonly session_seconds: number;
+  readonly session_idle_seconds: number;
+  readonly usage_days: number;
+  readonly decision_hours: number;
+}
+
+export function useSettings(enabled: boolean) {
+  return useQuery({ queryKey: ["settings"], queryFn: ({ signal }) => call<Settings>("GET", "/api/v1/settings", { signal }), enabled, staleTime: 60_000 });
+}
+
+/** An edge, as it last asked for changes. */
+export interface EdgeHeard {
+  readonly key: string;
+  readonly owner: string;
+  readonly address: string | null;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly manifest: number;
+  readonly heard: string;
+}
+
+export interface Edges {
+  readonly epoch: number;
+  readonly seq: number;
+  readonly manifest: number;
+  readonly now: string;
+  readonly edges: readonly EdgeHeard[];
+}
+
+export function useEdges(enabled: boolean) {
+  return useQuery({ queryKey: ["edges"], queryFn: ({ signal }) => call<Edges>("GET", "/api/v1/edges", { signal }), enabled, refetchInterval: 5_000 });
 }

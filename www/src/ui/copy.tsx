@@ -16,7 +16,7 @@ export function Copy({ text, label, words }: { text: string; label: string; word
       () => toast("The browser doesn't let this page copy: select the text instead.", "bad"),
     );
   return (
-    <button type="button" class={words ? "button" : "button quiet icon small"} title={label} aria-label={label} onClick={copy}>
+    <button type="button" class={words ? "button" : "button quiet icon small"} title={label} aria-label={words && done ? "Copied" : label} onClick={copy}>
       <Icon name={done ? "check" : "copy"} />
       {words && (done ? "Copied" : label)}
     </button>

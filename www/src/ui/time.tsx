@@ -22,12 +22,13 @@ export function exact(moment: number): string {
 
 /** `at`: RFC 3339, or unix milliseconds; `null` shows `never`. */
 export function Time({ at, never = "never" }: { at: string | number | null | undefined; never?: string }) {
-  const now = useNow();
+  useNow();
   if (at == null) return <span class="faint">{never}</span>;
   const moment = typeof at === "number" ? at : Date.parse(at);
   return (
     <time dateTime={new Date(moment).toISOString()} title={exact(moment)}>
-      {relative(moment, now)}
+      {/* The moment of drawing: what has just happened isn't ahead. */}
+      {relative(moment, Date.now())}
     </time>
   );
 }

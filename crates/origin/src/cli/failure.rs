@@ -13,7 +13,8 @@ Exit codes:
   1  refused: by the API (its problem is on standard error), or a key or token that isn't valid
   2  the command line, the environment or a profile says something wrong
   3  no answer to go by: nothing reached, a time-out, a fault of the server, or not Keyward that answers
-  4  not confirmed";
+  4  not confirmed
+  5  a draft would change decisions, and --fail-on-change is set";
 
 /// What a shell says of a program that SIGPIPE has ended.
 const BROKEN_PIPE: u8 = 128 + 13;
@@ -40,6 +41,9 @@ pub enum Failure {
     /// There is no answer to go by.
     #[error("{0}")]
     Unreachable(String),
+    /// A draft would decide otherwise, as the answer on standard output says.
+    #[error("something would change")]
+    Changed,
     /// Nobody said yes.
     #[error("{0}")]
     NotConfirmed(String),
@@ -53,12 +57,13 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
             Self::NotConfirmed(_) => 4,
+            Self::Changed => 5,
         }
     }
 
     fn words(&self) -> Option<String> {
         match self {
-            Self::NotValid => None,
+            Self::NotValid | Self::Changed => None,
             Self::Refused { text, json: true, .. } => Some(text.trim_end().to_owned()),
             Self::Refused { status, text, json: false } => Some(described(*status, text)),
             other => Some(format!("keyward: {other}")),

@@ -28,7 +28,15 @@ fn words(line: &str) -> Vec<String> {
 
 #[test]
 fn every_example_in_the_help_and_the_documentation_is_a_command_that_there_is() {
-    let pages = ["README.md", "docs/cli.md", "docs/api.md", "docs/operating.md", "docs/signing-keys.md", "docs/usage.md"];
+    let pages = [
+        "README.md",
+        "docs/cli.md",
+        "docs/api.md",
+        "docs/operating.md",
+        "docs/signing-keys.md",
+        "docs/usage.md",
+        "docs/recent-decisions.md",
+    ];
     let mut texts: Vec<String> = pages.iter().map(|name| page(name)).collect();
     texts.extend(Cli::command().get_subcommands_mut().map(|group| group.render_long_help().to_string()));
     let lines = texts.iter().flat_map(|text| text.lines()).map(str::trim);

@@ -47,6 +47,11 @@ struct Seat {
 }
 
 impl Streams {
+    /// How many are open.
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     fn open(self: &Arc<Self>, tenant: TenantId) -> Result<Seat> {
         let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (all, own) = (streams.values().sum::<usize>(), streams.entry(tenant).or_default());

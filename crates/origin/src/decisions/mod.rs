@@ -1,6 +1,6 @@
 //! Recent decisions of edges: samples that they send ([`check`], [`ingest`]), of each tenant no more than it has room for
 //! ([`thin`]), kept for hours ([`partitions`]); listed ([`read`]) and explained ([`explain`]), told as they come ([`live`]), and held against another policy
-//! ([`replay`]). Nobody who decides ever reads any of it. `docs/decisions.md` says what is kept, and what isn't.
+//! ([`replay`]). Nobody who decides ever reads any of it. `docs/recent-decisions.md` says what is kept, and what isn't.
 
 pub mod check;
 pub mod explain;

@@ -5,6 +5,7 @@
 //! when first asked for and kept, so that many edges cost one signature.
 
 mod change;
+mod followers;
 mod known;
 mod lists;
 mod log;
@@ -24,6 +25,7 @@ use keyward_core::{FeedReply, Position, Timestamp};
 use tokio::sync::{Notify, watch};
 
 pub use change::{CHANNEL, Change, append, position};
+pub use followers::{Followers, Heard};
 pub use known::Known;
 pub use lists::StatusLists;
 pub use publish::{listen, run};

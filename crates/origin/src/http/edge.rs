@@ -53,11 +53,16 @@ pub struct FeedQuery {
     params(FeedQuery),
     responses((status = 200, description = "Signed deltas and a heartbeat", body = FeedReply))
 )]
-pub async fn get_feed(State(app): State<Arc<App>>, _: Authorized<Follow>, Query(query): Query<FeedQuery>) -> Result<Json<FeedReply>> {
+pub async fn get_feed(
+    State(app): State<Arc<App>>,
+    Authorized { caller, .. }: Authorized<Follow>,
+    Query(query): Query<FeedQuery>,
+) -> Result<Json<FeedReply>> {
     if query.wait_ms > MAX_WAIT {
         return Err(Error::field("wait_ms", format!("0 to {MAX_WAIT}")));
     }
     let follower = Follower { position: Position { epoch: query.epoch, seq: query.after }, manifest: query.manifest };
+    app.followers.note(&caller, follower, app.clock.now());
     Ok(Json(app.feed.follow(&app, follower, Duration::from_millis(query.wait_ms)).await?))
 }
 

@@ -12,6 +12,7 @@ use keyward_api::{
     FieldError, Given,
     bulk::{CreateKeys, KeysCreated},
     catalogue::{Capabilities, Scopes, scopes},
+    deployment::KeyPolicy,
     keys::{CreateKey, Key, KeyCreated, KeyStatus, KeyValidated, PolicySuperseded, UpdateKey, ValidateKey},
     lists::{KeyFilter, Order, Sort},
 };
@@ -24,6 +25,7 @@ use crate::{
     error::{Error, Result},
     keys::{
         create::{create, create_many},
+        decided_by::decided_by,
         idempotency::Idempotency,
         list::{self, DEFAULT_PAGE, Listing, MAX_PAGE},
         supersede::supersede,
@@ -225,6 +227,25 @@ pub async fn get(
     let tenant = acting_in(&caller, query.tenant)?;
     let key = list::find(&app, &caller, tenant, id).await?;
     Ok(tagged(&key.etag.clone(), Json(key)))
+}
+
+/// Shows what edges decide on a key by: its policy in force, signed, and what holds for its raw keys.
+///
+/// With this, the published status lists and the manifest, anybody can decide as an edge does.
+#[utoipa::path(
+    get, path = "/api/v1/api-keys/{id}/policy", operation_id = "showKeyPolicy", tag = "Keys",
+    security(("key" = ["keys:read"])),
+    params(KeyPath, InTenant),
+    responses((status = 200, description = "The policy and its raw keys", body = KeyPolicy))
+)]
+pub async fn get_policy(
+    State(app): State<Arc<App>>,
+    Authorized { caller, .. }: Authorized<Read>,
+    KeyPath(id): KeyPath,
+    Query(query): Query<InTenant>,
+) -> Result<Json<KeyPolicy>> {
+    let tenant = acting_in(&caller, query.tenant)?;
+    Ok(Json(decided_by(&app, &caller, tenant, id).await?))
 }
 
 /// Changes a key.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod decisions;
+mod deployment;
 mod edge;
 mod events;
 mod extract;
@@ -60,6 +61,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/api-keys/analytics/summary", get(usage::get_summary))
         .route("/api/v1/api-keys/analytics/series", get(usage::get_series))
         .route("/api/v1/api-keys/{id}", get(keys::get).patch(keys::patch))
+        .route("/api/v1/api-keys/{id}/policy", get(keys::get_policy))
         .route("/api/v1/api-keys/{id}/usage", get(usage::get_of_key))
         .route("/api/v1/api-keys/{id}/rotate", post(lifecycle::post_rotate))
         .route("/api/v1/api-keys/{id}/rotate/finish", post(lifecycle::post_rotate_finish))
@@ -79,6 +81,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/v1/decisions/{number}", get(decisions::get))
         .route("/api/v1/policies/replay", post(decisions::post_replay))
         .route("/api/v1/policies/{number}/supersede", post(keys::post_supersede))
+        .route("/api/v1/edges", get(deployment::get_edges))
+        .route("/api/v1/settings", get(deployment::get_settings))
         .route("/api/v1/tenants", get(tenants::get_all).post(tenants::post))
         .route("/api/v1/tenants/{id}", get(tenants::get).patch(tenants::patch))
         .route("/api/v1/owners", get(tenants::get_owners).post(tenants::post_owner))

@@ -123,6 +123,7 @@ pub async fn get_metrics(State(app): State<Arc<App>>) -> Response {
         epoch: position.epoch,
         seq: position.seq,
         waiting: app.feed.waiting(),
+        decision_streams: app.decisions.streams.count(),
         manifest_expires: app.keyrings.current().keys.manifest().exp,
         connections: app.db.connections(),
     });

@@ -3,6 +3,7 @@
 pub mod bulk;
 pub mod create;
 pub mod cursor;
+pub mod decided_by;
 pub mod events;
 pub mod filter;
 pub mod find;

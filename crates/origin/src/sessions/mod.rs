@@ -28,9 +28,9 @@ use crate::{
 };
 
 /// How long a session lasts, seconds.
-const LIFETIME: u64 = 12 * 60 * 60;
+pub const LIFETIME: u64 = 12 * 60 * 60;
 /// How long it lasts without a request, seconds.
-const IDLE: u64 = 60 * 60;
+pub const IDLE: u64 = 60 * 60;
 /// How exactly its last use is written down, seconds.
 const USE: u64 = 60;
 /// Sessions of one key at a time: the next one ends the oldest.

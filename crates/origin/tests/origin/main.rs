@@ -12,6 +12,7 @@ mod contention;
 mod database;
 mod debts;
 mod decisions;
+mod deployment;
 mod described;
 mod edge;
 mod events;

@@ -47,6 +47,18 @@ pub(super) async fn issue_unlimited(origin: &Origin, count: usize) -> Result<Vec
     issue_of(&terms, origin, count).await
 }
 
+/// A key with a limit on requests at one time, and no other.
+pub(super) async fn issue_few_at_a_time(origin: &Origin) -> Result<String> {
+    let terms = json!({
+        "name": "bench",
+        "rate_limit_per_hour": NONE,
+        "daily_quota": NONE,
+        "monthly_quota": NONE,
+        "max_concurrent_requests": 1000,
+    });
+    issue_of(&terms, origin, 1).await?.pop().context("a key")
+}
+
 async fn issue_of(terms: &Value, origin: &Origin, count: usize) -> Result<Vec<String>> {
     let (admin, mut connection) = (origin.admin_key()?, Connection::open(origin.address()).await?);
     let mut keys = Vec::with_capacity(count);

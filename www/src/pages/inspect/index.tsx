@@ -1,11 +1,17 @@
-// What a key says: read and checked in the browser, by the code that runs at the edge. The key is sent nowhere.
+// What a key or token says, whether it holds, and why a request with it is refused: decided in the browser, by the code that runs
+// at the edge. Nothing that is pasted is sent anywhere.
+import "../../styles/terms.css";
 import "../../styles/inspect.css";
-import { useEffect, useState } from "preact/hooks";
-import { ready } from "../../wasm";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import type { KeyPolicy } from "../../api/policy";
+import { Choice, Field } from "../../ui/field";
 import { Fault } from "../../ui/fault";
-import { Field } from "../../ui/field";
-import { inspect, type Inspection } from "./inspect";
+import { ready } from "../../wasm";
+import { read, statusOf, verify, type Outcome, type Subject, type Where } from "./examine";
 import { loadKeys, type Keys } from "./published";
+import { Simulate } from "./simulate";
+import { Steps, tone } from "./steps";
+import { codeWords } from "./words";
 
 interface Published {
   readonly keys: Keys | undefined;
@@ -14,33 +20,24 @@ interface Published {
 export default function Inspect() {
   const [published, setPublished] = useState<Published>();
   const [text, setText] = useState("");
-  const [inspection, setInspection] = useState<Inspection>();
+  const [environment, setEnvironment] = useState<"live" | "test">("live");
+  const [audience, setAudience] = useState<string>();
   const [fault, setFault] = useState<unknown>();
-
   useEffect(() => {
     ready()
       .then(loadKeys)
       .then((keys) => setPublished({ keys }), setFault);
   }, []);
-  useEffect(() => {
-    setInspection(undefined);
-    if (!published || text.trim() === "") return;
-    // An answer that comes late mustn't stand under a newer key.
-    let late = false;
-    inspect(text.trim(), published.keys).then(
-      (found) => !late && (setFault(undefined), setInspection(found)),
-      (cause: unknown) => !late && setFault(cause),
-    );
-    return () => void (late = true);
-  }, [published, text]);
-
+  const found = useMemo(() => (published && text.trim() !== "" ? read(text.trim()) : undefined), [published, text]);
+  const subject = found && "text" in found ? found : undefined;
+  const where: Where = { environment, audience: audience ?? subject?.audience ?? "" };
   return (
     <div class="page narrow">
       <h1>What does this key say?</h1>
       <p class="faint">
-        Paste an API key. It is read and checked by the code that runs at the edge, here in your browser; the key is sent nowhere.
+        Paste an API key or a token. It is read and checked by the code that runs at the edge, here in your browser; nothing of it is sent anywhere.
       </p>
-      <Field label="API key">
+      <Field label="API key or token">
         {(control) => (
           <textarea
             {...control}
@@ -51,64 +48,78 @@ export default function Inspect() {
             autocapitalize="off"
             placeholder="kwd_live_…"
             value={text}
-            onInput={(event) => setText(event.currentTarget.value)}
+            onInput={(event) => (setText(event.currentTarget.value), setAudience(undefined))}
           />
         )}
       </Field>
-      <Verdict inspection={inspection} />
+      {subject && (
+        <div class="columns">
+          <Choice label="At an edge for" value={environment} options={[["live", "live"], ["test", "test"]]} onChange={setEnvironment} />
+          {subject.kind === "token" && (
+            <Field label="That is called">
+              {(control) => <input {...control} class="mono" spellcheck={false} value={where.audience} onInput={(event) => setAudience(event.currentTarget.value.trim())} />}
+            </Field>
+          )}
+        </div>
+      )}
       {fault !== undefined && <Fault cause={fault} />}
-      {inspection && <Found inspection={inspection} />}
+      {found && "code" in found && <Verdict kind={found.kind} code={found.code} />}
+      {/* What was found of one text never stands under another. */}
+      {subject && published && <Found key={`${environment} ${where.audience} ${subject.text}`} subject={subject} where={where} keys={published.keys} />}
       {published && <p class="faint small break" data-published>{describe(published.keys)}</p>}
     </div>
   );
 }
 
-function Verdict({ inspection }: { inspection: Inspection | undefined }) {
-  const failed = inspection?.checks.find((check) => check.passed === false);
-  const open = inspection?.checks.find((check) => check.passed === undefined);
-  const [tone, words] = !inspection
-    ? ["plain", ""]
-    : failed
-      ? ["bad", failed.detail]
-      : open
-        ? ["warn", `${open.name}: ${open.detail.toLowerCase()}`]
-        : ["good", "This key is genuine and holds."];
+function Found({ subject, where, keys }: { subject: Subject; where: Where; keys: Keys | undefined }) {
+  const [list, setList] = useState<{ readonly text: string | undefined }>();
+  const [told, setTold] = useState<KeyPolicy>();
+  const [fault, setFault] = useState<unknown>();
+  useEffect(() => {
+    if (!keys) return;
+    let gone = false;
+    statusOf(subject, where, keys).then(
+      (text) => !gone && setList({ text }),
+      (cause: unknown) => !gone && setFault(cause),
+    );
+    return () => void (gone = true);
+  }, []);
+  const outcome = useMemo<Outcome | undefined>(() => (keys && list ? verify(subject, where, keys, list.text, told) : undefined), [list, told]);
+  const genuine = outcome?.steps.find(({ rule }) => rule === "signature")?.passed === true;
   return (
-    <output class="verdict" data-tone={tone} role="status">
-      {words}
-    </output>
+    <>
+      {keys ? outcome && <Verdict kind={subject.kind} code={outcome.code} /> : <Verdict kind={subject.kind} code="unpublished" />}
+      {fault !== undefined && <Fault cause={fault} />}
+      {outcome && (
+        <section class="card">
+          <h2>Checks</h2>
+          <Steps label="Checks" steps={outcome.steps} />
+        </section>
+      )}
+      {keys && list && genuine && <Simulate subject={subject} where={where} keys={keys} list={list.text} told={told} onTold={setTold} />}
+      <section class="card">
+        <h2>Claims</h2>
+        <p class="faint">{genuine ? "What the origin signed:" : "What it says of itself, unproved; anybody can write such a thing:"}</p>
+        <dl class="facts">
+          {subject.claims.map(([name, value]) => (
+            <>
+              <dt key={name}>{name}</dt>
+              <dd class="mono break">{value}</dd>
+            </>
+          ))}
+        </dl>
+      </section>
+    </>
   );
 }
 
-function Found({ inspection: { checks, claims, genuine } }: { inspection: Inspection }) {
+function Verdict({ kind, code }: { kind: "key" | "token"; code: string | null }) {
+  const unknown = code === "unpublished";
+  const words = code === null ? `This ${kind} is genuine and holds.` : unknown ? "This origin publishes no signing keys to check it with." : codeWords(code);
   return (
-    <>
-      <section class="card">
-        <h2>Checks</h2>
-        <ol class="checks">
-          {checks.map(({ name, passed, detail }) => (
-            <li key={name} data-tone={passed === undefined ? "warn" : passed ? "good" : "bad"}>
-              <strong>{name}</strong>
-              <span>{detail}</span>
-            </li>
-          ))}
-        </ol>
-      </section>
-      {claims.length > 0 && (
-        <section class="card">
-          <h2>Claims</h2>
-          <p class="faint">{genuine ? "What the origin signed:" : "What it says of itself, unproved; anybody can write such a thing:"}</p>
-          <dl class="facts">
-            {claims.map(([name, value]) => (
-              <>
-                <dt key={name}>{name}</dt>
-                <dd class="mono">{value}</dd>
-              </>
-            ))}
-          </dl>
-        </section>
-      )}
-    </>
+    <output class="verdict" data-tone={unknown ? "warn" : tone({ passed: code === null, code })} data-code={code ?? "ok"} role="status">
+      {words}
+    </output>
   );
 }
 

@@ -1,5 +1,5 @@
 // The origin's signing keys and status lists, as it publishes them.
-import { KeySet, StatusLists, type ApiKey } from "../../pkg/keyward";
+import { KeySet } from "../../pkg/keyward";
 
 export interface Keys {
   readonly set: KeySet;
@@ -15,13 +15,9 @@ export async function loadKeys(): Promise<Keys | undefined> {
   return { set: KeySet.open(manifest, root.trim().split(/[\s,]+/), Date.now()), root: root.trim() };
 }
 
-/** The list that the key's status stands in, or `undefined` where it isn't published. */
-export async function loadStatuses(keys: Keys, key: ApiKey): Promise<StatusLists | undefined> {
-  const list = await text(`/status-lists/${key.statusList}`);
-  if (list === undefined) return undefined;
-  const lists = new StatusLists();
-  lists.add(key.statusList, list, keys.set, Date.now());
-  return lists;
+/** A status list as it was signed, or `undefined` where it isn't published. */
+export function loadStatusList(number: number): Promise<string | undefined> {
+  return text(`/status-lists/${number}`);
 }
 
 async function text(path: string): Promise<string | undefined> {

@@ -6,6 +6,8 @@ import { Copy } from "../../ui/copy";
 import { Loading } from "../../ui/empty";
 import { Fault } from "../../ui/fault";
 import { Time } from "../../ui/time";
+import { Edges } from "./edges";
+import { Server } from "./server";
 
 export default function Settings() {
   return (
@@ -16,6 +18,8 @@ export default function Settings() {
         <Addresses />
         <Signed />
       </div>
+      <Server />
+      <Edges />
       <Edge />
     </div>
   );

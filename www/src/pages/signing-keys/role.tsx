@@ -74,7 +74,7 @@ export function Entry({ signingKey: key, onTurn }: { signingKey: SigningKey; onT
         )}
       </div>
       <p class="faint small">
-        {key.state.replace("-", " ")} since <Time at={key.state_since} />
+        {key.state} since <Time at={key.state_since} />
         {waits && (
           <>
             ; every edge knows it <Time at={key.activatable_at} />

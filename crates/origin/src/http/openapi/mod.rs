@@ -30,7 +30,7 @@ use utoipa::OpenApi;
 
 pub use forms::{ExportLine, Jwks, TokenExchange, TokenPresented};
 
-use super::{audit, decisions, edge, events, keys, lifecycle, oauth, public, session, signing, tenants, usage};
+use super::{audit, decisions, deployment, edge, events, keys, lifecycle, oauth, public, session, signing, tenants, usage};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -52,6 +52,7 @@ use super::{audit, decisions, edge, events, keys, lifecycle, oauth, public, sess
         (name = "Owners", description = "Whose keys they are."),
         (name = "Audit", description = "Who did what: a chain of records, and what proves it."),
         (name = "Signing keys", description = "What signs all this. For the operator of a deployment."),
+        (name = "Deployment", description = "How it runs."),
         (name = "Sessions", description = "Signed in, in a browser."),
         (name = "OAuth", description = "Capability tokens for those who speak OAuth."),
         (name = "Edge", description = "What edges follow and report."),
@@ -59,7 +60,7 @@ use super::{audit, decisions, edge, events, keys, lifecycle, oauth, public, sess
         (name = "Health", description = "Whether it lives, and how it does."),
     ),
     paths(
-        keys::post, keys::post_bulk_create, keys::get_all, keys::get, keys::patch, keys::post_validate, keys::get_capabilities, keys::get_scopes, keys::post_supersede,
+        keys::post, keys::post_bulk_create, keys::get_all, keys::get, keys::get_policy, keys::patch, keys::post_validate, keys::get_capabilities, keys::get_scopes, keys::post_supersede,
         lifecycle::post_rotate, lifecycle::post_rotate_finish, lifecycle::post_rotate_cancel, lifecycle::post_renew, lifecycle::delete_revoke, lifecycle::post_suspend, lifecycle::post_resume, lifecycle::post_bulk_suspend, lifecycle::post_bulk_resume, lifecycle::post_bulk_revoke, lifecycle::post_bulk_reassign,
         events::get,
         usage::post, usage::get_of_key, usage::get_summary, usage::get_series,
@@ -67,6 +68,7 @@ use super::{audit, decisions, edge, events, keys, lifecycle, oauth, public, sess
         tenants::post, tenants::get_all, tenants::get, tenants::patch, tenants::get_owners, tenants::post_owner, tenants::get_owner, tenants::patch_owner, tenants::post_capability,
         audit::get, audit::get_checkpoints, audit::post_checkpoints, audit::get_export,
         signing::get_all, signing::post, signing::post_activate, signing::post_retire, signing::post_freeze, signing::get_proposal, signing::post_manifest,
+        deployment::get_edges, deployment::get_settings,
         session::post, session::get, session::delete,
         oauth::post_token, oauth::post_introspect, oauth::post_revoke, oauth::get_metadata,
         edge::get_feed, edge::get_snapshot, edge::get_part, edge::get_policy, edge::get_issued, edge::get_manifest, edge::post_permits,

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
 };
@@ -109,6 +109,21 @@ impl Shell {
         let (code, screen) = ran.await.unwrap();
         assert!(!screen.contains(&self.key), "{arguments:?} shows the key");
         (code, screen)
+    }
+
+    /// Runs it until it has written so many lines, and ends it.
+    pub async fn first_lines(&self, arguments: &[&str], lines: usize) -> Vec<String> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let ran = tokio::task::spawn_blocking(move || {
+            let mut child = command.spawn().unwrap();
+            let out = BufReader::new(child.stdout.take().unwrap());
+            let told = out.lines().take(lines).collect::<Result<_, _>>().unwrap();
+            child.kill().unwrap();
+            child.wait().unwrap();
+            told
+        });
+        ran.await.unwrap()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -14,7 +14,7 @@ use crate::{
     bench::{
         cpu,
         figures::Figures,
-        issue::{issue, issue_unlimited},
+        issue::{issue, issue_few_at_a_time, issue_unlimited},
         load::{Load, Requests, Sent},
         median,
     },
@@ -101,7 +101,8 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
 
     let limited = issue(&origin, 1).await?.pop().context("a key")?;
     let unlimited = issue_unlimited(&origin, 1).await?.pop().context("a key")?;
-    for key in [&limited, &unlimited] {
+    let few = issue_few_at_a_time(&origin).await?;
+    for key in [&limited, &unlimited, &few] {
         eventually("the edge has its state", LOADED_WITHIN, || async {
             let answer = ours.send(0, &Request::get("/echo").bearer(key)).await.ok()?;
             (answer.status == 200).then_some(())
@@ -112,6 +113,7 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
         Contender::new(&load, "limited", &ours, &limited)?,
         Contender::new(&load, "unlimited", &ours, &unlimited)?,
         Contender::new(&load, "usual", &usual, &limited)?,
+        Contender::new(&load, "few", &ours, &few)?,
     ];
     for contender in &mut contenders {
         contender.run(&load, WARM_UP_SECONDS).await?;
@@ -119,20 +121,22 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
     }
     let (before, mut counted) = (waits(&ours).await?, 0.0);
     for round in 0..ROUNDS {
-        let mut order = [0, 1, 2];
-        order.rotate_left(round % 3);
+        let mut order = [0, 1, 2, 3];
+        order.rotate_left(round % 4);
         for at in order {
             contenders[at].run(&load, SECONDS).await?;
         }
         counted += contenders[0].per_second.last().copied().unwrap_or(0.0) * f64::from(SECONDS);
     }
     let waited = 100.0 * (waits(&ours).await? - before) / counted;
-    let [limited, unlimited, usual] = contenders;
+    let [limited, unlimited, usual, few] = contenders;
     let medians = |contender: Contender| (median(contender.costs), median(contender.p50), median(contender.per_second));
-    let (limited, unlimited, usual) = (medians(limited), medians(unlimited), medians(usual));
+    let (limited, unlimited, usual, few) = (medians(limited), medians(unlimited), medians(usual), medians(few));
     figures.less(("limits.cpu", limited.0), (UNLIMITED, unlimited.0), "us CPU/request", "workerd");
     figures.less(("limits.p50", limited.1), (UNLIMITED, unlimited.1), "ms", "workerd");
     figures.less(("limits.cpu", limited.0), (EACH_TIME, usual.0), "us CPU/request", "workerd");
+    figures.less(("limits.at_a_time.cpu", few.0), (EACH_TIME, usual.0), "us CPU/request", "workerd");
+    figures.less(("limits.at_a_time.p50", few.1), (EACH_TIME, usual.1), "ms", "workerd");
     figures.more(("limits.throughput", limited.2), (EACH_TIME, usual.2), "requests/s", "workerd");
     // Each round is as long as it takes to give back everything: its first requests wait, and they are counted.
     figures.less(("limits.waits", waited.max(1e-4)), ("1 % of requests", MAY_WAIT), "%", "workerd");
