@@ -92,6 +92,9 @@ pub struct UsageEntry {
     /// The key; left out where nobody has proved to hold one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
+    /// Which of the key's credentials, by its status index; left out where it isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<u32>,
     /// Hours since 1970 (UTC).
     pub hour: u32,
     /// `[METHOD ]/pattern` of the route; at most 512 bytes.
@@ -223,10 +226,28 @@ pub struct UsageReport {
     pub top_addresses: Vec<AddressUsage>,
     /// Every day or hour of the range up to now.
     pub series: Vec<Point>,
+    /// Of a key that was rotated within 31 days: the use of each raw key that can be presented for it, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<CredentialUsage>,
     /// Requests that are nobody's, by why they were refused; to admins alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub unattributed: Option<Vec<OutcomeUsage>>,
+}
+
+/// The use of a raw key since the first rotation of its key that is remembered: whether the old one is still in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CredentialUsage {
+    /// How it begins and ends; `null` for one that is older than such hints.
+    pub key_hint: Option<String>,
+    /// Whether it is the newest.
+    pub current: bool,
+    /// Requests that were permitted with it at edges, and all with tokens of it.
+    pub requests: u64,
+    /// The last of them.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
+    pub last_used: Option<String>,
 }
 
 /// The use of an endpoint.

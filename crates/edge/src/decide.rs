@@ -47,6 +47,8 @@ pub enum Outcome {
 pub struct Passage {
     /// The key.
     pub key: KeyId,
+    /// Which of its credentials was presented, by where its status stands.
+    pub index: StatusIndex,
     /// The tenant of its policy.
     pub tenant: TenantId,
     /// The scope of its policy.
@@ -162,6 +164,7 @@ impl<'a> Held<'a> {
             Decision::Deny(reason) => Outcome::Refuse(reason, Some(key.id()), Some(key.policy())),
             Decision::Permit(grant) => Outcome::Pass(Box::new(Passage {
                 key: grant.key.id(),
+                index: grant.key.index(),
                 tenant: grant.policy.tenant,
                 scope: grant.policy.scope,
                 policy: grant.policy.number,

@@ -38,7 +38,7 @@ pub fn is_stripped(name: &str) -> bool {
 /// What the identity headers tell the upstream, as whom the request passes: a value for each of [`IDENTITY`], each
 /// written by `value`.
 pub fn identity(passage: &Passage, mut value: impl FnMut(fmt::Arguments<'_>)) {
-    let Passage { key, tenant, scope, policy, constraints, position, age_ms, limits: _, token: _ } = passage;
+    let Passage { key, index: _, tenant, scope, policy, constraints, position, age_ms, limits: _, token: _ } = passage;
     let Position { epoch, seq } = position;
     value(format_args!("{key}"));
     value(format_args!("{tenant}"));

@@ -6,7 +6,7 @@
 
 use crate::{decide::Passage, denial::Denial};
 use keyward_api::usage::{LATENCIES, PASSED, UPSTREAM_UNAVAILABLE, UsageBatch, UsageCaller, UsageDebt, UsageEntry, latency_bucket};
-use keyward_core::{KeyId, PolicyNumber, RouteTable, Timestamp, bounds::MAX_COST_CENTS};
+use keyward_core::{KeyId, PolicyNumber, RouteTable, StatusIndex, Timestamp, bounds::MAX_COST_CENTS};
 use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
@@ -35,6 +35,8 @@ pub const REPORT_MS: u64 = 500;
 pub struct Seen {
     /// The key, where the caller has proved to hold it.
     pub key: Option<KeyId>,
+    /// Which of its credentials, where it may pass.
+    pub credential: Option<StatusIndex>,
     /// The policy that it was decided by, where it came to that.
     pub policy: Option<PolicyNumber>,
     /// The number of its route.
@@ -47,7 +49,7 @@ impl Seen {
     /// Of one that may pass as this.
     #[must_use]
     pub const fn by(self, passage: &Passage) -> Self {
-        Self { key: Some(passage.key), policy: Some(passage.policy), ..self }
+        Self { key: Some(passage.key), credential: Some(passage.index), policy: Some(passage.policy), ..self }
     }
 }
 
@@ -62,6 +64,7 @@ enum Fate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
     key: Option<KeyId>,
+    credential: Option<StatusIndex>,
     hour: u32,
     route: Option<usize>,
     fate: Fate,
@@ -203,8 +206,8 @@ impl Tally {
 
     fn add(&mut self, seen: Seen, fate: Fate, status: u8, more: Sums) {
         let hour = u32::try_from(more.last_ms / 3_600_000).unwrap_or(u32::MAX);
-        let Seen { key, route, address, policy: _ } = seen;
-        let line = Line { key, hour, route, fate, status };
+        let Seen { key, credential, route, address, policy: _ } = seen;
+        let line = Line { key, credential, hour, route, fate, status };
         if self.lines.len() >= MOST_LINES && !self.lines.contains_key(&line) {
             self.lost += more.requests;
             return;
@@ -297,7 +300,8 @@ impl Tally {
 }
 
 fn entry(line: Line, sums: Sums, routes: &RouteTable) -> UsageEntry {
-    let Line { key, hour, route, fate, status } = line;
+    let Line { key, credential, hour, route, fate, status } = line;
+    let credential = credential.map(|index| index.0);
     let Sums { requests, cost, bytes_in, bytes_out, latency, last_ms } = sums;
     let outcome = match fate {
         Fate::Passed => PASSED,
@@ -305,7 +309,20 @@ fn entry(line: Line, sums: Sums, routes: &RouteTable) -> UsageEntry {
         Fate::Refused(denial) => denial.code(),
     };
     let endpoint = route.and_then(|number| routes.entry(number)).map(|(pattern, _)| pattern.to_string()).unwrap_or_default();
-    UsageEntry { key, hour, endpoint, outcome: outcome.to_owned(), status, requests, bytes_in, bytes_out, cost, latency, last_ms }
+    UsageEntry {
+        key,
+        credential,
+        hour,
+        endpoint,
+        outcome: outcome.to_owned(),
+        status,
+        requests,
+        bytes_in,
+        bytes_out,
+        cost,
+        latency,
+        last_ms,
+    }
 }
 
 #[cfg(test)]

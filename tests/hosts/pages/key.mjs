@@ -56,6 +56,19 @@ await visit(async (site, page) => {
   await page.getByText("A rotation is on its way").waitFor();
   await becomes("/v1/me", fresh, 200);
   const both = [await at("/v1/me", RAW), await at("/v1/me", fresh)];
+  // The new one is used more: so the page says, once the edge has reported it.
+  for (let n = 0; n < 4; n++) await at("/v1/me", fresh);
+  const use = page.locator("[data-cut-over] li");
+  const until = Date.now() + 20_000;
+  let cutOver = [];
+  while (!(cutOver.length === 2 && cutOver[1] > cutOver[0] && cutOver[0] > 0)) {
+    if (Date.now() > until) throw new Error(`the use of both isn't shown: ${cutOver}`);
+    await page.reload();
+    await page.getByText("A rotation is on its way").waitFor();
+    await use.first().waitFor();
+    cutOver = await use.evaluateAll((lines) => lines.map((line) => Number(line.querySelector("span:nth-child(2)").textContent)));
+  }
+  const stillUsed = await page.getByText("Somebody still presents the old one.").isVisible();
   await site.look("key-rotating");
   await page.getByRole("button", { name: "Finish: end the old one now" }).click();
   await page.getByText("The old raw key has ended.").waitFor();
@@ -81,5 +94,5 @@ await visit(async (site, page) => {
   site.expected.push([404, "/api/v1/api-keys/"]);
   await site.go("/keys/01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11");
   await page.getByRole("heading", { name: "There is no such key" }).waitFor();
-  return { endpoints, tokens, removed, added, both, finished, early, deeds };
+  return { endpoints, tokens, removed, added, both, cutOver, stillUsed, finished, early, deeds };
 });

@@ -200,7 +200,16 @@ export interface UsageReport {
   readonly latency: readonly { up_to_ms: number | null; requests: number }[];
   readonly top_addresses: readonly { address: string; requests: number }[];
   readonly series: readonly Point[];
+  /** Of a key that was rotated of late, by raw key. */
+  readonly credentials?: readonly CredentialUsage[];
   readonly unattributed?: readonly { outcome: string; requests: number }[];
+}
+
+export interface CredentialUsage {
+  readonly key_hint: string | null;
+  readonly current: boolean;
+  readonly requests: number;
+  readonly last_used: string | null;
 }
 
 export interface AuditRecord {

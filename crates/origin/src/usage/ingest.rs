@@ -10,6 +10,7 @@ use keyward_core::{TenantId, Timestamp};
 use sqlx::types::Uuid;
 
 use super::{
+    TOLD_APART,
     names::Names,
     partitions::Made,
     store,
@@ -60,11 +61,12 @@ pub async fn add(db: &Db, now: Timestamp, made: &Made, days: u32, parcels: Vec<P
     let fresh: Vec<_> = parcels.into_iter().filter(|parcel| taken.insert(parcel.batch.id)).collect();
     if !fresh.is_empty() {
         let keys: HashSet<_> = fresh.iter().flat_map(|parcel| named(&parcel.batch)).collect();
-        let tenants = store::tenants(&mut tx, &keys.into_iter().collect::<Vec<_>>()).await?;
+        let keys: Vec<_> = keys.into_iter().collect();
+        let (tenants, rotated) = store::known(&mut tx, &keys, datetime(now) - TOLD_APART).await?;
         let (endpoints, addresses) = subjects(&fresh, &tenants, now);
         let endpoints = Names::new(store::endpoints(&mut tx, &endpoints).await?, ENDPOINTS.0, ENDPOINTS.1);
         let addresses = Names::new(store::addresses(&mut tx, &addresses).await?, ADDRESSES.0, ADDRESSES.1);
-        let mut ledger = Ledger { now, tenants: &tenants, endpoints, addresses };
+        let mut ledger = Ledger { now, tenants: &tenants, rotated: &rotated, endpoints, addresses };
         let mut sums = Sums::default();
         let added: Vec<_> = fresh.iter().map(|parcel| ledger.add(parcel, &mut sums)).collect();
         store::add(&mut tx, &sums).await?;

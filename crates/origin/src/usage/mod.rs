@@ -24,6 +24,8 @@ use crate::{batch::Batch, clock::Clock, db::Db, error::Result, state::App};
 use ingest::{Parcel, add};
 use tally::Tally;
 
+/// For how long after a rotation the credentials of a key are told apart: longer than any overlap.
+const TOLD_APART: time::Duration = time::Duration::days(31);
 /// How often what this server counted is written: the most that is lost with it.
 const FLUSH: Duration = Duration::from_millis(500);
 /// How long the end of a server waits for its last counts.

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use keyward_api::usage::{
-    AddressUsage, DateRange, EndpointUsage, Interval, LATENCIES, LATENCY_MS, LatencyUsage, OutcomeUsage, Point, StatusUsage, UsageReport,
+    AddressUsage, CredentialUsage, DateRange, EndpointUsage, Interval, LATENCIES, LATENCY_MS, LatencyUsage, OutcomeUsage, Point,
+    StatusUsage, UsageReport,
 };
 use keyward_core::{KeyId, ScopeClass, TenantId, Timestamp};
 use sqlx::types::{Uuid, time::OffsetDateTime};
 use time::{Date, Duration};
 
 use super::{
+    TOLD_APART,
     store::date,
     sums::{Counters, hours, is_error, is_limit, is_refusal},
 };
@@ -62,6 +64,7 @@ pub async fn of_key(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, ask
     let mut tx = app.db.tenant(tenant).await?;
     let row = KeyRow::find(&mut tx, caller, tenant, id).await?;
     let mut report = read(&mut tx, tenant, &[id.0], asked, now).await?;
+    report.credentials = credentials(&mut tx, tenant, &row, now).await?;
     tx.commit().await?;
     report.keys_analyzed = 1;
     report.last_used = row.last_used.map(rfc3339);
@@ -100,6 +103,32 @@ pub async fn summary(app: &App, caller: &Caller, tenant: TenantId, asked: Asked)
         report.unattributed = Some(nobodys(app, first).await?);
     }
     Ok(report)
+}
+
+/// The use of each credential that can be presented, where there was a rotation of late: else it isn't told apart.
+async fn credentials(tx: &mut Tx, tenant: TenantId, row: &KeyRow, now: Timestamp) -> Result<Vec<CredentialUsage>> {
+    if row.last_rotated.is_none_or(|rotated| datetime(now) - rotated >= TOLD_APART) {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query!(
+        r#"SELECT c.index, c.hint, used.requests AS "requests?", used.last_used AS "last_used?"
+           FROM credentials c LEFT JOIN credential_usage used ON used.tenant = $1 AND used.index = c.index
+           WHERE c.tenant = $1 AND c.api_key = $2 AND c.status <> 1 ORDER BY c.created_at DESC, c.index DESC LIMIT 8"#,
+        tenant.0,
+        row.id,
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let used = |requests: Option<i64>| requests.unwrap_or(0).unsigned_abs();
+    Ok(rows
+        .into_iter()
+        .map(|credential| CredentialUsage {
+            key_hint: credential.hint,
+            current: credential.index == row.current_index,
+            requests: used(credential.requests),
+            last_used: credential.last_used.map(rfc3339),
+        })
+        .collect())
 }
 
 async fn owned(tx: &mut Tx, tenant: TenantId, owner: &str) -> Result<Vec<Uuid>> {
@@ -246,6 +275,7 @@ fn totals(days: &[Row]) -> UsageReport {
         latency: (0..LATENCIES).map(|at| LatencyUsage { up_to_ms: LATENCY_MS.get(at).copied(), requests: all.latency[at] }).collect(),
         top_addresses: Vec::new(),
         series: Vec::new(),
+        credentials: Vec::new(),
         unattributed: None,
     }
 }

@@ -18,13 +18,19 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The tenant of each of these keys that there is.
+/// The tenant of each of these keys that there is, and those of them that were rotated after a moment.
 ///
 /// # Errors
 /// As any read.
-pub async fn tenants(tx: &mut PgConnection, keys: &[Uuid]) -> Result<HashMap<Uuid, Uuid>> {
-    let rows = sqlx::query!("SELECT id, tenant FROM api_keys WHERE id = ANY($1)", keys).fetch_all(tx).await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.tenant)).collect())
+pub async fn known(tx: &mut PgConnection, keys: &[Uuid], after: OffsetDateTime) -> Result<(HashMap<Uuid, Uuid>, HashSet<Uuid>)> {
+    let rows = sqlx::query!(
+        r#"SELECT id, tenant, COALESCE(last_rotated > $2, false) AS "rotated!" FROM api_keys WHERE id = ANY($1)"#,
+        keys,
+        after
+    );
+    let rows = rows.fetch_all(tx).await?;
+    let rotated = rows.iter().filter(|row| row.rotated).map(|row| row.id).collect();
+    Ok((rows.into_iter().map(|row| (row.id, row.tenant)).collect(), rotated))
 }
 
 /// Subjects as columns.
@@ -95,6 +101,7 @@ pub async fn add(tx: &mut PgConnection, sums: &Sums) -> Result<()> {
     add_days(tx, &sums.days).await?;
     add_addresses(tx, &sums.addresses).await?;
     add_totals(tx, &sums.keys).await?;
+    add_credentials(tx, &sums.credentials).await?;
     add_nobodys(tx, &sums.nobody).await
 }
 
@@ -224,6 +231,29 @@ async fn add_totals(tx: &mut PgConnection, sums: &BTreeMap<(Uuid, Uuid), Totals>
         &column(|totals| totals.rate_limit_hits)?,
         &last,
         &last.iter().map(|moment| moment.date()).collect::<Vec<_>>(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn add_credentials(tx: &mut PgConnection, sums: &BTreeMap<(Uuid, Uuid, u32), (u64, u64)>) -> Result<()> {
+    if sums.is_empty() {
+        return Ok(());
+    }
+    // Of a key's own credentials alone: what a batch says of others is nobody's word.
+    sqlx::query!(
+        "INSERT INTO credential_usage AS old (tenant, index, requests, last_used)
+         SELECT told.tenant, told.index, told.requests, told.last_used
+         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[]) AS told (tenant, api_key, index, requests, last_used)
+         JOIN credentials c ON c.index = told.index AND c.api_key = told.api_key
+         ON CONFLICT (tenant, index) DO UPDATE SET requests = old.requests + excluded.requests,
+             last_used = greatest(old.last_used, excluded.last_used)",
+        &sums.keys().map(|key| key.0).collect::<Vec<_>>(),
+        &sums.keys().map(|key| key.1).collect::<Vec<_>>(),
+        &sums.keys().map(|key| i64::from(key.2)).collect::<Vec<_>>(),
+        &sums.values().map(|sum| signed(sum.0)).collect::<Result<Vec<_>>>()?,
+        &sums.values().map(|sum| datetime(Timestamp::from_millis(sum.1))).collect::<Vec<_>>(),
     )
     .execute(tx)
     .await?;

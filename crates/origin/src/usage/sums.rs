@@ -79,6 +79,8 @@ pub struct Sums {
     pub hours: BTreeMap<Line, Counters>,
     pub days: BTreeMap<Line, Counters>,
     pub keys: BTreeMap<(Uuid, Uuid), Totals>,
+    /// Requests, and the last of them, by tenant, key and index: of keys that were rotated of late.
+    pub credentials: BTreeMap<(Uuid, Uuid, u32), (u64, u64)>,
     /// By tenant, key, day and address.
     pub addresses: BTreeMap<(Uuid, Uuid, u32, String), u64>,
     /// By hour, outcome and status.
@@ -92,6 +94,8 @@ pub struct Ledger<'a> {
     pub now: Timestamp,
     /// The tenant of each key that there is.
     pub tenants: &'a HashMap<Uuid, Uuid>,
+    /// Keys that were rotated of late.
+    pub rotated: &'a HashSet<Uuid>,
     pub endpoints: Names,
     pub addresses: Names,
 }
@@ -157,6 +161,11 @@ impl Ledger<'_> {
         let begin = u64::from(hour) * 3_600_000;
         let last = entry.last_ms.clamp(begin, begin + 3_599_999).min(self.now.millis());
         totals.last_used = totals.last_used.max(last);
+        if let Some(index) = entry.credential.filter(|_| self.rotated.contains(&key)) {
+            let (requests, used) = sums.credentials.entry((tenant, key, index)).or_default();
+            *requests += entry.requests;
+            *used = last.max(*used);
+        }
     }
 
     fn add_caller(&mut self, caller: &UsageCaller, (tenant, key): (Uuid, Uuid), sums: &mut Sums) {

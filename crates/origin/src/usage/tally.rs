@@ -147,6 +147,7 @@ fn parcels(keys: HashMap<(TenantId, KeyId), OfKey>, now: Timestamp) -> Result<Ve
         let (entries, callers) = tenants.entry(tenant).or_default();
         entries.extend(counted.lines.into_iter().map(|line| UsageEntry {
             key: Some(key),
+            credential: None,
             hour: line.hour,
             endpoint: line.endpoint.into(),
             outcome: line.outcome.to_owned(),

@@ -49,7 +49,7 @@ export function BulkDialog({ action, meant, onClose }: { action: BulkAction; mea
       await client.invalidateQueries({ queryKey: ["keys"] });
     }
   };
-  const missing = (action === "reassign" && owner.trim() === "") || (action === "revoke" && typed.trim() !== String(counted.matched ?? ""));
+  const missing = (action === "reassign" && owner.trim() === "") || (action === "revoke" && typed.trim() !== counted.word);
   const submit = (event: Event) => {
     event.preventDefault();
     void run();
@@ -90,8 +90,8 @@ export function BulkDialog({ action, meant, onClose }: { action: BulkAction; mea
             <Field label="Reason" hint="Kept, and shown with each key.">
               {(control) => <input {...control} value={reason} maxLength={256} onInput={(event) => setReason(event.currentTarget.value)} />}
             </Field>
-            <Field label={`Type ${counted.matched ?? "…"} to go on`}>
-              {(control) => <input {...control} inputMode="numeric" autocomplete="off" value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />}
+            <Field label={`Type ${counted.word ?? "…"} to go on`}>
+              {(control) => <input {...control} autocomplete="off" value={typed} onInput={(event) => setTyped(event.currentTarget.value)} />}
             </Field>
           </>
         )}
@@ -104,6 +104,8 @@ export function BulkDialog({ action, meant, onClose }: { action: BulkAction; mea
 
 interface Count {
   readonly matched?: number;
+  /** What shows that the number was read; where they are too many to be counted, `all`. */
+  readonly word?: string;
   readonly words: string;
   readonly fault?: unknown;
 }
@@ -111,7 +113,7 @@ interface Count {
 function useCount(action: BulkAction, meant: Meant, owner: string): Count {
   const [count, setCount] = useState<Count>({ words: "Counting…" });
   useEffect(() => {
-    if ("ids" in meant) return setCount({ matched: meant.ids.length, words: `${meant.ids.length} selected keys.` });
+    if ("ids" in meant) return setCount({ matched: meant.ids.length, word: String(meant.ids.length), words: `${meant.ids.length} selected keys.` });
     let left = false;
     const counted = { matched: 0, chunks: 0 };
     // Whose they'd be makes no difference to how many they are.
@@ -121,7 +123,7 @@ function useCount(action: BulkAction, meant: Meant, owner: string): Count {
       return !left && ++counted.chunks < MOST_COUNTED;
     };
     each(action, asked, add).then(
-      (all) => !left && setCount({ matched: counted.matched, words: `${all ? "" : "More than "}${counted.matched.toLocaleString()} keys match the filter.` }),
+      (all) => !left && setCount({ matched: counted.matched, word: all ? String(counted.matched) : "all", words: `${all ? "" : "More than "}${counted.matched.toLocaleString()} keys match the filter.` }),
       (fault: unknown) => !left && setCount({ words: "Can't be counted.", fault }),
     );
     return () => void (left = true);
