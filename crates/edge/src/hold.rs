@@ -1,7 +1,7 @@
 //! A request's hold on a slot of its key, from its permission to the end of its answer; `js/hold.js` has it, since an answer's body is
 //! the runtime's.
 
-use crate::{isolate::current, limits::permits::Slot};
+use crate::{isolate::current, limits::hold::Slot};
 use keyward_core::Timestamp;
 use worker::{wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen, web_sys};
 

@@ -134,7 +134,7 @@ pub struct Tally {
     lines: BTreeMap<Line, Sums>,
     callers: BTreeMap<(KeyId, u32, IpAddr), u64>,
     /// What keys owe, in cents.
-    debts: BTreeMap<KeyId, u64>,
+    debts: Vec<UsageDebt>,
     pending: BTreeMap<u32, Pending>,
     tickets: u32,
     sealed: VecDeque<Sealed>,
@@ -170,10 +170,11 @@ impl Tally {
         pending.cost.cents = cost.unwrap_or(cents).min(MAX_COST_CENTS);
         // What is more than the charge is owed; of what is less the rest is the key's again.
         let owed = pending.cost.cents.saturating_sub(cents);
-        if let (Some(key), Some(_), 1..) = (pending.seen.key, lender, owed)
-            && (self.debts.len() < MOST_LINES || self.debts.contains_key(&key))
-        {
-            *self.debts.entry(key).or_default() += owed;
+        if let (Some(key), Some(_), 1..) = (pending.seen.key, lender, owed) {
+            match self.debts.iter_mut().find(|debt| debt.key == key) {
+                Some(debt) => debt.cents += owed,
+                None => self.debts.push(UsageDebt { key, cents: owed }),
+            }
         }
         let excess = cents.saturating_sub(pending.cost.cents);
         let excess = match (pending.seen.key, lender) {
@@ -255,7 +256,7 @@ impl Tally {
         let mut entries = std::mem::take(&mut self.lines).into_iter().map(|(line, sums)| entry(line, sums, routes));
         let callers = std::mem::take(&mut self.callers).into_iter();
         let mut callers = callers.map(|((key, day, address), requests)| UsageCaller { key, day, address, requests });
-        let mut debts = std::mem::take(&mut self.debts).into_iter().map(|(key, cents)| UsageDebt { key, cents });
+        let mut debts = std::mem::take(&mut self.debts).into_iter();
         loop {
             let id = id();
             let batch = UsageBatch {

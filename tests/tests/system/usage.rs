@@ -265,8 +265,8 @@ enum Death {
     Edge(usize),
 }
 
-/// So many requests by clients of two edges, with a death in between; when an edge died.
-async fn round(stack: &mut Stack, keys: &[Client], seen: &[Vec<Arc<Seen>>], requests: u64, death: Death) -> Result<Option<Instant>> {
+/// So many requests by clients of two edges, with a death in between; where an edge died, how much it had answered of each key just before.
+async fn round(stack: &mut Stack, keys: &[Client], seen: &[Vec<Arc<Seen>>], requests: u64, death: Death) -> Result<Option<Vec<u64>>> {
     let left = Arc::new(AtomicU64::new(requests));
     let mut clients = JoinSet::new();
     for nth in 0..2 * KEYS * EACH {
@@ -311,7 +311,8 @@ async fn round(stack: &mut Stack, keys: &[Client], seen: &[Vec<Arc<Seen>>], requ
         }
         Death::Edge(edge) => {
             stack.edges[edge].kill()?;
-            died = Some(Instant::now());
+            let moment = Instant::now();
+            died = Some(seen[edge].iter().map(|seen| seen.before(moment)).collect());
             stack.edges[edge].restart().await?;
         }
     }
@@ -356,11 +357,10 @@ async fn campaign(requests: u64, rounds: u64) -> Result<()> {
         for (key, client) in keys.iter_mut().enumerate() {
             let saw = passed(key) - before[key];
             let counted = counted(&client.report(&stack).await?).passed - client.saw.passed;
-            let (may_be_lost, may_be_more) = match (death, died) {
-                (Death::Edge(edge), Some(died)) => {
-                    let seen = &seen[edge][key];
-                    // Each client may have had an answer that it hadn't read yet.
-                    (seen.before(died) + EACH as u64, seen.broken.load(Ordering::SeqCst).min(EACH as u64))
+            let (may_be_lost, may_be_more) = match (death, &died) {
+                // Each client may have had an answer that it hadn't read yet.
+                (Death::Edge(edge), Some(lately)) => {
+                    (lately[key] + EACH as u64, seen[edge][key].broken.load(Ordering::SeqCst).min(EACH as u64))
                 }
                 _ => (0, 0),
             };

@@ -1,5 +1,5 @@
 use crate::Timestamp;
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use uuid::Uuid;
 
 /// For how long a question or a return is taken after its id was made, milliseconds. Its answer is remembered until then.
@@ -20,7 +20,8 @@ pub fn is_fresh(id: Uuid, now: Timestamp) -> bool {
 /// An authority's memory of what it has answered, for authorities that live in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Answered<T> {
-    answers: BTreeMap<Uuid, T>,
+    /// In the order of ids, which is that of time. A list: it grows and shrinks at its ends, and maps are large in WebAssembly.
+    answers: Vec<(Uuid, T)>,
 }
 
 impl<T: Copy> Answered<T> {
@@ -30,18 +31,27 @@ impl<T: Copy> Answered<T> {
         if !is_fresh(id, now) {
             return None;
         }
-        // Ids are in the order of time.
         let oldest = now.millis().saturating_sub(ID_AGE_MS);
-        while let Some(first) = self.answers.first_entry()
-            && made(*first.key()).is_none_or(|made| made < oldest)
-        {
-            first.remove();
+        let old = self.answers.partition_point(|(id, _)| made(*id).is_none_or(|made| made < oldest));
+        self.answers.drain(..old);
+        match self.find(id) {
+            Ok(at) => Some(self.answers[at].1),
+            Err(at) => {
+                let answer = act();
+                self.answers.insert(at, (id, answer));
+                Some(answer)
+            }
         }
-        Some(*self.answers.entry(id).or_insert_with(act))
     }
 
     /// Forgets an answer that was none: the question is new when it comes again.
     pub fn forget(&mut self, id: Uuid) {
-        self.answers.remove(&id);
+        if let Ok(at) = self.find(id) {
+            self.answers.remove(at);
+        }
+    }
+
+    fn find(&self, id: Uuid) -> Result<usize, usize> {
+        self.answers.binary_search_by_key(&id, |(id, _)| *id)
     }
 }

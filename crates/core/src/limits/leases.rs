@@ -1,6 +1,6 @@
 use super::{Leased, Renewal};
 use crate::Timestamp;
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -31,18 +31,19 @@ impl Lease {
 /// A lease ends by itself, so that a holder which is gone has its slots no longer than that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leases {
-    leases: BTreeMap<Uuid, Lease>,
+    /// A list: there are few, and maps are large in WebAssembly.
+    leases: Vec<Lease>,
 }
 
 impl Leases {
     /// As they were written down.
     pub fn new(leases: impl IntoIterator<Item = Lease>) -> Self {
-        Self { leases: leases.into_iter().map(|lease| (lease.holder, lease)).collect() }
+        Self { leases: leases.into_iter().collect() }
     }
 
     /// All, to be written down.
-    pub fn all(&self) -> Vec<Lease> {
-        self.leases.values().copied().collect()
+    pub fn all(&self) -> &[Lease] {
+        &self.leases
     }
 
     /// Whether there is none.
@@ -52,12 +53,12 @@ impl Leases {
 
     /// Slots that are leased.
     pub fn total(&self, now: Timestamp) -> u64 {
-        self.leases.values().filter(|lease| lease.lasts(now)).fold(0, |sum, lease| sum.saturating_add(lease.slots))
+        self.leases.iter().filter(|lease| lease.lasts(now)).fold(0, |sum, lease| sum.saturating_add(lease.slots))
     }
 
     /// How many of `limit` slots a renewal would get: what the holder has and goes on with, and what may be taken anew.
     fn judge(&self, limit: u64, asked: &Renewal, now: Timestamp) -> Option<(u64, u64)> {
-        let own = self.leases.get(&asked.holder).filter(|lease| lease.lasts(now));
+        let own = self.leases.iter().find(|lease| lease.holder == asked.holder && lease.lasts(now));
         if own.is_some_and(|lease| asked.serial <= lease.serial) || (own.is_none() && self.leases.len() >= MOST_HOLDERS) {
             return None;
         }
@@ -82,11 +83,15 @@ impl Leases {
     ///
     /// A limit that was lowered takes no slot away that is used: no new one is taken until enough have ended.
     pub fn renew(&mut self, limit: u64, asked: &Renewal, lasts_ms: u64, now: Timestamp) -> Option<Leased> {
-        self.leases.retain(|_, lease| lease.lasts(now));
+        self.leases.retain(|lease| lease.lasts(now));
         let (kept, target) = self.judge(limit, asked, now)?;
         let slots = kept.max(target);
         let until_ms = now.millis().saturating_add(lasts_ms);
-        self.leases.insert(asked.holder, Lease { holder: asked.holder, serial: asked.serial, slots, until_ms });
+        let lease = Lease { holder: asked.holder, serial: asked.serial, slots, until_ms };
+        match self.leases.iter_mut().find(|own| own.holder == asked.holder) {
+            Some(own) => *own = lease,
+            None => self.leases.push(lease),
+        }
         Some(Leased { slots, target, lasts_ms })
     }
 }

@@ -227,7 +227,7 @@ impl Scene {
             // As it is written down, and read again.
             Kind::Object(object) if remembers => {
                 let slots = Slots::resumed(object.slots.holder(), object.slots.leased(now), object.slots.until());
-                Kind::Object(Object { slots, leases: Leases::new(object.leases.all()), parked: VecDeque::new() })
+                Kind::Object(Object { slots, leases: object.leases.clone(), parked: VecDeque::new() })
             }
             _ => Kind::new(node, name),
         };

@@ -56,7 +56,8 @@ impl Ledger {
 
     /// Writes down how it stands, where that has changed. What is answered afterwards waits until it is written.
     pub(super) fn write(&mut self, slots: &Slots, leases: &Leases, now: Timestamp) -> Result<()> {
-        let written = Written { holder: slots.holder(), leased: slots.leased(now), until_ms: slots.until().millis(), leases: leases.all() };
+        let written =
+            Written { holder: slots.holder(), leased: slots.leased(now), until_ms: slots.until().millis(), leases: leases.all().to_vec() };
         if self.written.as_ref() != Some(&written) {
             let body = serde_json::to_string(&written)?;
             self.sql.exec("INSERT OR REPLACE INTO slots (place, body) VALUES (1, ?)", vec![body.into()])?;

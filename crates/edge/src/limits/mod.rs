@@ -4,6 +4,7 @@
 
 pub mod demand;
 pub mod fields;
+pub mod hold;
 pub mod outage;
 pub mod permits;
 pub mod shift;

@@ -30,20 +30,20 @@ pub struct Permits {
     /// This isolate's, to those who lease it slots.
     name: Uuid,
     pace: Pace,
-    keys: BTreeMap<KeyId, Entry>,
+    pub(super) keys: BTreeMap<KeyId, Entry>,
     /// Those with something to ask, soon.
     due: Vec<KeyId>,
     uses: u64,
     /// Whether something may have to go back.
     busy: bool,
-    under_way: UnderWay,
+    pub(super) under_way: UnderWay,
     /// The loop that gives back.
     pub shift: Shift,
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
-    teller: Teller,
+pub(super) struct Entry {
+    pub(super) teller: Teller,
     limits: Limits,
     position: Position,
     /// The life of the object that answered last.
@@ -81,15 +81,6 @@ pub enum Turn {
     Again,
     /// and has for long enough.
     Last,
-}
-
-/// What is said to a request that says that it is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Slot {
-    /// It goes on.
-    Held,
-    /// It has to end at once: its slot may be another's.
-    Lost,
 }
 
 /// A key and the limits that it has.
@@ -175,40 +166,9 @@ impl Permits {
     }
 
     /// Whether a key's requests pass without permits just now.
-    fn is_open(&self, key: KeyId, mode: LimitMode, now: Timestamp) -> bool {
+    pub(super) fn is_open(&self, key: KeyId, mode: LimitMode, now: Timestamp) -> bool {
         let failing = self.keys.get(&key).and_then(|entry| entry.teller.failing_ms(now));
         matches!((mode, failing), (LimitMode::Open(secs), Some(failing)) if failing <= secs * 1000)
-    }
-
-    /// A request says that it is under way, with its slot.
-    pub fn is_there(&mut self, number: u64, now: Timestamp) -> Slot {
-        let Some((key, mode)) = self.under_way.is_there(number, now) else { return Slot::Lost };
-        let lost = self.keys.get(&key).and_then(|entry| entry.teller.slots.as_ref()).map_or(u64::MAX, |slots| slots.lost(now));
-        // Those that began last are the ones that go.
-        if lost == 0 || self.under_way.younger(key, number) >= lost || self.is_open(key, mode, now) {
-            if self.keys.get(&key).is_some_and(|entry| entry.teller.slots.as_ref().is_some_and(|slots| slots.is_due(now))) {
-                self.ask_soon(key, now);
-            }
-            return Slot::Held;
-        }
-        self.ends(number);
-        Slot::Lost
-    }
-
-    /// A request has ended, and its slot is free.
-    pub fn ends(&mut self, number: u64) {
-        if let Some(key) = self.under_way.ends(number) {
-            self.frees(key);
-        }
-    }
-
-    fn frees(&mut self, key: KeyId) {
-        if let Some(entry) = self.keys.get_mut(&key)
-            && let Some(slots) = &mut entry.teller.slots
-        {
-            slots.end();
-            entry.teller.tell();
-        }
     }
 
     /// Sends back what a request that was charged at this very moment has cost less, in cents: not to be spent here, since the limits
@@ -237,7 +197,7 @@ impl Permits {
         self.busy = true;
     }
 
-    fn ask_soon(&mut self, key: KeyId, now: Timestamp) {
+    pub(super) fn ask_soon(&mut self, key: KeyId, now: Timestamp) {
         if let Some(entry) = self.keys.get_mut(&key)
             && !entry.due
             && !entry.teller.is_quiet(now)

@@ -4,7 +4,6 @@
 
 use super::outage::LimitMode;
 use keyward_core::{KeyId, Timestamp};
-use std::collections::BTreeMap;
 
 /// How often a request says that it is there, milliseconds: js/hold.js has the same.
 const TICK_MS: u64 = 1_000;
@@ -16,6 +15,7 @@ const SURE_MS: u64 = 2 * TICK_MS;
 /// A request under way.
 #[derive(Clone, Copy, Debug)]
 struct Request {
+    number: u64,
     key: KeyId,
     /// What holds where its key's authority gives no answer.
     mode: LimitMode,
@@ -27,44 +27,51 @@ struct Request {
 #[derive(Clone, Debug)]
 pub struct UnderWay {
     next: u64,
-    requests: BTreeMap<u64, Request>,
+    /// In the order of their numbers. A list: maps are large in WebAssembly.
+    requests: Vec<Request>,
 }
 
 impl UnderWay {
     /// None yet. Numbers begin at one that no other instance has used, where `seed` is random: whoever holds a slot of an instance
     /// that is gone finds that out. They are exact as numbers of JavaScript's.
     pub const fn new(seed: u64) -> Self {
-        Self { next: seed >> 12, requests: BTreeMap::new() }
+        Self { next: seed >> 12, requests: Vec::new() }
     }
 
     /// One begins: its number.
     pub fn begins(&mut self, key: KeyId, mode: LimitMode, now: Timestamp) -> u64 {
         self.next += 1;
-        self.requests.insert(self.next, Request { key, mode, heard: now, suspected: None });
+        self.requests.push(Request { number: self.next, key, mode, heard: now, suspected: None });
         self.next
     }
 
     /// One says that it is there: its key, and what holds for it in an outage. `None`: it has none of our slots.
     pub fn is_there(&mut self, number: u64, now: Timestamp) -> Option<(KeyId, LimitMode)> {
-        let request = self.requests.get_mut(&number)?;
+        let at = self.find(number)?;
+        let request = &mut self.requests[at];
         (request.heard, request.suspected) = (now, None);
         Some((request.key, request.mode))
     }
 
     /// How many of a key's began after this one.
     pub fn younger(&self, key: KeyId, number: u64) -> u64 {
-        self.requests.range(number + 1..).filter(|(_, request)| request.key == key).count() as u64
+        self.requests.iter().rev().take_while(|request| request.number > number).filter(|request| request.key == key).count() as u64
     }
 
     /// One has ended: its key.
     pub fn ends(&mut self, number: u64) -> Option<KeyId> {
-        Some(self.requests.remove(&number)?.key)
+        let at = self.find(number)?;
+        Some(self.requests.remove(at).key)
+    }
+
+    fn find(&self, number: u64) -> Option<usize> {
+        self.requests.binary_search_by_key(&number, |request| request.number).ok()
     }
 
     /// Takes out those that are gone: their keys.
     pub fn sweep(&mut self, now: Timestamp) -> Vec<KeyId> {
         let mut gone = Vec::new();
-        self.requests.retain(|_, request| {
+        self.requests.retain_mut(|request| {
             if now.since(request.heard) < SILENT_MS {
                 return true;
             }

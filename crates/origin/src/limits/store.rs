@@ -178,7 +178,7 @@ pub async fn insert(tx: &mut PgConnection, accounts: &BTreeMap<Uuid, Accounts>, 
 /// # Errors
 /// As any write.
 pub async fn lease<'a>(tx: &mut PgConnection, leases: impl Iterator<Item = (&'a Uuid, &'a Leases)>) -> Result<()> {
-    let (keys, leases): (Vec<Uuid>, Vec<_>) = leases.map(|(key, leases)| (*key, Json(leases.all()))).unzip();
+    let (keys, leases): (Vec<Uuid>, Vec<_>) = leases.map(|(key, leases)| (*key, Json(leases.all().to_vec()))).unzip();
     if keys.is_empty() {
         return Ok(());
     }
