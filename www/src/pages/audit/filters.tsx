@@ -1,15 +1,10 @@
+import { useEffect, useState } from "preact/hooks";
 import { Field } from "../../ui/field";
 import { ACTIONS, actionWords } from "./actions";
 import type { Name, Shown } from "./address";
 
 export function Filters({ shown: { filter, set, clear, narrowed } }: { shown: Shown }) {
-  const id = (name: "actor" | "key", label: string) => (
-    <Field label={label}>
-      {(control) => (
-        <input {...control} class="mono" spellcheck={false} placeholder="0190…" value={filter[name] ?? ""} onChange={(event) => set({ [name]: event.currentTarget.value.trim() })} />
-      )}
-    </Field>
-  );
+  const id = (name: "actor" | "key", label: string) => <KeyId label={label} value={filter[name] ?? ""} take={(id) => set({ [name]: id })} />;
   const day = (name: Extract<Name, "from" | "to">, label: string) => (
     <Field label={label}>
       {(control) => (
@@ -41,5 +36,26 @@ export function Filters({ shown: { filter, set, clear, narrowed } }: { shown: Sh
         </button>
       )}
     </search>
+  );
+}
+
+/** A key's id. What is being typed is its own until it is done, so that records that come meanwhile don't take it away. */
+function KeyId({ label, value, take }: { label: string; value: string; take: (id: string) => void }) {
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  return (
+    <Field label={label}>
+      {(control) => (
+        <input
+          {...control}
+          class="mono"
+          spellcheck={false}
+          placeholder="0190…"
+          value={typed}
+          onInput={(event) => setTyped(event.currentTarget.value)}
+          onChange={(event) => take(event.currentTarget.value.trim())}
+        />
+      )}
+    </Field>
   );
 }
