@@ -91,6 +91,12 @@ impl Holder {
         Taken::All { due }
     }
 
+    /// Notes what would have to be asked for this charge, for a request that waits for something else first.
+    pub fn foresee(&mut self, limits: &Limits, charge: Charge, now: Timestamp) {
+        self.turn(limits, now);
+        let _ = self.find_short(charge, now);
+    }
+
     /// Why a charge can't be taken.
     fn find_short(&mut self, charge: Charge, now: Timestamp) -> Option<Taken> {
         let windows = self.windows;

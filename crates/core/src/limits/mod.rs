@@ -36,5 +36,5 @@ pub use leases::{Lease, Leases};
 pub use meter::Meter;
 pub use pool::{Ask, GiveBack, Pace};
 pub use slots::{LEASE_MARGIN_MS, Leased, Renewal, Seat, Slots};
-pub use sublease::{ISOLATE_LEASE_MS, OBJECT_LEASE_MS, Sublet};
+pub use sublease::{ISOLATE_LEASE_MS, OBJECT_LEASE_MS};
 pub use window::{EDGE_MS, Period, Window, Windows};

@@ -8,7 +8,7 @@ use std::{
 
 use keyward_core::{
     Timestamp,
-    limits::{Leased, Leases, OBJECT_LEASE_MS, Renewal, Seat, Slots, Sublet},
+    limits::{Leased, Leases, OBJECT_LEASE_MS, Renewal, Seat, Slots},
 };
 use uuid::Uuid;
 
@@ -145,10 +145,10 @@ impl Scene {
                 let (object, limit) = (from % HUBS, self.limit);
                 let now = self.clock(object);
                 let Kind::Object(Object { slots, leases, parked }) = &mut self.nodes[object].kind else { unreachable!() };
-                match leases.sublet(slots, limit, &asked, true, now) {
-                    Sublet::Leased(leased) => self.send(Message::Down(from, life, asked.serial, leased)),
-                    Sublet::Short => parked.push_back((from, life, asked)),
-                    Sublet::Refused => {}
+                if leases.lacks(slots, limit, &asked, now) {
+                    parked.push_back((from, life, asked));
+                } else if let Some(leased) = leases.sublet(slots, limit, &asked, now) {
+                    self.send(Message::Down(from, life, asked.serial, leased));
                 }
                 self.ask(object);
             }

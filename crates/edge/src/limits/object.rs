@@ -18,7 +18,7 @@ use crate::{
 use keyward_api::limits::{MAX_AMOUNT, MAX_PERMITS_LEN, PermitsFault, PermitsGranted, PermitsReply, PermitsTaken, SlotsGranted};
 use keyward_core::{
     KeyId, Timestamp,
-    limits::{Answered, EDGE_MS, Leased, Leases, Lent, Pace, Sublet},
+    limits::{Answered, EDGE_MS, Leases, Lent, Pace},
 };
 use std::{
     cell::{OnceCell, RefCell},
@@ -236,16 +236,20 @@ impl Desk {
             let fault = granted.is_none().then_some(PermitsFault::IdRefused);
             reply.granted.push(PermitsGranted { id: entry.id, amount, left: Some(left), fault });
         }
-        // Last, since it is done once: where permits are short the same comes again.
+        let limit = about.limits.concurrent.unwrap_or(MAX_AMOUNT);
+        for entry in &lend.permits.slots {
+            let Some(slots) = &mut teller.slots else { return None };
+            short |= leases.lacks(slots, limit, &entry.renewal(), now) && patience;
+        }
+        // A renewal is done once: not before all is there that comes with it.
         for entry in lend.permits.slots.iter().filter(|_| !short) {
             let Some(slots) = &mut teller.slots else { return None };
-            let limit = about.limits.concurrent.unwrap_or(MAX_AMOUNT);
-            let (leased, fault) = match leases.sublet(slots, limit, &entry.renewal(), patience, now) {
-                Sublet::Leased(leased) => (leased, (!patience && leased.target < entry.wanted).then_some(PermitsFault::Unavailable)),
-                Sublet::Refused => (Leased::default(), Some(PermitsFault::HolderRefused)),
-                Sublet::Short => return None,
+            let leased = leases.sublet(slots, limit, &entry.renewal(), now);
+            let fault = match leased {
+                None => Some(PermitsFault::HolderRefused),
+                Some(leased) => (!patience && leased.target < entry.wanted).then_some(PermitsFault::Unavailable),
             };
-            reply.slots.push(SlotsGranted::of(entry, leased, fault));
+            reply.slots.push(SlotsGranted::of(entry, leased.unwrap_or_default(), fault));
         }
         (!short).then_some(reply)
     }

@@ -124,6 +124,8 @@ impl Permits {
                     seat => {
                         if seat == Seat::Short && turn != Turn::AtOnce {
                             slots.wait(turn != Turn::First);
+                            // Asked for in the same message.
+                            holder.foresee(&limits, charge, now);
                         }
                         return Err(seat);
                     }

@@ -162,9 +162,12 @@ impl Teller {
         if !errand.backs.is_empty() {
             self.sent = Timestamp::default();
         }
+        // That what is leased goes on doesn't say that there are permits to be had.
+        let goes_on =
+            errand.asks.is_empty() && errand.slots.is_some_and(|renewal| renewal.wanted <= renewal.leased || !self.holder.is_empty());
         if unknown {
             self.fails(now);
-        } else {
+        } else if !goes_on {
             (self.failures, self.failing, self.quiet) = (0, None, Timestamp::default());
         }
     }
