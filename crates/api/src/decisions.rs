@@ -9,7 +9,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    keys::{CreateKey, Limit, UpdateKey},
+    given_limits::with_limits,
+    keys::{CreateKey, UpdateKey},
     limits::LimitKind,
     usage::{PASSED, UPSTREAM_UNAVAILABLE},
 };
@@ -227,44 +228,31 @@ pub struct Replay {
     pub hours: Option<u32>,
 }
 
-/// The terms of a draft: members of [`CreateKey`], with the same defaults.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct DraftTerms {
-    /// What it can do; none unless named.
-    #[cfg_attr(feature = "openapi", schema(max_items = 256))]
-    pub capabilities: Option<Vec<String>>,
-    /// How far it reaches; `user` unless named.
-    pub scope: Option<ScopeClass>,
-    /// `[METHOD ]/path` patterns; none or empty: any.
-    #[cfg_attr(feature = "openapi", schema(max_items = 256))]
-    pub allowed_endpoints: Option<Vec<String>>,
-    /// Patterns that are refused whatever else is said.
-    #[cfg_attr(feature = "openapi", schema(max_items = 256))]
-    pub blocked_endpoints: Option<Vec<String>>,
-    /// Addresses and CIDR blocks; none or empty: any.
-    #[cfg_attr(feature = "openapi", schema(max_items = 256))]
-    pub allowed_ips: Option<Vec<String>>,
-    /// Hosts of the Origin header; none or empty: any.
-    #[cfg_attr(feature = "openapi", schema(max_items = 256))]
-    pub allowed_domains: Option<Vec<String>>,
-    /// `true` unless named.
-    pub require_tls: Option<bool>,
-    /// Named constraints for the upstream, of known types.
-    pub tenant_constraints: Option<BTreeMap<String, Value>>,
-    /// Requests in each UTC hour.
-    pub rate_limit_per_hour: Option<Limit>,
-    /// Requests in each UTC day.
-    pub daily_quota: Option<Limit>,
-    /// Requests in each UTC month.
-    pub monthly_quota: Option<Limit>,
-    /// Cost in cents in each UTC month.
-    pub cost_limit_cents: Option<Limit>,
-    /// Tokens in one request.
-    pub max_tokens_per_request: Option<Limit>,
-    /// Requests at one time.
-    pub max_concurrent_requests: Option<Limit>,
+with_limits! {
+    /// The terms of a draft: members of [`CreateKey`], with the same defaults.
+    pub struct DraftTerms {
+        /// What it can do; none unless named.
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
+        pub capabilities: Option<Vec<String>>,
+        /// How far it reaches; `user` unless named.
+        pub scope: Option<ScopeClass>,
+        /// `[METHOD ]/path` patterns; none or empty: any.
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
+        pub allowed_endpoints: Option<Vec<String>>,
+        /// Patterns that are refused whatever else is said.
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
+        pub blocked_endpoints: Option<Vec<String>>,
+        /// Addresses and CIDR blocks; none or empty: any.
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
+        pub allowed_ips: Option<Vec<String>>,
+        /// Hosts of the Origin header; none or empty: any.
+        #[cfg_attr(feature = "openapi", schema(max_items = 256))]
+        pub allowed_domains: Option<Vec<String>>,
+        /// `true` unless named.
+        pub require_tls: Option<bool>,
+        /// Named constraints for the upstream, of known types.
+        pub tenant_constraints: Option<BTreeMap<String, Value>>,
+    }
 }
 
 /// What a draft would have decided.

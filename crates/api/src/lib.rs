@@ -33,6 +33,7 @@ pub mod tenants;
 pub mod usage;
 
 mod given;
+mod given_limits;
 mod problem;
 mod restriction;
 #[cfg(feature = "openapi")]

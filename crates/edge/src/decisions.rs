@@ -7,10 +7,7 @@
 //!
 //! Of callers who have not proved to hold a key there is nothing here: [`crate::usage`] counts them.
 
-use crate::{
-    denial::Denial,
-    usage::{PENDING_MS, Sealed},
-};
+use crate::{denial::Denial, sealed::Sealed, usage::PENDING_MS};
 use keyward_api::{
     Code,
     decisions::{DecisionBatch, MAX_DECISIONS, MAX_SAMPLED_PATH, MAX_SAMPLED_WORD, Sampled},
@@ -173,7 +170,7 @@ impl Decisions {
             // Which requests are taken is nobody's to foresee.
             self.random ^= id.as_u128() as u64;
             if let Ok(body) = serde_json::to_string(&DecisionBatch { id, decisions }) {
-                self.sealed.push_back(Sealed::new(id, body));
+                self.sealed.push_back(Sealed::new(id, body, 0));
             }
             decisions = rest;
         }

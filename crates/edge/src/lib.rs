@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod outage;
 pub mod pulse;
 pub mod refuse;
+pub mod sealed;
 pub mod target;
 pub mod usage;
 

@@ -3,8 +3,9 @@
 use crate::{
     isolate::Isolate,
     node::Background,
+    sealed::Sealed,
     source::{Source, fresh_id, now},
-    usage::{REPORT_MS, Sealed},
+    usage::REPORT_MS,
 };
 use keyward_core::Timestamp;
 use std::{rc::Rc, time::Duration};

@@ -1,16 +1,15 @@
 //! What an isolate counts of the requests that it decides on, until its hub has taken it. Plain data and no I/O.
 //!
 //! A refused request is counted at once. A permitted one is *pending* until the upstream has answered, so that its status,
-//! length and time count with it; one whose answer never came (its client has left) counts without. Counts are *sealed*
-//! into batches, and a batch stays the same, under the same id, until the hub has it: so it is added once.
+//! length and time count with it; one whose answer never came (its client has left) counts without. Then all goes into batches
+//! ([`crate::sealed`]).
 
-use crate::{decide::Passage, denial::Denial};
+use crate::{decide::Passage, denial::Denial, limits::permits::Excess, sealed::Sealed};
 use keyward_api::usage::{LATENCIES, PASSED, UPSTREAM_UNAVAILABLE, UsageBatch, UsageCaller, UsageDebt, UsageEntry, latency_bucket};
 use keyward_core::{KeyId, PolicyNumber, RouteTable, StatusIndex, Timestamp, bounds::MAX_COST_CENTS};
 use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
-    rc::Rc,
 };
 use uuid::Uuid;
 
@@ -96,36 +95,6 @@ pub struct Cost {
     pub cents: u64,
     /// Where its key was charged with them: the life of the object that has lent them, to which the rest can go back.
     pub lender: Option<Uuid>,
-}
-
-/// What a request was charged beyond its cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Excess {
-    /// To this key.
-    pub key: KeyId,
-    /// So many cents.
-    pub cents: u64,
-    /// At this moment,
-    pub charged: Timestamp,
-    /// of what this life of its object had lent.
-    pub lender: Uuid,
-}
-
-/// A batch that doesn't change any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
-    /// Its id as text.
-    pub id: String,
-    /// As it is sent.
-    pub body: Rc<str>,
-    requests: u64,
-}
-
-impl Sealed {
-    /// A batch in which nothing is counted.
-    pub fn new(id: Uuid, body: String) -> Self {
-        Self { id: id.to_string(), body: body.into(), requests: 0 }
-    }
 }
 
 /// What was counted.
@@ -271,7 +240,7 @@ impl Tally {
             let requests = batch.entries.iter().map(|entry| entry.requests).sum();
             match serde_json::to_string(&batch) {
                 Ok(body) if self.sealed.len() < MOST_SEALED => {
-                    self.sealed.push_back(Sealed { id: id.to_string(), body: body.into(), requests });
+                    self.sealed.push_back(Sealed::new(id, body, requests));
                 }
                 _ => self.lost += requests,
             }

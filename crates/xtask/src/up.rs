@@ -103,7 +103,7 @@ fn greeting(stack: &Stack) -> Result<String> {
 Keyward is up.
   origin    {origin}
   edge      http://{edge}, in front of an echo service on {upstream}
-  page      {origin}/ shows what a key says
+  pages     {origin}/ (sign in with the admin key); {origin}/inspect says what any key is
   admin     its key is in {key}
 
 Create a key at the origin:
@@ -115,7 +115,7 @@ Create a key at the origin:
 Use it at the edge, then spoil it:
 
   curl -i http://{edge}/echo -H "Authorization: Bearer $KEY"
-  curl -i http://{edge}/echo -H "Authorization: Bearer ${{KEY}}x"
+  curl -i http://{edge}/echo -H "Authorization: Bearer ${{KEY%?}}"
 
 Revoke it, and use it again:
 

@@ -7,6 +7,7 @@
 mod support;
 
 mod concurrency;
+mod costs;
 mod debts;
 mod decisions;
 mod durability;

@@ -92,7 +92,7 @@ function resolved(value: string): string {
 /** A moment below the chart: the day, and within days the hour. */
 function clock(seconds: number, step: number): string {
   const moment = new Date(seconds * 1000);
-  const day = moment.getHours() === 0 || step >= 86_400;
+  const day = (moment.getHours() === 0 && moment.getMinutes() === 0) || step >= 86_400;
   return moment.toLocaleString("en-GB", day ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" });
 }
 

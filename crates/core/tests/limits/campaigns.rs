@@ -2,7 +2,10 @@
 
 use keyward_core::Limits;
 
-use crate::simulation::{EDGE, Random, Simulation, World};
+use crate::{
+    random::Random,
+    simulation::{EDGE, Simulation, World},
+};
 
 const GOOD: World = World { lost: 0, doubled: 0, slowest: 20, crashes: 0, skew: 0, isolates: 4 };
 const SKEWED: World = World { skew: 1000, ..GOOD };

@@ -3,5 +3,6 @@
 
 mod campaigns;
 mod promises;
+mod random;
 mod simulation;
 mod slots;

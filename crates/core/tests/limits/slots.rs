@@ -12,7 +12,10 @@ use keyward_core::{
 };
 use uuid::Uuid;
 
-use crate::simulation::{EDGE, HUBS, Random, World};
+use crate::{
+    random::Random,
+    simulation::{EDGE, HUBS, World},
+};
 
 /// How often an isolate looks after its requests, milliseconds.
 const TICK: u64 = 1_000;

@@ -3,7 +3,7 @@
 use super::{
     demand::Demand,
     fields::Field,
-    permits::{Charged, Turn},
+    permits::{Charged, Excess, Turn},
     shift::SETTLE_MS,
     teller::Errand,
     wire::Lent,
@@ -14,7 +14,6 @@ use crate::{
     isolate::Isolate,
     node::Background,
     source::{Source, fresh_id, now},
-    usage::Excess,
 };
 use futures_util::future::join_all;
 use keyward_api::limits::LimitKind;

@@ -3,6 +3,7 @@
 //! them; [`teller`] is what they share, and [`wire`] what an isolate says to the object.
 
 pub mod demand;
+mod errands;
 pub mod fields;
 pub mod hold;
 pub mod outage;

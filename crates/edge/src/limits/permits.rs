@@ -5,11 +5,10 @@ use super::{
     fields::{Field, fields},
     outage::LimitMode,
     shift::Shift,
-    teller::{Errand, Teller},
+    teller::Teller,
     under_way::UnderWay,
-    wire::{Lend, Lent},
 };
-use crate::{denial::Denial, usage::Excess};
+use crate::denial::Denial;
 use keyward_api::limits::LimitKind;
 use keyward_core::{
     KeyId, Limits, Position, Reason, Timestamp,
@@ -21,21 +20,19 @@ use uuid::Uuid;
 /// Keys at a time. The ones used longest ago make room, and what they still hold is lost to their owners until their
 /// windows end; a key that isn't used for three seconds holds nothing.
 const MOST_KEYS: usize = 8_192;
-/// Errands at a time: the runtime bounds what one request may send.
-const MOST_ERRANDS: usize = 32;
 
 /// An isolate's permits.
 #[derive(Clone, Debug)]
 pub struct Permits {
     /// This isolate's, to those who lease it slots.
     name: Uuid,
-    pace: Pace,
+    pub(super) pace: Pace,
     pub(super) keys: BTreeMap<KeyId, Entry>,
     /// Those with something to ask, soon.
-    due: Vec<KeyId>,
+    pub(super) due: Vec<KeyId>,
     uses: u64,
     /// Whether something may have to go back.
-    busy: bool,
+    pub(super) busy: bool,
     pub(super) under_way: UnderWay,
     /// The loop that gives back.
     pub shift: Shift,
@@ -44,14 +41,14 @@ pub struct Permits {
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) teller: Teller,
-    limits: Limits,
-    position: Position,
+    pub(super) limits: Limits,
+    pub(super) position: Position,
     /// The life of the object that answered last.
-    life: Option<Uuid>,
+    pub(super) life: Option<Uuid>,
     /// The order of uses, and the time of the last.
     nth: u64,
-    used: Timestamp,
-    due: bool,
+    pub(super) used: Timestamp,
+    pub(super) due: bool,
 }
 
 /// What comes of a charge.
@@ -92,6 +89,19 @@ pub struct Limited {
     pub limits: Limits,
     /// as of this state.
     pub position: Position,
+}
+
+/// What a request was charged beyond its cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Excess {
+    /// To this key.
+    pub key: KeyId,
+    /// So many cents.
+    pub cents: u64,
+    /// At this moment,
+    pub charged: Timestamp,
+    /// of what this life of its object had lent.
+    pub lender: Uuid,
 }
 
 impl Permits {
@@ -214,68 +224,6 @@ impl Permits {
         self.keys.get(&key).map_or_else(Vec::new, |entry| fields(&entry.teller.holder, &entry.limits, refused, legacy, now))
     }
 
-    /// Whether somebody has to see to the permits, in the background.
-    pub fn is_due(&self, now: Timestamp) -> bool {
-        !self.due.is_empty() || (self.busy && self.shift.is_open(now))
-    }
-
-    /// Begins the loop that gives back what isn't used, where one is needed; its number.
-    pub fn begin(&mut self, now: Timestamp) -> Option<u32> {
-        (self.busy && self.shift.is_open(now)).then(|| self.shift.begin(now))
-    }
-
-    /// What is due of the keys whose permits run out.
-    pub fn due(&mut self, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Vec<(KeyId, Errand)> {
-        let left = self.due.split_off(self.due.len().min(MOST_ERRANDS));
-        let due = std::mem::replace(&mut self.due, left);
-        due.into_iter().filter_map(|key| Some((key, self.errand(key, now, fresh)?))).collect()
-    }
-
-    /// What goes back of all; keys of which nothing is here are forgotten. `None`: nothing is here any more.
-    pub fn settle(&mut self, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Option<Vec<(KeyId, Errand)>> {
-        for key in self.under_way.sweep(now) {
-            self.frees(key);
-        }
-        let (mut errands, mut busy) = (Vec::new(), false);
-        self.keys.retain(|key, entry| {
-            if errands.len() < MOST_ERRANDS {
-                errands.extend(entry.teller.errand(&self.pace, now, false, fresh).map(|errand| (*key, errand)));
-            }
-            let has = entry.teller.is_busy(&self.pace, entry.used, now);
-            busy |= has;
-            // One whose authority fails is remembered, for what the outage mode says.
-            has || entry.teller.failing_ms(now).is_some()
-        });
-        self.busy = busy;
-        busy.then_some(errands)
-    }
-
-    /// What is due of one.
-    pub fn errand(&mut self, key: KeyId, now: Timestamp, fresh: &mut dyn FnMut() -> Uuid) -> Option<Errand> {
-        let entry = self.keys.get_mut(&key)?;
-        entry.due = false;
-        entry.teller.errand(&self.pace, now, true, fresh)
-    }
-
-    /// An errand as it is sent.
-    pub fn message(&self, key: KeyId, errand: &Errand) -> Option<Lend> {
-        let &Entry { limits, position, life, .. } = self.keys.get(&key)?;
-        Some(Lend { key, limits, position, life, permits: errand.request(key) })
-    }
-
-    /// What came of it.
-    pub fn answered(&mut self, key: KeyId, errand: &Errand, reply: Option<&Lent>, now: Timestamp) {
-        if let Some(entry) = self.keys.get_mut(&key) {
-            if let Some(Lent { life, .. }) = reply {
-                // What was sent back to the life before may have come to it, and through it to the origin: it must not come again.
-                if entry.life.replace(*life).is_some_and(|before| before != *life) {
-                    entry.teller.forget_returns();
-                }
-            }
-            entry.teller.answered(errand, reply.map(|reply| &reply.permits), now);
-        }
-    }
-
     /// Who has lent what is here of a key.
     pub fn lender(&self, key: KeyId) -> Option<Uuid> {
         self.keys.get(&key)?.life
@@ -298,7 +246,10 @@ impl Permits {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{teller::Errand, wire::Lent},
+        *,
+    };
     use keyward_api::limits::{PermitsGranted, PermitsReply, PermitsTaken, PermitsWanted};
 
     const PASSED: Charged = Charged::Passed { slot: None };

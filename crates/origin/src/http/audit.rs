@@ -21,14 +21,14 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Audit, Authorized, Moment, Query},
-    keys::{InTenant, next_page},
+    keys::InTenant,
     openapi::ExportLine,
+    paging::{page, page_size, shorten},
 };
 use crate::{
     audit::{self, Action, Event, Filter, Kept, Range, members},
     auth::Caller,
     error::{Error, Result},
-    keys::list::{DEFAULT_PAGE, MAX_PAGE},
     state::App,
     tenants::acting_in,
 };
@@ -102,11 +102,6 @@ fn reading(caller: &Caller, named: Option<TenantId>) -> Result<TenantId> {
     acting_in(caller, named)
 }
 
-pub(super) fn page_size(limit: Option<u32>) -> Result<u32> {
-    let limit = limit.unwrap_or(DEFAULT_PAGE);
-    if (1..=MAX_PAGE).contains(&limit) { Ok(limit) } else { Err(Error::field("limit", format!("1 to {MAX_PAGE}"))) }
-}
-
 fn event(caller: &Caller, app: &App, action: Action, asked: Value) -> Event {
     Event::by(caller.actor(), action, app.clock.now()).details(members(asked))
 }
@@ -114,12 +109,6 @@ fn event(caller: &Caller, app: &App, action: Action, asked: Value) -> Event {
 /// Searches the audit trail, newest first.
 ///
 /// Reading it is itself recorded.
-///
-/// Takes a key of tenant or admin scope.
-///
-/// Takes a key of tenant or admin scope.
-///
-/// Takes a key of tenant or admin scope.
 ///
 /// Takes a key of tenant or admin scope.
 #[utoipa::path(
@@ -148,15 +137,13 @@ pub async fn get(
     let (records, more) = audit::search(&mut tx, tenant, filter).await?;
     tx.record(event(&caller, &app, Action::AuditRead, asked));
     tx.commit().await?;
-    let next = records.last().filter(|_| more).and_then(|last| next_page(&uri, "cursor", last.seq));
-    let mut response = Json(records).into_response();
-    if let Some(next) = next {
-        response.headers_mut().insert(header::LINK, next);
-    }
-    Ok(response)
+    let next = records.last().filter(|_| more).map(|last| last.seq);
+    Ok(page(&uri, records, ("cursor", next)))
 }
 
 /// Lists the checkpoints of the trail, with all that proves them beside the pinned root.
+///
+/// Takes a key of tenant or admin scope.
 #[utoipa::path(
     get, path = "/api/v1/audit/checkpoints", operation_id = "listCheckpoints", tag = "Audit",
     security(("key" = ["audit:read"])),
@@ -173,17 +160,14 @@ pub async fn get_checkpoints(
     let limit = page_size(query.limit)?;
     // They say nothing of what was done, so that reading them isn't reading the trail.
     let mut kept = audit::checkpoints(&app, tenant, query.cursor.unwrap_or(u64::MAX), limit + 1).await?;
-    let more = kept.len() > usize::try_from(limit).unwrap_or(usize::MAX);
-    kept.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = kept.last().filter(|_| more).and_then(|last| next_page(&uri, "cursor", last.checkpoint.seq));
-    let mut response = Json(answer(&app, kept)).into_response();
-    if let Some(next) = next {
-        response.headers_mut().insert(header::LINK, next);
-    }
-    Ok(response)
+    let more = shorten(&mut kept, limit);
+    let next = kept.last().filter(|_| more).map(|last| last.checkpoint.seq);
+    Ok(page(&uri, answer(&app, kept), ("cursor", next)))
 }
 
 /// Signs a checkpoint for what there is now.
+///
+/// Takes a key of tenant or admin scope.
 #[utoipa::path(
     post, path = "/api/v1/audit/checkpoints", operation_id = "makeCheckpoint", tag = "Audit",
     security(("key" = ["audit:read"])),
@@ -210,6 +194,8 @@ fn answer(app: &App, kept: Vec<Kept>) -> Checkpoints {
 /// Streams the trail, or a part of it.
 ///
 /// The first line says what follows; then each line is a record, oldest first.
+///
+/// Takes a key of tenant or admin scope.
 #[utoipa::path(
     get, path = "/api/v1/audit/export", operation_id = "exportAudit", tag = "Audit",
     security(("key" = ["audit:read"])),

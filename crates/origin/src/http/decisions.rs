@@ -20,9 +20,9 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    audit::page_size,
     extract::{Authorized, Body, DecisionPath, Follow, Needs, Query, Read},
-    keys::{InTenant, next_page},
+    keys::InTenant,
+    paging::{page, page_size},
 };
 use crate::{
     decisions::{
@@ -139,11 +139,7 @@ pub async fn get_all(
     let limit = page_size(query.limit)?;
     let filter = filter(query.key, query.outcome, query.reason, query.path)?;
     let (decisions, next) = view.page(&app, &filter, query.cursor, limit).await?;
-    let mut response = Json(decisions).into_response();
-    if let Some(next) = next.and_then(|cursor| next_page(&uri, "cursor", cursor)) {
-        response.headers_mut().insert(header::LINK, next);
-    }
-    Ok(response)
+    Ok(page(&uri, decisions, ("cursor", next)))
 }
 
 /// Shows a decision, step by step.

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::{Uri, header},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::Uri, response::Response};
 use keyward_api::events::Event;
 use keyward_core::TenantId;
 use serde::Deserialize;
@@ -15,7 +10,7 @@ use utoipa::IntoParams;
 
 use super::{
     extract::{Authorized, Query, Read},
-    keys::next_page,
+    paging::page,
 };
 use crate::{
     error::{Error, Result},
@@ -59,10 +54,6 @@ pub async fn get(
         return Err(Error::field("limit", format!("1 to {MAX_EVENTS}")));
     }
     let (events, more) = events(&app, &caller, tenant, query.after.unwrap_or(0), limit).await?;
-    let next = events.last().filter(|_| more).and_then(|last| next_page(&uri, "after", last.id));
-    let mut response = Json(events).into_response();
-    if let Some(next) = next {
-        response.headers_mut().insert(header::LINK, next);
-    }
-    Ok(response)
+    let next = events.last().filter(|_| more).map(|last| last.id);
+    Ok(page(&uri, events, ("after", next)))
 }

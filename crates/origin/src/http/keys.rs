@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use keyward_api::{
@@ -20,14 +20,17 @@ use keyward_core::{Kid, ScopeClass, TenantId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::extract::{Authorized, Body, Create, KeyPath, PolicyPath, Precondition, Query, Read, Update, Validate};
+use super::{
+    extract::{Authorized, Body, Create, KeyPath, PolicyPath, Precondition, Query, Read, Update, Validate},
+    paging::{page, page_size},
+};
 use crate::{
     error::{Error, Result},
     keys::{
         create::{create, create_many},
         decided_by::decided_by,
         idempotency::Idempotency,
-        list::{self, DEFAULT_PAGE, Listing, MAX_PAGE},
+        list::{self, Listing},
         supersede::supersede,
         update::update,
         validate::validate,
@@ -175,10 +178,7 @@ pub async fn get_all(
     Query(query): Query<ListQuery>,
 ) -> Result<Response> {
     let tenant = acting_in(&caller, query.tenant)?;
-    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
-    if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Error::field("limit", format!("1 to {MAX_PAGE}")));
-    }
+    let limit = page_size(query.limit)?;
     let filter = KeyFilter {
         status: query.status,
         owner_id: query.owner_id,
@@ -195,20 +195,7 @@ pub async fn get_all(
     let usage = query.include_usage.unwrap_or(true);
     let listing = Listing { filter, sort: query.sort, order: query.order, cursor: query.cursor, limit, usage };
     let (keys, next) = list::list(&app, &caller, tenant, listing).await?;
-    let next = next.and_then(|cursor| next_page(&uri, "cursor", &cursor));
-    let mut response = Json(keys).into_response();
-    if let Some(next) = next {
-        response.headers_mut().insert(header::LINK, next);
-    }
-    Ok(response)
-}
-
-/// The next page (RFC 8288): the same query with another cursor.
-pub fn next_page(uri: &Uri, name: &str, cursor: impl std::fmt::Display) -> Option<HeaderValue> {
-    let others = uri.query().unwrap_or_default().split('&');
-    let others = others.filter(|pair| !pair.is_empty() && pair.split('=').next() != Some(name));
-    let query: Vec<String> = others.map(str::to_owned).chain([format!("{name}={cursor}")]).collect();
-    HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))).ok()
+    Ok(page(&uri, keys, ("cursor", next)))
 }
 
 /// Shows a key.

@@ -12,6 +12,7 @@ mod oauth;
 mod observe;
 mod openapi;
 mod pages;
+mod paging;
 mod public;
 mod session;
 mod signing;

@@ -26,18 +26,6 @@ pub struct ProposalQuery {
 /// Lists the signing keys and the manifest in force.
 ///
 /// Takes a key of admin scope of the operator's tenant.
-///
-/// Takes a key of admin scope of the operator's tenant.
-///
-/// Takes a key of admin scope of the operator's tenant.
-///
-/// Takes a key of admin scope of the operator's tenant.
-///
-/// Takes a key of admin scope of the operator's tenant.
-///
-/// Takes a key of admin scope of the operator's tenant.
-///
-/// Takes a key of admin scope of the operator's tenant.
 #[utoipa::path(
     get, path = "/api/v1/signing-keys", operation_id = "listSigningKeys", tag = "Signing keys",
     security(("key" = ["signing:read"])),
@@ -48,6 +36,8 @@ pub async fn get_all(State(app): State<Arc<App>>, Authorized { caller, .. }: Aut
 }
 
 /// Makes the next signing key of a role.
+///
+/// Takes a key of admin scope of the operator's tenant.
 #[utoipa::path(
     post, path = "/api/v1/signing-keys", operation_id = "createSigningKey", tag = "Signing keys",
     security(("key" = ["signing:rotate"])),
@@ -66,6 +56,8 @@ pub async fn post(
 }
 
 /// Begins to sign with a signing key that was made before.
+///
+/// Takes a key of admin scope of the operator's tenant.
 #[utoipa::path(
     post, path = "/api/v1/signing-keys/{kid}/activate", operation_id = "activateSigningKey", tag = "Signing keys",
     security(("key" = ["signing:rotate"])),
@@ -86,6 +78,8 @@ pub async fn post_activate(
 }
 
 /// Retires a signing key: what it signed counts no more.
+///
+/// Takes a key of admin scope of the operator's tenant.
 #[utoipa::path(
     post, path = "/api/v1/signing-keys/{kid}/retire", operation_id = "retireSigningKey", tag = "Signing keys",
     security(("key" = ["signing:rotate"])),
@@ -108,6 +102,8 @@ pub async fn post_retire(
 /// Freezes a signing key that somebody else may have.
 ///
 /// API keys by it go on where they are known to have been issued; nothing else by it counts.
+///
+/// Takes a key of admin scope of the operator's tenant.
 #[utoipa::path(
     post, path = "/api/v1/signing-keys/{kid}/freeze", operation_id = "freezeSigningKey", tag = "Signing keys",
     security(("key" = ["signing:freeze"])),
@@ -128,6 +124,8 @@ pub async fn post_freeze(
 }
 
 /// Says what the next manifest would be: what `keyward root sign` reads.
+///
+/// Takes a key of admin scope of the operator's tenant.
 #[utoipa::path(
     get, path = "/api/v1/manifest/proposal", operation_id = "proposeManifest", tag = "Signing keys",
     security(("key" = ["signing:read"])),
@@ -143,6 +141,8 @@ pub async fn get_proposal(
 }
 
 /// Puts a manifest in force: what `keyward root sign` has written.
+///
+/// Takes a key of admin scope of the operator's tenant.
 #[utoipa::path(
     post, path = "/api/v1/manifest", operation_id = "publishManifest", tag = "Signing keys",
     security(("key" = ["signing:publish"])),

@@ -5,21 +5,21 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    http::{StatusCode, Uri},
+    response::Response,
 };
 use keyward_api::{
     catalogue::OwnCapability,
     tenants::{AddCapability, CreateOwner, CreateTenant, Owner, Tenant, TenantCreated, UpdateOwner, UpdateTenant},
 };
 use keyward_core::TenantId;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    audit::page_size,
     extract::{Authorized, Body, Catalogue, CreateTenants, KeyPath, OwnerPath, Owners, Query, SeeTenants, UpdateTenants},
-    keys::{InTenant, next_page, secret},
+    keys::{InTenant, secret},
+    paging::{cut, page_size},
 };
 use crate::{
     error::{Error, Result},
@@ -53,28 +53,7 @@ pub struct OwnersQuery {
     limit: Option<u32>,
 }
 
-/// A page of at most `limit` of what was found, with a link to the next where there was more.
-fn page<T: Serialize>(uri: &Uri, mut found: Vec<T>, limit: u32, cursor: impl Fn(&T) -> String) -> Response {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).and_then(|last| next_page(uri, "cursor", cursor(last)));
-    let mut response = Json(found).into_response();
-    if let Some(next) = next {
-        response.headers_mut().insert(header::LINK, next);
-    }
-    response
-}
-
 /// Makes a tenant, and its first management key where that is asked for.
-///
-/// Takes a key of tenant or admin scope.
-///
-/// Takes a key of tenant or admin scope.
-///
-/// Takes a key of tenant or admin scope.
-///
-/// Takes a key of admin scope.
 ///
 /// Takes a key of admin scope.
 #[utoipa::path(
@@ -112,7 +91,7 @@ pub async fn get_all(
 ) -> Result<Response> {
     let limit = page_size(query.limit)?;
     let found = manage::list(&app, &caller, query.cursor, limit + 1).await?;
-    Ok(page(&uri, found, limit, |tenant| tenant.id.to_string()))
+    Ok(cut(&uri, found, limit, |tenant| tenant.id.to_string()))
 }
 
 /// Shows a tenant.
@@ -131,6 +110,8 @@ pub async fn get(
 }
 
 /// Changes a tenant.
+///
+/// Takes a key of admin scope.
 #[utoipa::path(
     patch, path = "/api/v1/tenants/{id}", operation_id = "changeTenant", tag = "Tenants",
     security(("key" = ["tenants:update"])),
@@ -168,7 +149,7 @@ pub async fn get_owners(
         return Err(Error::field("cursor", "an owner's id"));
     }
     let found = owners::list(&app, &caller, tenant, query.cursor.as_deref(), limit + 1).await?;
-    Ok(page(&uri, found, limit, |owner| percent_encoded(&owner.id)))
+    Ok(cut(&uri, found, limit, |owner| percent_encoded(&owner.id)))
 }
 
 /// As it stands in a query: unreserved characters as they are (RFC 3986 section 2.3).
@@ -181,6 +162,8 @@ fn percent_encoded(text: &str) -> String {
 }
 
 /// Makes an owner.
+///
+/// Takes a key of tenant or admin scope.
 #[utoipa::path(
     post, path = "/api/v1/owners", operation_id = "createOwner", tag = "Owners",
     security(("key" = ["tenants:owners"])),
@@ -218,6 +201,8 @@ pub async fn get_owner(
 }
 
 /// Changes an owner; disabling it suspends all of its keys.
+///
+/// Takes a key of tenant or admin scope.
 #[utoipa::path(
     patch, path = "/api/v1/owners/{id}", operation_id = "changeOwner", tag = "Owners",
     security(("key" = ["tenants:owners"])),
@@ -239,6 +224,8 @@ pub async fn patch_owner(
 }
 
 /// Adds a capability to the tenant's catalogue.
+///
+/// Takes a key of tenant or admin scope.
 #[utoipa::path(
     post, path = "/api/v1/api-keys/catalog/capabilities", operation_id = "addCapability", tag = "Catalogue",
     security(("key" = ["tenants:catalog"])),
