@@ -247,11 +247,12 @@ async fn what_is_old_is_not_shown_and_soon_not_there() {
     let gone = async || (origin.database.count("SELECT count(*) FROM decisions WHERE path = '/old'").await == 0).then_some(());
     eventually("what is old is gone", gone).await;
     assert_eq!(paths(&admin, "").await, ["/new"]);
-    // Where none are wanted none are kept.
+    // Where none are wanted none are kept, nor those of before.
     origin.decision_hours = 0;
     origin.restart().await;
-    send(&origin, vec![decision(&origin, &key, json!({}))]).await.ok();
-    assert_eq!(origin.database.count("SELECT count(*) FROM decisions").await, 1);
+    send(&origin, vec![decision(&origin, &key, json!({"path": "/unwanted"}))]).await.ok();
+    let none = async || (origin.database.count("SELECT count(*) FROM decisions").await == 0).then_some(());
+    eventually("none is kept", none).await;
     assert!(paths(&admin, "").await.is_empty());
 }
 
