@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     keys::{
         create::finish,
-        standing::{Changed, announce},
+        standing::{suspend_in, turned},
         terms::Checks,
     },
     state::App,
@@ -198,33 +198,19 @@ pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: &str, requ
 
 async fn suspend_all(app: &App, caller: &Caller, tenant: TenantId, owner: &str, now: Timestamp) -> Result<()> {
     let mut tx = app.db.tenant(tenant).await?;
-    let keys = sqlx::query_scalar!(
-        "UPDATE api_keys SET state = 'suspended', updated_at = $3, version = version + 1
-         WHERE tenant = $1 AND owner = $2 AND state = 'active' RETURNING id",
+    let held = sqlx::query_scalar!(
+        "SELECT id FROM api_keys WHERE tenant = $1 AND owner = $2 AND state = 'active' ORDER BY id FOR UPDATE",
         tenant.0,
         owner,
-        datetime(now),
     )
     .fetch_all(tx.connection())
     .await?;
-    let suspended = sqlx::query_as!(
-        Changed,
-        "UPDATE credentials SET status = 2 WHERE api_key = ANY($1) AND status IN (0, 3)
-         RETURNING index, status, amended_policy, amended_expires",
-        &keys,
-    )
-    .fetch_all(tx.connection())
-    .await?;
+    let (keys, change) = suspend_in(&mut tx, &held, now).await?;
     for key in keys {
-        tx.record(
-            Event::by(caller.actor(), Action::ApiKeySuspended, now)
-                .on_key(KeyId(key))
-                .before(members(json!({"state": "active"})))
-                .after(members(json!({"state": "suspended"})))
-                .details(members(json!({"owner_disabled": owner}))),
-        );
+        let event = turned(caller, Action::ApiKeySuspended, KeyId(key), ("active", "suspended"), now);
+        tx.record(event.details(members(json!({"owner_disabled": owner}))));
     }
-    finish(app, tx, &announce(&suspended)?).await
+    finish(app, tx, &change).await
 }
 
 impl Checks {
