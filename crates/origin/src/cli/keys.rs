@@ -195,6 +195,14 @@ struct Asserted {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     capability: Option<String>,
+    /// What it costs; charged to the key's cost limit, as at the edge.
+    #[arg(long, value_name = "CENTS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_cents: Option<u64>,
+    /// Its tokens, for the limit on tokens of a request.
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<u64>,
 }
 
 impl Keys {

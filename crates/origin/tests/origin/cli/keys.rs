@@ -45,6 +45,11 @@ async fn the_life_of_a_key_from_its_creation_to_its_end() {
     let ended = shell.fed(&["keys", "validate", "--json"], &raw).await;
     assert_eq!(ended.code, 1);
     assert!(ended.out.contains(r#""valid":false"#) && ended.err.is_empty(), "{ended:?}");
+    shell.run(&["keys", "update", id, "--max-tokens-per-request", "100"]).await.ok();
+    for (tokens, code) in [("100", 0), ("101", 1)] {
+        let judged = shell.fed(&["keys", "validate", "--tokens", tokens, "--cost-cents", "3"], &rotated).await;
+        assert_eq!(judged.code, code, "{judged:?}");
+    }
     shell.run(&["keys", "suspend", id]).await.ok();
     assert_eq!(shell.fed(&["keys", "validate"], &rotated).await.code, 1);
     shell.run(&["keys", "resume", id]).await.ok();
