@@ -1,10 +1,10 @@
 // What holds the pages: data, session, shell, and the page that the address names.
-import { QueryClient, QueryClientProvider } from "@tanstack/preact-query";
+import { QueryClientProvider } from "@tanstack/preact-query";
 import { useLayoutEffect } from "preact/hooks";
-import { Redirect, Route, Router, Switch } from "wouter-preact";
-import { Problem } from "./api/problem";
+import { Link, Redirect, Route, Router, Switch } from "wouter-preact";
+import { shared, useCache } from "./api/cache";
 import { useSession, watchSession } from "./api/session";
-import { hashInTenant, inTenant, useActing, useLeaving } from "./api/tenant";
+import { inTenant, useActing } from "./api/tenant";
 import { HOME, PAGES, type Page } from "./pages";
 import { SignIn } from "./pages/sign-in";
 import { Empty, Loading } from "./ui/empty";
@@ -14,23 +14,11 @@ import { Later } from "./ui/later";
 import { Shell } from "./ui/shell";
 import { Toasts } from "./ui/toast";
 
-const client = new QueryClient({
-  defaultOptions: {
-    queries: {
-      staleTime: 10_000,
-      // A refusal stays one; what fails in passing is tried twice more.
-      retry: (failures, cause) => failures < 2 && cause instanceof Problem && cause.passing,
-      networkMode: "always",
-      queryKeyHashFn: hashInTenant,
-    },
-    mutations: { networkMode: "always" },
-  },
-});
-watchSession(client);
+watchSession();
 
 export function App() {
   return (
-    <QueryClientProvider client={client}>
+    <QueryClientProvider client={shared}>
       <Router hrefs={inTenant} aroundNav={(navigate, to, options) => navigate(inTenant(to), options)}>
         <Pages />
       </Router>
@@ -41,25 +29,27 @@ export function App() {
 
 function Pages() {
   const tenant = useActing();
-  useLeaving(client, tenant);
+  const cache = useCache(tenant);
   return (
     <Shell>
-      {/* Another tenant is another place: nothing that was filled in or selected goes along. */}
-      <Switch key={tenant}>
-        <Route path="/">
-          <Redirect to={HOME} replace />
-        </Route>
-        {PAGES.map((page) => (
-          <Route key={page.path} path={page.path}>
-            <Shown page={page} />
+      {/* Another tenant is another place: nothing that was filled in, selected or read goes along. */}
+      <QueryClientProvider client={cache} key={tenant}>
+        <Switch>
+          <Route path="/">
+            <Redirect to={HOME} replace />
           </Route>
-        ))}
-        <Route>
-          <Empty title="There is no such page" action={<a href={HOME}>To the keys</a>}>
-            The address may be mistyped, or the page may have gone.
-          </Empty>
-        </Route>
-      </Switch>
+          {PAGES.map((page) => (
+            <Route key={page.path} path={page.path}>
+              <Shown page={page} />
+            </Route>
+          ))}
+          <Route>
+            <Empty title="There is no such page" action={<Link href={HOME}>To the overview</Link>}>
+              The address may be mistyped, or the page may have gone.
+            </Empty>
+          </Route>
+        </Switch>
+      </QueryClientProvider>
     </Shell>
   );
 }

@@ -34,4 +34,4 @@ export const PAGES: readonly Page[] = [
 ];
 
 /** Where those go who name no page. */
-export const HOME = "/keys";
+export const HOME = "/overview";

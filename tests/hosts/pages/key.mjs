@@ -31,6 +31,15 @@ await visit(async (site, page) => {
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("RAG Search").uncheck();
   await dialog.getByLabel("Document Upload").check();
+  // Tried out before it is saved: what is still true at the edge, and what will be.
+  await dialog.getByLabel("Path").fill("/v1/search");
+  await dialog.getByLabel("What the route asks for").selectOption("rag:search");
+  const tried = {
+    before: await dialog.locator("[data-before]").getAttribute("data-before"),
+    after: await dialog.locator("output[data-verdict]").getAttribute("data-verdict"),
+    edge: await at("/v1/search", RAW),
+  };
+  await site.look("key-edit-tried");
   await dialog.getByRole("button", { name: "See what will change" }).click();
   const removed = await dialog.locator("del").allTextContents();
   const added = await dialog.locator("ins").allTextContents();
@@ -94,5 +103,5 @@ await visit(async (site, page) => {
   site.expected.push([404, "/api/v1/api-keys/"]);
   await site.go("/keys/01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11");
   await page.getByRole("heading", { name: "There is no such key" }).waitFor();
-  return { endpoints, tokens, removed, added, both, cutOver, stillUsed, finished, early, deeds };
+  return { endpoints, tokens, tried, removed, added, both, cutOver, stillUsed, finished, early, deeds };
 });

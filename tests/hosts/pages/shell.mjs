@@ -4,6 +4,9 @@ import { visit } from "./browser.mjs";
 const { PAGE } = process.env;
 
 await visit(async (site, page) => {
+  // Who names no page sees the overview.
+  await site.go("/");
+  await page.waitForURL("**/overview");
   await site.go("/keys?status=active");
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
   await site.look("sign-in");
@@ -14,6 +17,8 @@ await visit(async (site, page) => {
   const refused = await page.getByRole("alert").textContent();
   await site.signIn("/keys?status=active");
   const address = page.url().slice(PAGE.length);
+  await page.getByRole("link", { name: "Keyward" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
   const stored = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }) + document.cookie);
 
   await page.keyboard.press("Control+k");

@@ -87,6 +87,7 @@ async fn what_is_done_on_a_keys_page_holds_at_the_edge() -> Result<()> {
     );
     assert!(said["tokens"].as_str().context("tokens")?.contains("token exchange"), "{said}");
     assert_eq!((&said["removed"], &said["added"]), (&json!(["rag:search"]), &json!(["rag:upload"])));
+    assert_eq!(said["tried"], json!({"before": "passed", "after": "capability_missing", "edge": 200}), "tried out before it is saved");
     assert_eq!((&said["both"], &said["finished"], &said["early"]), (&json!([200, 200]), &json!(200), &json!(false)));
     assert_eq!(said["stillUsed"], true, "the use of the old raw key isn't told: {}", said["cutOver"]);
     let deeds = [

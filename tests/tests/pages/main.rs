@@ -1,5 +1,6 @@
 //! The pages in a real browser, served by a real origin on a real Postgres.
 
+mod acting;
 mod audit;
 mod denied;
 mod inspector;

@@ -156,9 +156,9 @@ export function useRevokeKey(key: Key) {
 
 export type BulkAction = "suspend" | "resume" | "revoke" | "reassign";
 
-/** One chunk of a bulk action. */
-export function bulk(action: BulkAction, request: Bulk): Promise<BulkDone> {
-  return call<BulkDone>("POST", `${API}/bulk/${action}`, { body: request });
+/** One chunk of a bulk action, in the tenant in which the first one was done. */
+export function bulk(action: BulkAction, request: Bulk, tenant: string | undefined): Promise<BulkDone> {
+  return call<BulkDone>("POST", `${API}/bulk/${action}`, { query: { tenant }, body: request });
 }
 
 function settle(client: QueryClient, key: Key): void {

@@ -1,16 +1,17 @@
 // Who is signed in. The key goes to the origin once, which answers with a cookie that no script can read.
-import { hashKey, QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { useMutation, useQuery } from "@tanstack/preact-query";
+import { forget, shared } from "./cache";
 import { call, onSessionEnd, rememberCsrf } from "./client";
 import { Problem } from "./problem";
 import type { Session } from "./types";
 
-const SESSION = ["session"];
+const SESSION = ["session"] as const;
 /** Says that there may be a session, and nothing of it: who never signed in isn't asked about at the origin. */
 const MAYBE = "keyward-session";
 
 /** The session; `null`: nobody is signed in; `undefined`: not known yet. */
 export function useSession() {
-  return useQuery({ queryKey: SESSION, queryFn: current, staleTime: 60_000, refetchInterval: 60_000 });
+  return useQuery({ queryKey: SESSION, queryFn: current, staleTime: 60_000, refetchInterval: 60_000 }, shared);
 }
 
 /** The session of those who are signed in: for pages that are shown to no others. */
@@ -27,25 +28,22 @@ export function useCan(): (capability: string) => boolean {
 }
 
 export function useSignIn() {
-  const client = useQueryClient();
-  return useMutation({
+  const options = {
     mutationFn: (key: string) => call<Session>("POST", "/session", { headers: { Authorization: `Bearer ${key}` } }),
-    onSuccess: (session) => begin(client, session),
+    onSuccess: begin,
     // The key isn't kept, here either.
     gcTime: 0,
-  });
+  };
+  return useMutation(options, shared);
 }
 
 export function useSignOut() {
-  const client = useQueryClient();
-  return useMutation({ mutationFn: () => call<void>("DELETE", "/session"), onSettled: () => end(client) });
+  return useMutation({ mutationFn: () => call<void>("DELETE", "/session"), onSettled: () => end() }, shared);
 }
 
 /** Forgets everything that was shown when the origin says that the session is over. */
-export function watchSession(client: QueryClient): void {
-  // The same in whatever tenant one acts.
-  client.setQueryDefaults(SESSION, { queryKeyHashFn: hashKey });
-  onSessionEnd((problem) => end(client, problem));
+export function watchSession(): void {
+  onSessionEnd(end);
 }
 
 /** Why the last session ended, where the origin said so. */
@@ -66,17 +64,17 @@ async function current(): Promise<Session | null> {
   }
 }
 
-function begin(client: QueryClient, session: Session): void {
+function begin(session: Session): void {
   lastEnd = undefined;
   localStorage.setItem(MAYBE, "");
   rememberCsrf(session.csrf);
-  client.setQueryData(SESSION, session);
+  shared.setQueryData(SESSION, session);
 }
 
-function end(client: QueryClient, problem?: Problem): void {
+function end(problem?: Problem): void {
   lastEnd = problem;
   localStorage.removeItem(MAYBE);
   rememberCsrf(undefined);
-  client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== SESSION[0] });
-  client.setQueryData(SESSION, null);
+  forget(SESSION[0]);
+  shared.setQueryData(SESSION, null);
 }

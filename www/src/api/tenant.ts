@@ -1,7 +1,5 @@
 // The tenant in which one acts: one's own, or another that a key of admin scope names. It stands in the address of every
 // page (`?tenant=…`), so that a link shows a colleague the same, and two tabs can be in two tenants.
-import { hashKey, type QueryClient, type QueryKey } from "@tanstack/preact-query";
-import { useEffect } from "preact/hooks";
 import { useSearch } from "wouter-preact";
 import { navigate } from "wouter-preact/use-browser-location";
 
@@ -45,17 +43,4 @@ export function actIn(tenant: string | undefined, page = `/${location.pathname.s
 export function named(path: string): { tenant?: string } {
   const tenant = OF_A_TENANT.test(path) ? acting() : undefined;
   return tenant === undefined ? {} : { tenant };
-}
-
-/** What is known of one tenant is never taken for another's. */
-export function hashInTenant(key: QueryKey): string {
-  return `${acting() ?? ""}|${hashKey(key)}`;
-}
-
-/** What was asked in a tenant and isn't answered when one leaves it would be asked again in the next. */
-export function useLeaving(client: QueryClient, tenant: string | undefined): void {
-  useEffect(() => {
-    const before = `${tenant ?? ""}|`;
-    return () => void client.cancelQueries({ predicate: ({ queryHash }) => queryHash.startsWith(before) });
-  }, [client, tenant]);
 }

@@ -1,5 +1,6 @@
 // Tenants, and what they may use up.
-import { useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { useMutation, useQuery } from "@tanstack/preact-query";
+import { shared } from "./cache";
 import { ask, call } from "./client";
 import type { KeyCreated } from "./types";
 
@@ -45,35 +46,36 @@ export interface TenantCreated {
 const TENANTS = ["tenants"];
 
 export function useTenants(enabled = true) {
-  return useQuery({
+  const options = {
     queryKey: TENANTS,
-    queryFn: async ({ signal }) => {
+    queryFn: async ({ signal }: { signal: AbortSignal }) => {
       const { value, next } = await ask<Tenant[]>("GET", API, { query: { limit: MOST_TENANTS }, signal });
       return { tenants: value, more: next !== undefined };
     },
     enabled,
     staleTime: 60_000,
-  });
+  };
+  return useQuery(options, shared);
 }
 
 export function useTenant(id: string, enabled = true) {
-  return useQuery({ queryKey: ["tenant", id], queryFn: ({ signal }) => call<Tenant>("GET", `${API}/${id}`, { signal }), enabled });
+  return useQuery({ queryKey: ["tenant", id], queryFn: ({ signal }) => call<Tenant>("GET", `${API}/${id}`, { signal }), enabled }, shared);
 }
 
 export function useCreateTenant() {
-  const client = useQueryClient();
-  return useMutation({
+  const options = {
     mutationFn: (tenant: CreateTenant) => call<TenantCreated>("POST", API, { body: tenant }),
-    onSuccess: () => client.invalidateQueries({ queryKey: TENANTS }),
+    onSuccess: () => shared.invalidateQueries({ queryKey: TENANTS }),
     // A raw key may be in the answer: it isn't kept any longer than it is shown.
     gcTime: 0,
-  });
+  };
+  return useMutation(options, shared);
 }
 
 export function useUpdateTenant(id: string) {
-  const client = useQueryClient();
-  return useMutation({
+  const options = {
     mutationFn: (change: UpdateTenant) => call<Tenant>("PATCH", `${API}/${id}`, { body: change }),
-    onSuccess: () => Promise.all([client.invalidateQueries({ queryKey: TENANTS }), client.invalidateQueries({ queryKey: ["tenant", id] })]),
-  });
+    onSuccess: () => Promise.all([shared.invalidateQueries({ queryKey: TENANTS }), shared.invalidateQueries({ queryKey: ["tenant", id] })]),
+  };
+  return useMutation(options, shared);
 }

@@ -13,12 +13,15 @@ import { reasonWords } from "./reasons";
 
 interface Props {
   draft: Draft;
-  defaults: Readonly<Record<LimitName, number>> | undefined;
+  /** The limits of those that the draft leaves open. */
+  defaults?: Readonly<Record<LimitName, number>> | undefined;
+  /** Of a key that is there: what is in force. */
+  before?: Draft;
 }
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
-export function TryOut({ draft, defaults }: Props) {
+export function TryOut({ draft, defaults, before }: Props) {
   const { tenant } = useCaller();
   const { data: capabilities = [] } = useCapabilities();
   const [loaded, setLoaded] = useState(false);
@@ -26,6 +29,7 @@ export function TryOut({ draft, defaults }: Props) {
   const set = (changes: Partial<typeof request>) => setRequest((now) => ({ ...now, ...changes }));
   useEffect(() => void ready().then(() => setLoaded(true)), []);
   const verdict = useMemo(() => (loaded ? judge(policyClaims(draft, tenant, defaults), request) : undefined), [loaded, draft, defaults, tenant, request]);
+  const was = useMemo(() => (loaded && before ? judge(policyClaims(before, tenant, defaults), request) : undefined), [loaded, before, defaults, tenant, request]);
   return (
     <section class="card stack" aria-labelledby="try-out">
       <h2 id="try-out">Would this request pass?</h2>
@@ -64,11 +68,17 @@ export function TryOut({ draft, defaults }: Props) {
           <span class="faint">Loading the core…</span>
         ) : (
           <>
+            {before && <span>As it is edited:</span>}
             <Badge tone={verdict.tone}>{verdict.title}</Badge>
             <span>{verdict.words}</span>
           </>
         )}
       </output>
+      {was && (
+        <p class="row" data-before={was.code}>
+          As it is now: <Badge tone={was.tone}>{was.title}</Badge>
+        </p>
+      )}
       <p class="faint small">Decided here, by the code that runs at the edge. Nothing is sent, and nothing is counted.</p>
     </section>
   );

@@ -5,6 +5,7 @@ import { problem } from "../../api/problem";
 import type { Key, LimitName, UpdateKey } from "../../api/types";
 import { of, toUpdate, read } from "../../terms/draft";
 import { TermsForm } from "../../terms/form";
+import { TryOut } from "../../terms/try-out";
 import { Dialog } from "../../ui/dialog";
 import { Fault } from "../../ui/fault";
 import { toast } from "../../ui/toast";
@@ -13,7 +14,8 @@ export function EditDialog({ apiKey, onClose }: { apiKey: Key; onClose: () => vo
   const form = useId();
   // As it was when the dialog was opened: what others change meanwhile is a conflict, and not overwritten.
   const [key] = useState(apiKey);
-  const [draft, setDraft] = useState(() => of(key));
+  const [before] = useState(() => of(key));
+  const [draft, setDraft] = useState(before);
   const [checking, setChecking] = useState(false);
   const update = useUpdateKey(key);
   const change = toUpdate(draft, key);
@@ -51,6 +53,7 @@ export function EditDialog({ apiKey, onClose }: { apiKey: Key; onClose: () => vo
           <TermsForm existing draft={draft} problem={update.error ? problem(update.error) : undefined} onChange={(changes) => setDraft((now) => ({ ...now, ...changes }))} />
         </form>
       )}
+      <TryOut draft={draft} before={before} />
     </Dialog>
   );
 }

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useQueryClient } from "@tanstack/preact-query";
 import { bulk, type BulkAction } from "../../api/keys";
+import { acting } from "../../api/tenant";
 import type { Bulk, KeyFilter } from "../../api/types";
 import { Dialog } from "../../ui/dialog";
 import { Fault } from "../../ui/fault";
@@ -23,13 +24,15 @@ const MOST_COUNTED = 10;
 export function BulkDialog({ action, meant, onClose }: { action: BulkAction; meant: Meant; onClose: (done: boolean) => void }) {
   const { title, done, what } = WORDS[action];
   const client = useQueryClient();
+  // All chunks go where the list is, wherever somebody goes meanwhile.
+  const [tenant] = useState(() => acting());
   const stopped = useRef(false);
   const [owner, setOwner] = useState("");
   const [reason, setReason] = useState("");
   const [typed, setTyped] = useState("");
   const [changed, setChanged] = useState<number>();
   const [fault, setFault] = useState<unknown>();
-  const counted = useCount(action, meant, owner);
+  const counted = useCount(action, meant, owner, tenant);
   const running = changed !== undefined && fault === undefined;
 
   const run = async () => {
@@ -37,11 +40,11 @@ export function BulkDialog({ action, meant, onClose }: { action: BulkAction; mea
     setFault(undefined);
     setChanged(sum);
     try {
-      const finished = await each(action, request(meant, action, owner, reason), (chunk) => {
+      const finished = await each(action, request(meant, action, owner, reason), tenant, (chunk) => {
         setChanged((sum += chunk));
         return !stopped.current;
       });
-      toast(`${sum.toLocaleString()} keys ${done}${finished ? "" : "; then stopped"}.`, finished ? "good" : "warn");
+      toast(`${sum.toLocaleString()} keys ${done}${acting() === tenant ? "" : " in the tenant that you left"}${finished ? "" : "; then stopped"}.`, finished ? "good" : "warn");
       onClose(true);
     } catch (cause) {
       setFault(cause);
@@ -110,7 +113,7 @@ interface Count {
   readonly fault?: unknown;
 }
 
-function useCount(action: BulkAction, meant: Meant, owner: string): Count {
+function useCount(action: BulkAction, meant: Meant, owner: string, tenant: string | undefined): Count {
   const [count, setCount] = useState<Count>({ words: "Counting…" });
   useEffect(() => {
     if ("ids" in meant) return setCount({ matched: meant.ids.length, word: String(meant.ids.length), words: `${meant.ids.length} selected keys.` });
@@ -122,7 +125,7 @@ function useCount(action: BulkAction, meant: Meant, owner: string): Count {
       counted.matched += matched;
       return !left && ++counted.chunks < MOST_COUNTED;
     };
-    each(action, asked, add).then(
+    each(action, asked, tenant, add).then(
       (all) => !left && setCount({ matched: counted.matched, word: all ? String(counted.matched) : "all", words: `${all ? "" : "More than "}${counted.matched.toLocaleString()} keys match the filter.` }),
       (fault: unknown) => !left && setCount({ words: "Can't be counted.", fault }),
     );
@@ -139,10 +142,10 @@ function request(meant: Meant, action: BulkAction, owner: string, reason: string
 }
 
 /** Chunk by chunk, until all is done or `go` says no. Whether all was. */
-async function each(action: BulkAction, request: Bulk, go: (changed: number, matched: number) => boolean): Promise<boolean> {
+async function each(action: BulkAction, request: Bulk, tenant: string | undefined, go: (changed: number, matched: number) => boolean): Promise<boolean> {
   let cursor: string | undefined;
   do {
-    const answer = await bulk(action, cursor === undefined ? request : { ...request, cursor });
+    const answer = await bulk(action, cursor === undefined ? request : { ...request, cursor }, tenant);
     cursor = answer.next_cursor ?? undefined;
     if (!go(answer.changed, answer.matched)) return cursor === undefined;
   } while (cursor !== undefined);

@@ -5,6 +5,7 @@ import { Link } from "wouter-preact";
 import { bulk } from "../../api/keys";
 import { useUpdateOwner, type Owner } from "../../api/owners";
 import { useCaller, useCan } from "../../api/session";
+import { acting } from "../../api/tenant";
 import type { KeyStatus } from "../../api/types";
 import { Dialog } from "../../ui/dialog";
 import { Fault } from "../../ui/fault";
@@ -17,7 +18,7 @@ function useCount(owner: string, status: KeyStatus): string | undefined {
   const action = status === "active" ? "suspend" : "resume";
   const { data } = useQuery({
     queryKey: ["keys", "count", owner, status],
-    queryFn: () => bulk(action, { filter: { owner_id: owner, status }, dry_run: true }),
+    queryFn: () => bulk(action, { filter: { owner_id: owner, status }, dry_run: true }, acting()),
     enabled: can("keys:update"),
     staleTime: 0,
   });
