@@ -1,5 +1,5 @@
 -- For wrk: sends the requests of a file, a line each (method, path, credential and body, between tabs), each thread every
--- so-manieth of them.
+-- so-manieth of them; all of them where there are fewer than threads, so that no thread's connections stay idle.
 -- wrk ... -- FILE FIRST THREADS
 local threads = {}
 
@@ -11,9 +11,10 @@ end
 function init(arguments)
   local file, first, step = arguments[1], tonumber(arguments[2]), tonumber(arguments[3])
   requests = {}
-  local line = 0
+  local lines, line = 0, 0
+  for _ in io.lines(file) do lines = lines + 1 end
   for text in io.lines(file) do
-    if line % step == number then
+    if lines < step or line % step == number then
       local method, path, credential, body = text:match("([^\t]*)\t([^\t]*)\t([^\t]*)\t(.*)")
       local headers = { Authorization = "Bearer " .. credential }
       if body ~= "" then headers["Content-Type"] = "application/json" else body = nil end
