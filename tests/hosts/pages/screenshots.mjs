@@ -83,6 +83,7 @@ try {
   await page.getByRole("button", { name: "Edit" }).click();
   await page.getByRole("dialog").getByLabel("Document Upload").check();
   await page.getByRole("dialog").getByRole("spinbutton", { name: "Requests an hour", exact: true }).fill("5000");
+  await page.getByRole("dialog").getByLabel("What the route asks for").selectOption("rag:upload");
   await page.getByRole("button", { name: "See what will change" }).click();
   await shoot("key-edit");
 

@@ -67,6 +67,15 @@ await visit(async (site, page) => {
   await dialog.getByLabel("Email").fill("builds@example.com");
   await dialog.getByRole("button", { name: "Save" }).click();
   await owners.getByText("builds@example.com").waitFor();
+  await page.getByRole("searchbox", { name: "Find owners" }).fill("BUILDS@");
+  await page.waitForURL((url) => url.searchParams.get("search") === "BUILDS@");
+  await owners.getByText("acme-admin").waitFor({ state: "detached" });
+  await owners.getByText("build/robot 1").waitFor();
+  await site.look("owners-found");
+  await page.getByRole("searchbox", { name: "Find owners" }).fill("nobody at all");
+  await page.getByRole("heading", { name: "No owner is like that" }).waitFor();
+  await page.getByRole("searchbox", { name: "Find owners" }).fill("");
+  await owners.getByText("acme-admin").waitFor();
   await site.look("owners");
   await page.getByRole("button", { name: "Disable acme-admin" }).click();
   await dialog.getByRole("link", { name: "1", exact: true }).waitFor();

@@ -33,12 +33,12 @@ export interface UpdateOwner {
 
 const OWNERS = ["owners"];
 
-/** A page of them, by id; `cursor` is where the last one ended. */
-export function useOwners(cursor: string | undefined) {
+/** A page of them, by id, or of those that have the text; `cursor` is where the last one ended. */
+export function useOwners(search: string | undefined, cursor: string | undefined) {
   return useQuery({
-    queryKey: [...OWNERS, cursor],
+    queryKey: [...OWNERS, search, cursor],
     queryFn: async ({ signal }) => {
-      const { value, next } = await ask<Owner[]>("GET", API, { query: { cursor, limit: PAGE_SIZE }, signal });
+      const { value, next } = await ask<Owner[]>("GET", API, { query: { search, cursor, limit: PAGE_SIZE }, signal });
       return { owners: value, next: (next && new URLSearchParams(next.split("?")[1]).get("cursor")) || undefined };
     },
     placeholderData: keepPreviousData,

@@ -63,7 +63,7 @@ async function draw(element: HTMLElement, times: Props["times"], series: Props["
     width: element.clientWidth,
     height,
     cursor: { drag: { x: false, y: false } },
-    axes: [{ ...axis, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => short(tick)) }],
+    axes: [{ ...axis, size: 30, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => short(tick)) }],
     scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
     series: [
       { value: (_, at) => (at == null ? "–" : new Date(at * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })) },

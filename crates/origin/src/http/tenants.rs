@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 use super::{
     extract::{Authorized, Body, Catalogue, CreateTenants, KeyPath, OwnerPath, Owners, Query, SeeTenants, UpdateTenants},
     keys::{InTenant, secret},
-    paging::{cut, page_size},
+    paging::{cut, page, page_size},
 };
 use crate::{
     error::{Error, Result},
@@ -46,6 +46,10 @@ pub struct TenantsQuery {
 pub struct OwnersQuery {
     /// The tenant that an admin acts in, where it isn't its own.
     tenant: Option<TenantId>,
+    /// With this in id, name or email, in any case of ASCII's letters. A page looks at 10,000 owners at most: it may have fewer
+    /// than were asked for, or none, and a `Link` to the next.
+    #[param(min_length = 1, max_length = 128)]
+    search: Option<String>,
     /// Where the last page ended: from its `Link`.
     cursor: Option<String>,
     /// 1 to 1000; 100 unless named.
@@ -148,8 +152,8 @@ pub async fn get_owners(
     if query.cursor.as_ref().is_some_and(|cursor| cursor.contains('\0')) {
         return Err(Error::field("cursor", "an owner's id"));
     }
-    let found = owners::list(&app, &caller, tenant, query.cursor.as_deref(), limit + 1).await?;
-    Ok(cut(&uri, found, limit, |owner| percent_encoded(&owner.id)))
+    let (found, next) = owners::list(&app, &caller, tenant, (query.search.as_deref(), query.cursor.as_deref()), limit).await?;
+    Ok(page(&uri, found, ("cursor", next.map(|id| percent_encoded(&id)))))
 }
 
 /// As it stands in a query: unreserved characters as they are (RFC 3986 section 2.3).

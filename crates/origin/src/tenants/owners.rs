@@ -62,24 +62,63 @@ fn managing(caller: &Caller) -> Result<()> {
     Err(Error::from(Code::ScopeInsufficient).detail("Owners are the tenant's: it takes a key of tenant or admin scope."))
 }
 
-/// Owners of a tenant that a caller sees, by id, after `after`.
+/// Characters of a text to search for.
+const SEARCH: std::ops::RangeInclusive<usize> = 1..=128;
+/// Owners that a page of a search looks at, so that no text costs more than that.
+const LOOKED_AT: i64 = 10_000;
+
+/// Owners of a tenant that a caller sees, by id, after `after`: all, or those with this text in id, name or email, in any case
+/// of ASCII's letters. With them the id after which to go on where there may be more: a page of a search may be shorter
+/// than `limit`, or empty, and not the last.
 ///
 /// # Errors
-/// As any read.
-pub async fn list(app: &App, caller: &Caller, tenant: TenantId, after: Option<&str>, limit: u32) -> Result<Vec<Owner>> {
+/// `validation_failed` for a text that can't be searched for; else as any read.
+pub async fn list(
+    app: &App,
+    caller: &Caller,
+    tenant: TenantId,
+    (search, after): (Option<&str>, Option<&str>),
+    limit: u32,
+) -> Result<(Vec<Owner>, Option<String>)> {
+    let mut checks = Checks::default();
+    if search.is_some_and(|text| !SEARCH.contains(&text.chars().count()) || text.chars().any(char::is_control)) {
+        checks.refuse("search", format!("{} to {} characters, none of them a control character", SEARCH.start(), SEARCH.end()));
+    }
+    checks.finish(())?;
     let only = (caller.scope() == ScopeClass::User).then(|| caller.owner());
+    let after = after.unwrap_or_default();
     let mut tx = app.db.tenant(tenant).await?;
-    let found = rows!(
-        "WHERE tenant = $1 AND id > $2 AND ($3::text IS NULL OR id = $3) ORDER BY id LIMIT $4",
+    let end = match search {
+        None => None,
+        Some(_) => {
+            sqlx::query_scalar!(
+                "SELECT id FROM owners WHERE tenant = $1 AND id > $2 ORDER BY id OFFSET $3 LIMIT 1",
+                tenant.0,
+                after,
+                LOOKED_AT - 1,
+            )
+            .fetch_optional(tx.connection())
+            .await?
+        }
+    };
+    let mut found = rows!(
+        "WHERE tenant = $1 AND id > $2 AND ($3::text IS NULL OR id = $3) AND ($4::text IS NULL OR id <= $4)
+         AND ($5::text IS NULL OR strpos(lower(concat_ws(chr(10), id, name, email)), lower($5)) > 0) ORDER BY id LIMIT $6",
         tenant.0,
-        after.unwrap_or_default(),
+        after,
         only,
-        i64::from(limit),
+        end.as_deref(),
+        search,
+        i64::from(limit) + 1,
     )
     .fetch_all(tx.connection())
     .await?;
     tx.commit().await?;
-    Ok(found.into_iter().map(Row::show).collect())
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found.last().filter(|_| more).map(|owner| owner.id.clone()).or(end);
+    Ok((found.into_iter().map(Row::show).collect(), next))
 }
 
 /// One owner.

@@ -133,13 +133,25 @@ async fn owners_are_the_tenants_to_manage_and_a_user_sees_itself() {
     assert_eq!(user.get(&format!("{OWNERS}/admin")).await.text, missing);
     user.send("PATCH", &format!("{OWNERS}/ann"), Some(&json!({"name": "x"})), &[]).await.refused(403, "scope_insufficient");
     user.post(OWNERS, json!({"id": "x"})).await.refused(403, "scope_insufficient");
+    // Found by a part of id, name or email, in any case; nothing in it is a pattern, and a user finds itself alone.
+    admin.post(OWNERS, json!({"id": "svc-7", "name": "100% Nightly", "email": "Ops@example.com"})).await.ok();
+    for (text, found) in
+        [("ROBOT", vec!["build/robot 1"]), ("0%25", vec!["svc-7"]), ("ops@EX", vec!["svc-7"]), ("%25t", vec![]), ("%5F", vec![])]
+    {
+        let listed = admin.get(&format!("{OWNERS}?search={text}")).await.ok();
+        assert_eq!(listed.as_array().unwrap().iter().map(|owner| owner["id"].as_str().unwrap()).collect::<Vec<_>>(), found, "{text}");
+    }
+    assert_eq!(user.get(&format!("{OWNERS}?search=svc")).await.ok(), json!([]));
+    for text in [String::new(), "%00".into(), "x".repeat(129)] {
+        assert_eq!(admin.get(&format!("{OWNERS}?search={text}")).await.problem().2, "search", "{text}");
+    }
     let (mut seen, mut next) = (Vec::new(), Some(format!("{OWNERS}?limit=1")));
     while let Some(path) = next {
         let answer = admin.get(&path).await;
         next = answer.headers.get("link").map(|link| link.to_str().unwrap().split(['<', '>']).nth(1).unwrap().to_owned());
         seen.extend(answer.ok().as_array().unwrap().iter().map(|owner| owner["id"].as_str().unwrap().to_owned()));
     }
-    assert_eq!(seen, ["admin", "ann", "build/robot 1", "keyward"]);
+    assert_eq!(seen, ["admin", "ann", "build/robot 1", "keyward", "svc-7"]);
 }
 
 #[tokio::test]

@@ -1,11 +1,8 @@
-import { useEffect, useRef, useState } from "preact/hooks";
 import { useCapabilities } from "../../api/catalogue";
 import { Field } from "../../ui/field";
 import { Icon } from "../../ui/icon";
+import { Search } from "../../ui/search";
 import { SCOPES, SHORTEST_SEARCH, STATUSES, type FilterName, type Shown } from "./address";
-
-/** How long a pause in typing is waited for. */
-const PAUSE = 100;
 
 const WORDS: Partial<Record<FilterName, string>> = {
   owner_id: "Owner", capability: "Can", expiring_within_days: "Expires within days", unused_for_days: "Unused for days",
@@ -17,7 +14,7 @@ export function Filters({ shown }: { shown: Shown }) {
   return (
     <search class="stack tight">
       <div class="filters">
-        <Search shown={shown} />
+        <Search label="Search keys" placeholder="Name, description, owner or hint" text={filter.search ?? ""} shortest={SHORTEST_SEARCH} onSearch={(search) => set({ search }, true)} />
         <select aria-label="Status" value={filter.status ?? ""} onChange={(event) => set({ status: event.currentTarget.value })}>
           <option value="">Any status</option>
           {STATUSES.map((status) => (
@@ -55,41 +52,6 @@ export function Filters({ shown }: { shown: Shown }) {
         </ul>
       )}
     </search>
-  );
-}
-
-function Search({ shown: { filter, set } }: { shown: Shown }) {
-  const searched = filter.search ?? "";
-  const [text, setText] = useState(searched);
-  // What this field has put into the address: what else is found there came by other hands, the back button or the palette.
-  const put = useRef(searched);
-  useEffect(() => {
-    if (searched !== put.current) setText((put.current = searched));
-  }, [searched]);
-  useEffect(() => {
-    const wanted = text.trim().length >= SHORTEST_SEARCH ? text.trim() : "";
-    if (wanted === put.current) return;
-    const timer = setTimeout(() => set({ search: (put.current = wanted) }, true), PAUSE);
-    return () => clearTimeout(timer);
-  }, [text]);
-  const short = text.trim() !== "" && text.trim().length < SHORTEST_SEARCH;
-  return (
-    <div class="filters-search">
-      <input
-        type="search"
-        aria-label="Search keys"
-        placeholder="Name, description, owner or hint"
-        title="Press / to come here"
-        aria-describedby={short ? "search-hint" : undefined}
-        value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
-      />
-      {short && (
-        <span class="field-hint" id="search-hint">
-          {SHORTEST_SEARCH} letters at least.
-        </span>
-      )}
-    </div>
   );
 }
 

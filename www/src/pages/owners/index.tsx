@@ -8,6 +8,7 @@ import { Empty, Loading } from "../../ui/empty";
 import { Fault } from "../../ui/fault";
 import { Icon } from "../../ui/icon";
 import { useCommands } from "../../ui/palette";
+import { Search } from "../../ui/search";
 import { Table } from "../../ui/table";
 import { Time } from "../../ui/time";
 import { EditOwnerDialog, NewOwnerDialog } from "./edit";
@@ -18,13 +19,15 @@ type Opened = { readonly what: "new" } | { readonly what: "edit" | "standing"; r
 export default function Owners() {
   const caller = useCaller();
   const [params, setParams] = useSearchParams();
-  const found = useOwners(params.get("cursor") ?? undefined);
+  const search = params.get("search") ?? "";
+  const found = useOwners(search || undefined, params.get("cursor") ?? undefined);
   const [opened, setOpened] = useState<Opened>();
   const close = () => setOpened(undefined);
   // Of user scope nobody manages even itself.
   const manages = caller.scope !== "user";
   useCommands(useMemo(() => (manages ? [{ title: "New owner", icon: "plus" as const, run: () => setOpened({ what: "new" }) }] : []), [manages]));
   const go = (cursor: string | undefined) => setParams((now) => (cursor ? now.set("cursor", cursor) : now.delete("cursor"), now));
+  const find = (text: string) => setParams((now) => (text ? now.set("search", text) : now.delete("search"), now.delete("cursor"), now), { replace: true });
   return (
     <div class="page">
       <div class="page-head">
@@ -36,10 +39,17 @@ export default function Owners() {
         )}
       </div>
       <p class="faint">A person or a service that keys belong to. To stop all that somebody has, disable the owner.</p>
+      <search>
+        <Search label="Find owners" placeholder="Find by id, name or email" text={search} onSearch={find} />
+      </search>
       {found.isPending ? (
         <Loading />
       ) : !found.data ? (
         <Fault cause={found.error} retry={() => void found.refetch()} />
+      ) : found.data.owners.length === 0 && found.data.next ? (
+        <Empty title="None among the owners looked at so far">A page looks at a bounded number of owners. Go on to the next one.</Empty>
+      ) : found.data.owners.length === 0 && search ? (
+        <Empty title="No owner is like that">Part of an id, a name or an email is looked for.</Empty>
       ) : found.data.owners.length === 0 ? (
         <Empty title="No owners yet">An owner is there from the first key that names it, or made here before that.</Empty>
       ) : (
