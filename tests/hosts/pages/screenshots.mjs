@@ -48,12 +48,24 @@ try {
     await page.goto(PAGE + path);
     await settled();
     if (path === "/inspect") {
-      await page.getByRole("textbox").first().fill(seeded.made[0].raw_key);
+      await page.getByRole("textbox").first().fill(seeded.made[3].raw_key);
       await page.getByText("Signature").first().waitFor();
+    }
+    if (path === "/tokens") {
+      await page.getByLabel("API key").fill(seeded.made[3].raw_key);
+      await page.getByRole("table", { name: "What the key permits and what remains" }).waitFor();
+      await page.getByText("Read only", { exact: true }).click();
     }
     if (path === "/routes") await page.getByRole("button", { name: "Begin with an example" }).click();
     await shoot(path.slice(1));
   }
+
+  await page.goto(`${PAGE}/tenants`);
+  await settled();
+  await page.getByRole("link", { name: "Acme", exact: true }).click();
+  await page.getByRole("heading", { name: "Acme", exact: true }).waitFor();
+  await settled();
+  await shoot("tenant");
 
   await page.goto(`${PAGE}/signing-keys`);
   await settled();
