@@ -1,7 +1,15 @@
 // A key's page: what is done there, held against the edge at every step.
 import { visit } from "./browser.mjs";
 
-const { EDGE, ID, RAW } = process.env;
+const { EDGE, ID, RAW, PAGE, KEY } = process.env;
+
+/** A call of the REST API, below the keys'. */
+async function api(path, body) {
+  const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
+  const response = await fetch(`${PAGE}/api/v1/api-keys${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  return response.json();
+}
 
 /** What the edge answers to a raw key. */
 async function at(edge, raw) {
@@ -23,6 +31,10 @@ await visit(async (site, page) => {
   await page.locator(".chart canvas").waitFor();
   await site.look("key");
   const endpoints = await page.locator("section", { has: page.getByRole("heading", { name: "By endpoint" }) }).last().locator("li").allTextContents();
+  const outcomes = await page.locator("section", { has: page.getByRole("heading", { name: "By outcome" }) }).last().locator("li").allTextContents();
+  // A moment: how long ago, and when exactly on hover.
+  const created = page.locator(".figures > div", { hasText: "Created" }).locator("time");
+  const moment = [await created.textContent(), await created.getAttribute("title")];
   const tokens = await page.getByRole("table", { name: "Tokens issued from it" }).textContent();
 
   // An edit is shown as a difference before it is made.
@@ -84,6 +96,26 @@ await visit(async (site, page) => {
   await becomes("/v1/me", RAW, 401);
   const finished = await at("/v1/me", fresh);
 
+  // Of another one the old raw key is used by nobody.
+  const other = await api("", { name: "quiet one", require_tls: false });
+  const { new_raw_key: next } = await api(`/${other.api_key.id}/rotate`, { overlap_seconds: 3600 });
+  await becomes("/v1/me", next, 200);
+  const cut = page.locator("[data-cut-over]");
+  const said = page.getByText("The old one is quiet: it can be ended.");
+  for (const until = Date.now() + 20_000; ; ) {
+    await site.go(`/keys/${other.api_key.id}`);
+    await cut.waitFor();
+    if (await said.count()) break;
+    if (Date.now() > until) throw new Error("it isn't said that the old raw key is quiet");
+  }
+  const quiet = await cut.getAttribute("data-cut-over");
+  // The list has a small line of what each was used for.
+  await site.go("/keys?search=billing");
+  const line = page.getByRole("row", { name: /billing exporter/ }).getByRole("img", { name: /^[1-9]\d* requests in 14 days$/ });
+  await line.waitFor();
+  await site.go(`/keys/${ID}`);
+  await page.getByRole("heading", { name: "billing exporter" }).waitFor();
+
   // Ended by its name alone.
   await page.getByRole("button", { name: "Revoke" }).click();
   const sure = dialog.getByRole("button", { name: "Revoke for ever" });
@@ -103,5 +135,5 @@ await visit(async (site, page) => {
   site.expected.push([404, "/api/v1/api-keys/"]);
   await site.go("/keys/01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11");
   await page.getByRole("heading", { name: "There is no such key" }).waitFor();
-  return { endpoints, tokens, tried, removed, added, both, cutOver, stillUsed, finished, early, deeds };
+  return { endpoints, outcomes, moment, quiet, tokens, tried, removed, added, both, cutOver, stillUsed, finished, early, deeds };
 });

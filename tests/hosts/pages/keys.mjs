@@ -38,8 +38,19 @@ await visit(async (site, page) => {
   await page.getByLabel("Select billing exporter").check();
   await page.getByRole("button", { name: "Suspend" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Suspend keys" }).click();
-  await page.getByText("1 keys suspended.").waitFor();
+  await page.getByText("1 key suspended.").waitFor();
   await table.getByText("suspended").waitFor();
+  await page.getByLabel("Select billing exporter").check();
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Resume keys" }).click();
+  await page.getByText("1 key resumed.").waitFor();
+  await table.getByText("active").waitFor();
+  await page.getByLabel("Select billing exporter").check();
+  await page.getByRole("button", { name: "Reassign" }).click();
+  await page.getByRole("dialog").getByLabel("New owner").fill("team-payments");
+  await page.getByRole("dialog").getByRole("button", { name: "Reassign keys" }).click();
+  await page.getByText("1 key reassigned.").waitFor();
+  await table.getByText("team-payments").waitFor();
 
   // All that the filter has, also those on other pages.
   await site.go("/keys?search=worker&owner_id=ann");

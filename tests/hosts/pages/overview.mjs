@@ -18,6 +18,7 @@ await visit(async (site, page) => {
   const figures = { refused: await figure("Refused"), keys: await figure("Keys in use") };
   const list = (name) => page.locator("section", { has: page.getByRole("heading", { name }) }).last().locator("li").allTextContents();
   const reasons = await list("Refusals by reason");
+  const endpoints = await list("Busiest endpoints");
   await page.getByRole("link", { name: "ends soon" }).waitFor();
   await page.getByRole("listitem").filter({ hasText: "shop" }).first().waitFor();
   const busiest = await list("Busiest keys just now");
@@ -58,5 +59,5 @@ await visit(async (site, page) => {
 
   await page.getByText("7 days", { exact: true }).click();
   await page.waitForURL(`${PAGE}/overview?days=7`);
-  return { figures, reasons, busiest, state, statuses, told, rows, broken, notice, passed };
+  return { figures, reasons, endpoints, busiest, state, statuses, told, rows, broken, notice, passed };
 });

@@ -28,7 +28,8 @@ async fn the_list_is_what_its_address_says_and_many_keys_are_changed_at_once() -
     assert_eq!(said["back"], said["first"], "the way back leads elsewhere");
     assert_eq!((&said["anns"], &said["early"], &said["cleared"]), (&json!(15), &json!(false), &json!("/keys")));
     let show = async |id: &str| origin.api("GET", &format!("/{id}"), None).await?.expect(200)?.json();
-    assert_eq!(show(&billing.id).await?["status"], "suspended");
+    let billing = show(&billing.id).await?;
+    assert_eq!((&billing["status"], &billing["owner_id"]), (&json!("active"), &json!("team-payments")));
     let revoked = origin.api("GET", "?search=worker&status=revoked", None).await?.expect(200)?.json()?;
     let reasons: Vec<_> = revoked.as_array().context("keys")?.iter().map(|key| &key["revocation_reason"]).collect();
     assert_eq!(reasons, vec!["spring cleaning"; 60]);
@@ -87,6 +88,10 @@ async fn what_is_done_on_a_keys_page_holds_at_the_edge() -> Result<()> {
     );
     assert!(said["tokens"].as_str().context("tokens")?.contains("token exchange"), "{said}");
     assert_eq!((&said["removed"], &said["added"]), (&json!(["rag:search"]), &json!(["rag:upload"])));
+    assert!(said["outcomes"][0].as_str().is_some_and(|first| first.starts_with("passed")), "{said}");
+    let moment = said["moment"].as_array().context("a moment")?;
+    assert!(moment[0] == "just now" && moment[1].as_str().is_some_and(|exact| exact.contains(':') && exact.len() > 15), "{moment:?}");
+    assert_eq!(said["quiet"], "quiet", "an old raw key that nobody presents isn't said to be quiet");
     assert_eq!(said["tried"], json!({"before": "passed", "after": "capability_missing", "edge": 200}), "tried out before it is saved");
     assert_eq!((&said["both"], &said["finished"], &said["early"]), (&json!([200, 200]), &json!(200), &json!(false)));
     assert_eq!(said["stillUsed"], true, "the use of the old raw key isn't told: {}", said["cutOver"]);

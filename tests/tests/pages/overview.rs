@@ -33,6 +33,10 @@ async fn what_an_edge_decides_is_seen_as_it_happens_with_the_rule_that_decided()
     let said = visit(command.env("EDGE", format!("http://{}", edge.addresses()[0])).env("RAW", &key.raw_key))?;
     assert_eq!((&said["figures"]["refused"], &said["figures"]["keys"]), (&json!("3"), &json!("1")), "{said}");
     assert_eq!(said["reasons"], json!(["capability_missing3"]));
+    assert!(
+        said["endpoints"].as_array().context("endpoints")?.iter().any(|one| one.as_str().is_some_and(|one| one.starts_with("/v1/search"))),
+        "{said}"
+    );
     assert!(said["busiest"][0].as_str().context("the busiest key")?.starts_with("shop"), "{said}");
     assert!(said["state"].as_str().context("the state")?.contains("of epoch 1"), "{said}");
     assert_eq!((&said["statuses"], &said["told"], &said["passed"]), (&json!([200, 403]), &json!(true), &json!(0)), "{said}");

@@ -44,7 +44,7 @@ export function BulkDialog({ action, meant, onClose }: { action: BulkAction; mea
         setChanged((sum += chunk));
         return !stopped.current;
       });
-      toast(`${sum.toLocaleString()} keys ${done}${acting() === tenant ? "" : " in the tenant that you left"}${finished ? "" : "; then stopped"}.`, finished ? "good" : "warn");
+      toast(`${sum.toLocaleString()} ${sum === 1 ? "key" : "keys"} ${done}${acting() === tenant ? "" : " in the tenant that you left"}${finished ? "" : "; then stopped"}.`, finished ? "good" : "warn");
       onClose(true);
     } catch (cause) {
       setFault(cause);
@@ -116,7 +116,7 @@ interface Count {
 function useCount(action: BulkAction, meant: Meant, owner: string, tenant: string | undefined): Count {
   const [count, setCount] = useState<Count>({ words: "Counting…" });
   useEffect(() => {
-    if ("ids" in meant) return setCount({ matched: meant.ids.length, word: String(meant.ids.length), words: `${meant.ids.length} selected keys.` });
+    if ("ids" in meant) return setCount({ matched: meant.ids.length, word: String(meant.ids.length), words: `${meant.ids.length} selected ${meant.ids.length === 1 ? "key" : "keys"}.` });
     let left = false;
     const counted = { matched: 0, chunks: 0 };
     // Whose they'd be makes no difference to how many they are.
