@@ -191,3 +191,24 @@ async fn a_tenant_adds_to_its_catalogue_and_its_keys_alone_are_given_what_it_add
     }
     manager.post(&catalogue, json!({"value": "llm:gpt-4", "label": "x", "category": "x"})).await.refused(409, "already_exists");
 }
+
+#[tokio::test]
+async fn a_search_of_owners_looks_at_a_bounded_number_a_page_and_goes_on_to_the_last() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let tenant = admin.create(json!({"owner_id": "a"})).await.body["tenant_id"].as_str().unwrap().to_owned();
+    let many = format!(
+        "INSERT INTO owners (tenant, id, kind, name, created_at, updated_at)
+         SELECT '{tenant}', 'robot ' || at, 'service', CASE at WHEN 99999 THEN 'the last' ELSE 'one' END, now(), now()
+         FROM generate_series(89000, 99999) AS at"
+    );
+    origin.database.execute(&many).await;
+    let (mut found, mut pages, mut next) = (Vec::new(), 0, Some(format!("{OWNERS}?search=the%20last")));
+    while let Some(path) = next {
+        let answer = admin.get(&path).await;
+        next = answer.headers.get("link").map(|link| link.to_str().unwrap().split(['<', '>']).nth(1).unwrap().to_owned());
+        found.extend(answer.ok().as_array().unwrap().iter().map(|owner| owner["id"].clone()));
+        pages += 1;
+    }
+    assert_eq!((found, pages), (vec![json!("robot 99999")], 2));
+}
