@@ -90,7 +90,9 @@ async fn what_is_done_on_a_keys_page_holds_at_the_edge() -> Result<()> {
     assert_eq!((&said["removed"], &said["added"]), (&json!(["rag:search"]), &json!(["rag:upload"])));
     assert!(said["outcomes"][0].as_str().is_some_and(|first| first.starts_with("passed")), "{said}");
     let moment = said["moment"].as_array().context("a moment")?;
-    assert!(moment[0] == "just now" && moment[1].as_str().is_some_and(|exact| exact.contains(':') && exact.len() > 15), "{moment:?}");
+    // A busy machine takes its time until it looks.
+    let ago = moment[0].as_str().is_some_and(|ago| ago == "just now" || ago.ends_with("minute ago") || ago.ends_with("minutes ago"));
+    assert!(ago && moment[1].as_str().is_some_and(|exact| exact.contains(':') && exact.len() > 15), "{moment:?}");
     assert_eq!(said["quiet"], "quiet", "an old raw key that nobody presents isn't said to be quiet");
     assert_eq!(said["tried"], json!({"before": "passed", "after": "capability_missing", "edge": 200}), "tried out before it is saved");
     assert_eq!((&said["both"], &said["finished"], &said["early"]), (&json!([200, 200]), &json!(200), &json!(false)));

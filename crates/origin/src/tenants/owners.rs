@@ -88,9 +88,10 @@ pub async fn list(
     let only = (caller.scope() == ScopeClass::User).then(|| caller.owner());
     let after = after.unwrap_or_default();
     let mut tx = app.db.tenant(tenant).await?;
-    let end = match search {
-        None => None,
-        Some(_) => {
+    // Who sees itself alone is told nobody else's id, not even as a place to go on from.
+    let end = match (search, only) {
+        (None, _) | (_, Some(_)) => None,
+        (Some(_), None) => {
             sqlx::query_scalar!(
                 "SELECT id FROM owners WHERE tenant = $1 AND id > $2 ORDER BY id OFFSET $3 LIMIT 1",
                 tenant.0,

@@ -211,4 +211,8 @@ async fn a_search_of_owners_looks_at_a_bounded_number_a_page_and_goes_on_to_the_
         pages += 1;
     }
     assert_eq!((found, pages), (vec![json!("robot 99999")], 2));
+    let user = origin.caller(json!({"capabilities": ["tenants:owners"], "owner_id": "ann"})).await;
+    let own = user.get(&format!("{OWNERS}?search=an")).await;
+    assert!(own.headers.get("link").is_none(), "the id of another owner is told as a place to go on from: {own:?}");
+    assert_eq!(own.ok()[0]["id"], "ann");
 }
