@@ -59,11 +59,16 @@ async function draw(element: HTMLElement, times: Props["times"], series: Props["
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => resolved(style.getPropertyValue(`--${name}`));
   const axis = { stroke: colour("faint"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
+  // What is counted comes whole: between two there is nothing to name.
+  const count = (tick: number) => (Number.isInteger(tick) ? short(tick) : "");
   const options: uPlot.Options = {
     width: element.clientWidth,
     height,
     cursor: { drag: { x: false, y: false } },
-    axes: [{ ...axis, size: 30, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((tick) => short(tick)) }],
+    axes: [
+      { ...axis, size: 30, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+      { ...axis, size: 56, values: (_, ticks) => ticks.map(count) },
+    ],
     scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
     series: [
       { value: (_, at) => (at == null ? "–" : new Date(at * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })) },
