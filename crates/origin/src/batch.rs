@@ -20,9 +20,6 @@ const MOST: usize = 64;
 const WORKERS: usize = 2;
 /// Requests that may wait.
 const QUEUE: usize = 1024;
-/// How long a batch that is written waits for more, where the one before it had company. A write to the disk and a few round
-/// trips cost as much for one request as for all.
-const COMPANY: Duration = Duration::from_millis(1);
 /// How long a request waits before it is told that the database is unavailable.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -49,15 +46,6 @@ impl<I: Send + 'static, O: Send + 'static> Batch<I, O> {
         Self::with(tasks, WORKERS, run)
     }
 
-    /// As [`Batch::new`], for batches that are written: on a busy server each waits a moment for company.
-    pub fn written<F, R>(tasks: &mut JoinSet<()>, run: F) -> Self
-    where
-        F: Fn(Vec<I>) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Vec<O>>> + Send,
-    {
-        Self::spawn(tasks, (WORKERS, COMPANY), run)
-    }
-
     /// As [`Batch::new`], for batches that can't be under way at the same time.
     pub fn one_by_one<F, R>(tasks: &mut JoinSet<()>, run: F) -> Self
     where
@@ -73,25 +61,11 @@ impl<I: Send + 'static, O: Send + 'static> Batch<I, O> {
         F: Fn(Vec<I>) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Vec<O>>> + Send,
     {
-        Self::spawn(tasks, (workers, Duration::ZERO), run)
-    }
-
-    fn spawn<F, R>(tasks: &mut JoinSet<()>, (workers, company): (usize, Duration), run: F) -> Self
-    where
-        F: Fn(Vec<I>) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Vec<O>>> + Send,
-    {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let (receiver, run) = (Arc::new(Mutex::new(receiver)), Arc::new(run));
         for _ in 0..workers {
             let (receiver, run) = (Arc::clone(&receiver), Arc::clone(&run));
-            tasks.spawn(async move {
-                let mut before = 1;
-                while before > 0 {
-                    let company = if before > 1 { company } else { Duration::ZERO };
-                    before = work(&receiver, company, &*run).await;
-                }
-            });
+            tasks.spawn(async move { while work(&receiver, &*run).await {} });
         }
         Self { queue: sender }
     }
@@ -122,16 +96,14 @@ pub fn grouped<I, K: Ord>(items: &[I], kind: impl Fn(&I) -> K) -> BTreeMap<K, Ve
     groups
 }
 
-/// Takes and answers one batch, for which it waits so long for company; of how many requests. Of none when there will be no more.
+/// Takes and answers one batch; false when there will be no more.
 async fn work<I, O, R: Future<Output = Result<Vec<O>>>>(
     receiver: &Mutex<mpsc::Receiver<Waiting<I, O>>>,
-    company: Duration,
     run: &impl Fn(Vec<I>) -> R,
-) -> usize {
-    let mut batch = gather(&mut *receiver.lock().await, company).await;
-    let taken = batch.len();
-    if taken == 0 {
-        return 0;
+) -> bool {
+    let mut batch = Vec::new();
+    if receiver.lock().await.recv_many(&mut batch, MOST).await == 0 {
+        return false;
     }
     // Nobody needs an answer for a client that has left.
     batch.retain(|waiting| !waiting.answer.is_closed());
@@ -152,25 +124,5 @@ async fn work<I, O, R: Future<Output = Result<Vec<O>>>>(
             }
         }
     }
-    taken
-}
-
-/// Takes the requests that wait, or the next one, and those that come so soon after it.
-async fn gather<T>(receiver: &mut mpsc::Receiver<T>, company: Duration) -> Vec<T> {
-    let mut batch = Vec::new();
-    if receiver.recv_many(&mut batch, MOST).await == 0 || company.is_zero() {
-        return batch;
-    }
-    let more = async {
-        let mut left = MOST.saturating_sub(batch.len());
-        while left > 0 {
-            match receiver.recv_many(&mut batch, left).await {
-                0 => break,
-                taken => left -= taken,
-            }
-        }
-    };
-    // What has been received by then is in the batch: receiving is cancelled without loss.
-    let _ = timeout(company, more).await;
-    batch
+    true
 }

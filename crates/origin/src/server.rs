@@ -76,11 +76,11 @@ impl Server {
                 let db = readers.clone();
                 async move { auth::find(&db, &indices).await }
             }),
-            new_keys: Batch::written(&mut tasks, move |keys| {
+            new_keys: Batch::new(&mut tasks, move |keys| {
                 let db = writers.clone();
                 async move { store_keys(&db, keys).await }
             }),
-            revocations: Batch::written(&mut tasks, move |revocations| {
+            revocations: Batch::new(&mut tasks, move |revocations| {
                 let db = revokers.clone();
                 async move { Ok(revoke_keys(&db, revocations).await) }
             }),
