@@ -300,9 +300,9 @@ impl Kind {
     }
 }
 
-const GOOD: World = World { lost: 0, doubled: 0, slowest: 20, crashes: 0, skew: 0, isolates: 4 };
+const GOOD: World = World { lost: 0, doubled: 0, slowest: 20, crashes: 0, skew: 0, isolates: 4, idle: 2500, keep: 60_000 };
 /// Clocks that are off by anything: a lease is counted, and never compared with another's clock.
-const BAD: World = World { lost: 80, doubled: 80, slowest: 1500, crashes: 1, skew: 40_000, isolates: 4 };
+const BAD: World = World { lost: 80, doubled: 80, slowest: 1500, crashes: 1, skew: 40_000, isolates: 4, idle: 2500, keep: 60_000 };
 /// One node after the other hears nothing for long: leases end, and what is under way is cut.
 const CUT: World = World { lost: 100, slowest: 50, ..BAD };
 
