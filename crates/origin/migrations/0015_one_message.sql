@@ -1,9 +1,10 @@
 -- What many requests wait for goes to the database in one message, and is committed by it: every message more is a round trip
 -- for which the end of the audit trail is held. The functions are the invoker's: row-level security holds in them as outside.
 
--- Keys are never deleted, and credentials come from the transaction that makes their key: the check costs a lock of the key's row
--- for each.
+-- A credential comes with its key or after it, and no key is ever deleted, which from now on no role may: the check would cost
+-- a lock of the key's row for each.
 ALTER TABLE credentials DROP CONSTRAINT credentials_api_key_fkey;
+REVOKE DELETE, TRUNCATE ON api_keys FROM keyward_app, keyward_system;
 
 -- Appends records to a tenant's trail (docs/formats.md, Audit record), of which `said` has what doesn't depend on their place,
 -- and counts what they use up of the tenant's ceilings. The end of the chain is held from here to the commit. Null, or the code
@@ -91,49 +92,44 @@ BEGIN
 END
 $$;
 
--- Stores new keys of a tenant with their credentials; which of them were stored: not those whose policy has been superseded or
--- isn't the tenant's.
+-- Stores new keys of a tenant with their credentials, all of them or none; false where a policy has been superseded or isn't the
+-- tenant's.
 CREATE FUNCTION store_keys(
     ours uuid, ids uuid[], policy_numbers bigint[], key_owners text[], names text[], descriptions text[], scopes smallint[],
     environments text[], exchanges boolean[], expiries timestamptz[], indices bigint[], positions bigint[], hints text[],
     creators uuid[], creations timestamptz[], signers bytea[], prefixes text[], periods integer[], digests bytea[],
     wakes timestamptz[]
-) RETURNS uuid[] LANGUAGE plpgsql AS $$
+) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    good   CONSTANT bigint[] := ARRAY(
-        SELECT number FROM policies
-        WHERE number = ANY(ARRAY(SELECT DISTINCT unnest(policy_numbers))) AND tenant = ours AND superseded_by IS NULL
-    );
-    stored uuid[];
+    wanted CONSTANT bigint[] := ARRAY(SELECT DISTINCT unnest(policy_numbers));
 BEGIN
-    WITH fit AS (
-        SELECT given.*
+    IF (SELECT count(*) FROM policies WHERE number = ANY(wanted) AND tenant = ours AND superseded_by IS NULL) < cardinality(wanted) THEN
+        RETURN false;
+    END IF;
+    WITH given AS (
+        SELECT *
         FROM unnest(ids, policy_numbers, key_owners, names, descriptions, scopes, environments, exchanges, expiries, indices, positions,
                     hints, creators, creations, signers, prefixes, periods, digests, wakes)
              AS given (id, policy, owner, name, description, scope, environment, exchange, expires_at, index, position, hint,
                        created_by, created_at, signing_key, prefix, rotation_period_days, digest, wake_at)
-        WHERE given.policy = ANY(good)
     ), key AS (
         INSERT INTO api_keys (id, tenant, owner, name, description, scope, environment, exchange, state, policy, expires_at,
                               current_index, hint, created_by, created_at, updated_at, rotation_period_days, wake_at)
         SELECT id, ours, owner, name, description, scope, environment, exchange, 'active', policy, expires_at,
-               index, hint, created_by, created_at, created_at, rotation_period_days, wake_at FROM fit
+               index, hint, created_by, created_at, created_at, rotation_period_days, wake_at FROM given
     ), owner AS (
         -- In one order, so that two batches with the same new owners don't wait for each other.
         INSERT INTO owners (tenant, id, kind, name, created_at, updated_at)
-        SELECT ours, owner, 'person', owner, min(created_at), min(created_at) FROM fit GROUP BY owner ORDER BY owner
+        SELECT ours, owner, 'person', owner, min(created_at), min(created_at) FROM given GROUP BY owner ORDER BY owner
         ON CONFLICT DO NOTHING
-    ), credential AS (
-        INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, created_at, hint, digest)
-        SELECT index, position, ours, id, signing_key, prefix, policy, expires_at, created_at, hint, digest FROM fit
     )
-    SELECT coalesce(array_agg(id), '{}') INTO stored FROM fit;
-    RETURN stored;
+    INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, created_at, hint, digest)
+    SELECT index, position, ours, id, signing_key, prefix, policy, expires_at, created_at, hint, digest FROM given;
+    RETURN true;
 END
 $$;
 
--- A whole transaction: new keys of a tenant, all of them or none, and what the trail says of them. True where that is done;
--- nothing else is a result.
+-- A whole transaction: new keys of a tenant, all of them or none, and what the trail says of them; whether that is done.
 CREATE FUNCTION create_keys(
     ours uuid, ids uuid[], policy_numbers bigint[], key_owners text[], names text[], descriptions text[], scopes smallint[],
     environments text[], exchanges boolean[], expiries timestamptz[], indices bigint[], positions bigint[], hints text[],
@@ -146,9 +142,9 @@ CREATE FUNCTION create_keys(
 DECLARE refused text;
 BEGIN
     PERFORM set_config('keyward.tenant', ours::text, true);
-    IF cardinality(store_keys(ours, ids, policy_numbers, key_owners, names, descriptions, scopes, environments, exchanges, expiries,
-                              indices, positions, hints, creators, creations, signers, prefixes, periods, digests, wakes)) < cardinality(ids) THEN
-        RAISE EXCEPTION 'policy_superseded' USING ERRCODE = 'KW001';
+    IF NOT store_keys(ours, ids, policy_numbers, key_owners, names, descriptions, scopes, environments, exchanges, expiries, indices,
+                      positions, hints, creators, creations, signers, prefixes, periods, digests, wakes) THEN
+        RETURN false;
     END IF;
     refused := append_to_trail(ours, times, actions, actor_tenants, actor_keys, actor_owners, addresses, user_agents, requests,
                                target_kinds, targets, befores, afters, notes, said, made_for, made, ended, changed, refusable,
@@ -161,8 +157,8 @@ END
 $$;
 
 -- A whole transaction: keys of a tenant revoked for ever, all of them or none, with what the trail says of them and what the feed
--- tells. All of them have to be active, and each its owner's who is named for it (null: whoever's). The position of what the feed
--- tells, and the status indices that it is about; nothing else is a result.
+-- tells. All of them have to be active, and each its owner's who is named for it (null: whoever's): else all is null. The position
+-- of what the feed tells, and the status indices that it is about.
 CREATE FUNCTION revoke_keys(
     ours uuid, ids uuid[], sought_owners text[], reasons text[], revoked timestamptz, channel text,
     times bigint[], actions text[], actor_tenants uuid[], actor_keys uuid[], actor_owners text[], addresses text[],
@@ -183,7 +179,7 @@ BEGIN
         ORDER BY key.id FOR NO KEY UPDATE OF key
     ) AS found;
     IF held < cardinality(ids) THEN
-        RAISE EXCEPTION 'not_active' USING ERRCODE = 'KW001';
+        RETURN;
     END IF;
     UPDATE api_keys AS key
     SET state = 'revoked', lapsed = false, revoked_at = revoked, revocation_reason = given.reason, updated_at = revoked,

@@ -227,8 +227,7 @@ async fn make(
     }
     let numbers: Vec<PolicyNumber> = prepared.iter().map(|key| policies[&key.digest]).collect();
     let Minted { keys, raws } = mint(app, &prepared, &numbers)?;
-    let stored = store_in(tx.connection(), tenant, &keys.iter().collect::<Vec<_>>()).await?;
-    if stored.contains(&false) {
+    if !store_in(tx.connection(), tenant, &keys.iter().collect::<Vec<_>>()).await? {
         return Err(Error::internal(anyhow::anyhow!("a policy was superseded while a key was made under it")));
     }
     keys.iter().for_each(|key| tx.record(key.event()));

@@ -220,7 +220,7 @@ pub async fn store_keys(db: &Db, keys: Vec<NewKey>) -> Result<Vec<bool>> {
 pub async fn create_keys(db: &Db, tenant: TenantId, keys: &[&NewKey]) -> Result<bool> {
     let events: Vec<Event> = keys.iter().map(|key| key.event()).collect();
     let (records, columns) = (Records::of(&events, 0)?, Columns::of(keys));
-    let mut again = false;
+    let mut is_sent = false;
     let created = again!(async {
         let created = with_records!(
             query_scalar!(
@@ -252,23 +252,35 @@ pub async fn create_keys(db: &Db, tenant: TenantId, keys: &[&NewKey]) -> Result<
         )
         .fetch_one(db.in_one_message())
         .await;
-        let before = std::mem::replace(&mut again, true);
+        let was_sent = std::mem::replace(&mut is_sent, true);
         match created {
-            // Nobody else makes these ids: what was sent over a connection that broke was committed.
-            Err(sqlx::Error::Database(error)) if before && error.constraint() == Some("api_keys_pkey") => Ok(true),
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(REFUSED) => Ok(false),
+            // Sent before over a connection that broke, it may have been committed all the same. Nobody else makes these ids.
+            Err(sqlx::Error::Database(error)) if was_sent && error.is_unique_violation() => {
+                if are_stored(db, &columns.ids).await? {
+                    Ok(true)
+                } else {
+                    Err(sqlx::Error::Database(error))
+                }
+            }
             created => created,
         }
     })?;
     Ok(created)
 }
 
-/// Stores new keys of a tenant with their credentials in one statement; for each of them whether it was stored: not
-/// where its policy has been superseded or isn't the tenant's.
+/// Whether keys with all of these ids are there.
+async fn are_stored(db: &Db, ids: &[Uuid]) -> sqlx::Result<bool> {
+    let stored = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_keys WHERE id = ANY($1)"#, ids).fetch_one(db.system()).await?;
+    Ok(usize::try_from(stored) == Ok(ids.len()))
+}
+
+/// Stores new keys of a tenant with their credentials, all of them or none; whether that is done: not where a policy of theirs
+/// has been superseded or isn't the tenant's.
 ///
 /// # Errors
 /// As any write.
-pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&NewKey]) -> Result<Vec<bool>> {
+pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&NewKey]) -> Result<bool> {
     let columns = Columns::of(keys);
     let stored = sqlx::query_scalar!(
         r#"SELECT store_keys($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) AS "stored!""#,
@@ -295,7 +307,7 @@ pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&
     )
     .fetch_one(connection)
     .await?;
-    Ok(keys.iter().map(|key| stored.contains(&key.draft.id.0)).collect())
+    Ok(stored)
 }
 
 /// New keys as the database's functions take them: a column each of what they are.

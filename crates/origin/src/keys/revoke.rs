@@ -109,9 +109,9 @@ async fn revoke_at_once(db: &Db, tenant: TenantId, revocations: &[&Revocation]) 
     let done = again!(
         with_records!(
             query!(
-                r#"SELECT epoch AS "epoch!", seq AS "seq!", indices AS "indices!"
+                "SELECT epoch, seq, indices
                    FROM revoke_keys($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                                    $23, $24, $25, $26, $27)"#,
+                                    $23, $24, $25, $26, $27)",
                 tenant.0,
                 &ids,
                 &owners as _,
@@ -127,10 +127,11 @@ async fn revoke_at_once(db: &Db, tenant: TenantId, revocations: &[&Revocation]) 
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(REFUSED) => return Ok(None),
         done => done?,
     };
+    let (Some(epoch), Some(seq), Some(indices)) = (done.epoch, done.seq, done.indices) else { return Ok(None) };
     let index = |index: i64| u32::try_from(index).map(|index| (StatusIndex(index), Status::Invalid)).map_err(Error::internal);
-    let changes = done.indices.into_iter().map(index).collect::<Result<_>>()?;
+    let changes = indices.into_iter().map(index).collect::<Result<_>>()?;
     let change = Change { changes, ..Change::default() };
-    Ok(Some(Committed { change: Arc::new(change), position: Some(position(done.epoch, done.seq)) }))
+    Ok(Some(Committed { change: Arc::new(change), position: Some(position(epoch, seq)) }))
 }
 
 /// Revokes keys of a tenant, in one transaction.
