@@ -178,8 +178,7 @@ export function shortWay(request, env, context) {
         (response) => {
           const length = response.headers.get("content-length");
           count(ticket, answer & COSTS, method, response, length, env, context);
-          const whole = hold === undefined ? response : hold.follow(response, method, length);
-          return whole === undefined ? failed(hold, ticket, "it opens a WebSocket") : withFields(whole, fields);
+          return withFields(hold === undefined ? response : hold.follow(response, method, length), fields);
         },
         (fault) => failed(hold, ticket, fault),
       );

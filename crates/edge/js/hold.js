@@ -7,6 +7,7 @@
 // context (src/limits/under_way.rs has the other half); and it is told there when its slot can't be held any longer, and
 // ends its request.
 import * as glue from "./glue.js";
+import { join } from "./socket.js";
 
 // src/limits/under_way.rs has the same.
 const TICK_MS = 1000;
@@ -74,15 +75,11 @@ export class Hold {
     if (this.#leave === undefined) this.#context.waitUntil(new Promise((resolve) => (this.#leave = resolve)));
   }
 
-  /**
-   * The same response; the hold ends with it. undefined for a WebSocket, whose end nobody could tell. `length` is what it
-   * says of its body's.
-   */
+  /** The same response; the hold ends with it. `length` is what it says of its body's. */
   follow(response, method, length = response.headers.get("content-length")) {
     if (response.webSocket) {
-      response.webSocket.accept();
-      response.webSocket.close(1011);
-      return undefined;
+      this.stay();
+      return join(response, this.signal, () => this.end());
     }
     if (method === "HEAD" || (length !== null && +length <= SHORT) || response.body === null) {
       this.end();
