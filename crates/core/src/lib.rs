@@ -59,7 +59,9 @@ mod verify;
 mod warm;
 
 pub use accelerator::{Accelerator, AcceleratorCounters, AcceleratorSettings, Width};
-pub use audit::{AuditActor, AuditFault, AuditProof, AuditRecord, AuditTarget, AuditVerifier, Checkpoint, Members as AuditMembers};
+pub use audit::{
+    AuditActor, AuditFault, AuditProof, AuditRecord, AuditSaid, AuditTarget, AuditVerifier, Checkpoint, Members as AuditMembers,
+};
 pub use capability::{Capability, CapabilityError};
 pub use cidr::{Network, NetworkError, canonical_address};
 pub use constraint::{ConstraintError, ConstraintKind};

@@ -130,11 +130,11 @@ function cost(headers) {
   return said !== null && /^\d{1,12}$/.test(said) ? +said : NaN;
 }
 
-// Counts the upstream's answer, with the length of its body where that is declared.
-function count(ticket, costs, method, response, env, context) {
-  const length = method === "HEAD" ? null : response.headers.get("content-length");
+// Counts the upstream's answer, with the length that it says of its body.
+function count(ticket, costs, method, response, length, env, context) {
+  const bytes = method === "HEAD" || length === null ? 0 : +length;
   const cents = costs ? cost(response.headers) : NaN;
-  if (glue.gateAnswered(opened, ticket, response.status, length === null ? 0 : +length, cents, Date.now())) glue.gateTend(env, context);
+  if (glue.gateAnswered(opened, ticket, response.status, bytes, cents, Date.now())) glue.gateTend(env, context);
 }
 
 // The answer where the upstream gave none.
@@ -176,9 +176,9 @@ export function shortWay(request, env, context) {
       const answered = fetch(gate.upstream + lines[0], { method, headers, redirect: "manual", signal: hold?.signal });
       return answered.then(
         (response) => {
-          count(ticket, answer & COSTS, method, response, env, context);
-          const whole = hold === undefined ? response : hold.follow(response, method);
-          return whole === undefined ? failed(hold, ticket, "it opens a WebSocket") : withFields(whole, fields);
+          const length = response.headers.get("content-length");
+          count(ticket, answer & COSTS, method, response, length, env, context);
+          return withFields(hold === undefined ? response : hold.follow(response, method, length), fields);
         },
         (fault) => failed(hold, ticket, fault),
       );

@@ -46,7 +46,7 @@ impl<I: Send + 'static, O: Send + 'static> Batch<I, O> {
         Self::with(tasks, WORKERS, run)
     }
 
-    /// As [`Batch::new`], for batches that can't be under way at the same time.
+    /// As [`Batch::new`], for batches that would wait for each other: one at a time is larger, and costs less for each request.
     pub fn one_by_one<F, R>(tasks: &mut JoinSet<()>, run: F) -> Self
     where
         F: Fn(Vec<I>) -> R + Send + Sync + 'static,

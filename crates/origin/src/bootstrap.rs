@@ -189,7 +189,7 @@ async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &
             created: now,
         };
         let key = NewKey { profile, draft, stamp: minted.stamp };
-        anyhow::ensure!(store_in(tx, tenant, &[&key]).await? == [true], "a policy vanished");
+        anyhow::ensure!(store_in(tx, tenant, &[&key]).await?, "a policy vanished");
         append(tx, tenant, &[key.event()], 1).await?;
         Ok(zeroize::Zeroizing::new(minted.raw.expose().to_owned()))
     };

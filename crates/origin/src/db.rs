@@ -46,6 +46,8 @@ const START_RETRY: Duration = Duration::from_millis(200);
 /// Connections for tenants' requests. Commits that wait for the disk together share one write, so that more
 /// connections than processors pay off.
 const APP_CONNECTIONS: u32 = 24;
+/// Connections for what goes in batches: few, so that each has what it works with at hand.
+const BUSY_CONNECTIONS: u32 = 4;
 /// Connections for recognising callers, the feed and the housekeeping.
 const SYSTEM_CONNECTIONS: u32 = 12;
 
@@ -55,12 +57,16 @@ const SYSTEM_CONNECTIONS: u32 = 12;
 const ROW_BY_ROW: [(&str, &str); 4] =
     [("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("random_page_cost", "1.1"), ("jit", "off")];
 
+/// The SQLSTATE with which the database's functions say no to a whole transaction: nothing of it was done.
+pub const REFUSED: &str = "KW001";
+
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The database.
 #[derive(Clone)]
 pub struct Db {
     app: PgPool,
+    busy: PgPool,
     system: PgPool,
     options: PgConnectOptions,
 }
@@ -95,7 +101,12 @@ impl Db {
                         .options(plans.iter().copied()),
                 )
         };
-        Ok(Db { app: pool("keyward_app", APP_CONNECTIONS, &ROW_BY_ROW), system: pool("keyward_system", SYSTEM_CONNECTIONS, &[]), options })
+        Ok(Db {
+            app: pool("keyward_app", APP_CONNECTIONS, &ROW_BY_ROW),
+            busy: pool("keyward_app", BUSY_CONNECTIONS, &ROW_BY_ROW),
+            system: pool("keyward_system", SYSTEM_CONNECTIONS, &[]),
+            options,
+        })
     }
 
     /// Applies the migrations, as the database's owner. Replicas that start together queue for a lock. Where all of them
@@ -146,8 +157,8 @@ impl Db {
     }
 
     /// How many connections each pool has, and how many of them are idle.
-    pub fn connections(&self) -> [(&'static str, u32, usize); 2] {
-        [("app", &self.app), ("system", &self.system)].map(|(name, pool)| (name, pool.size(), pool.num_idle()))
+    pub fn connections(&self) -> [(&'static str, u32, usize); 3] {
+        [("app", &self.app), ("busy", &self.busy), ("system", &self.system)].map(|(name, pool)| (name, pool.size(), pool.num_idle()))
     }
 
     /// A transaction in a tenant's name. The only way to its tables.
@@ -161,8 +172,14 @@ impl Db {
         Ok(Tx { inner, tenant, events: Vec::new() })
     }
 
+    /// For a transaction that is one message to one of the database's functions, which names its tenant itself.
+    pub fn in_one_message(&self) -> &PgPool {
+        &self.busy
+    }
+
     /// Closes all connections.
     pub async fn close(&self) {
+        self.busy.close().await;
         self.app.close().await;
         self.system.close().await;
     }

@@ -72,15 +72,15 @@ impl Server {
         let mut tasks = JoinSet::new();
         let (readers, writers, revokers) = (db.clone(), db.clone(), db.clone());
         let app = Arc::new(App {
-            rows: Batch::new(&mut tasks, move |indices| {
+            rows: Batch::one_by_one(&mut tasks, move |indices| {
                 let db = readers.clone();
                 async move { auth::find(&db, &indices).await }
             }),
-            new_keys: Batch::new(&mut tasks, move |keys| {
+            new_keys: Batch::one_by_one(&mut tasks, move |keys| {
                 let db = writers.clone();
                 async move { store_keys(&db, keys).await }
             }),
-            revocations: Batch::new(&mut tasks, move |revocations| {
+            revocations: Batch::one_by_one(&mut tasks, move |revocations| {
                 let db = revokers.clone();
                 async move { Ok(revoke_keys(&db, revocations).await) }
             }),

@@ -7,5 +7,5 @@
 mod record;
 mod verifier;
 
-pub use record::{AuditActor, AuditRecord, AuditTarget, Checkpoint, Members};
+pub use record::{AuditActor, AuditRecord, AuditSaid, AuditTarget, Checkpoint, Members};
 pub use verifier::{AuditFault, AuditProof, AuditVerifier};

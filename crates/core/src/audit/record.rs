@@ -98,26 +98,70 @@ impl AuditRecord {
     /// Every field has its length before it, so that no two records have the same form: moving a character from one
     /// field to the next changes the hash.
     pub fn digest(&self) -> Digest {
+        let texts = [&self.before, &self.after, &self.details].map(|members| members.as_ref().map(text));
+        let [before, after, details] = texts.each_ref().map(Option::as_deref);
+        let said = AuditSaid {
+            action: &self.action,
+            actor: self.actor.as_ref(),
+            address: self.address.as_deref(),
+            user_agent: self.user_agent.as_deref(),
+            request_id: self.request_id,
+            target: self.target.as_ref(),
+            before,
+            after,
+            details,
+        };
         let mut form = Vec::with_capacity(512);
         form.extend_from_slice(CONTEXT);
         form.extend_from_slice(self.prev.as_bytes());
         form.extend_from_slice(self.tenant.0.as_bytes());
         form.extend_from_slice(&self.seq.to_be_bytes());
         form.extend_from_slice(&self.at_ms.to_be_bytes());
-        field(&mut form, Some(self.action.as_bytes()));
-        let actor = self.actor.as_ref();
-        field(&mut form, actor.map(|actor| actor.tenant.0.as_bytes().as_slice()));
-        field(&mut form, actor.map(|actor| actor.key.0.as_bytes().as_slice()));
-        field(&mut form, actor.map(|actor| actor.owner.as_bytes()));
-        field(&mut form, self.address.as_ref().map(String::as_bytes));
-        field(&mut form, self.user_agent.as_ref().map(String::as_bytes));
-        field(&mut form, self.request_id.as_ref().map(|id| id.as_bytes().as_slice()));
-        field(&mut form, self.target.as_ref().map(|target| target.kind.as_bytes()));
-        field(&mut form, self.target.as_ref().map(|target| target.id.as_bytes()));
-        for members in [&self.before, &self.after, &self.details] {
-            field(&mut form, members.as_ref().map(text).as_ref().map(String::as_bytes));
-        }
+        form.extend_from_slice(&said.form());
         Digest::of(form)
+    }
+}
+
+/// What a record says, wherever it comes to stand in its trail.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditSaid<'a> {
+    /// What was done.
+    pub action: &'a str,
+    /// Who did it.
+    pub actor: Option<&'a AuditActor>,
+    /// The address that the request came from.
+    pub address: Option<&'a str>,
+    /// As the client named itself.
+    pub user_agent: Option<&'a str>,
+    /// The request.
+    pub request_id: Option<Uuid>,
+    /// What it was done to.
+    pub target: Option<&'a AuditTarget>,
+    /// What the target was before: JSON without spaces, members in the order of their names.
+    pub before: Option<&'a str>,
+    /// What it was afterwards, likewise.
+    pub after: Option<&'a str>,
+    /// What else there is to say, likewise.
+    pub details: Option<&'a str>,
+}
+
+impl AuditSaid<'_> {
+    /// The end of the canonical form: all of it that doesn't depend on the record's place.
+    pub fn form(&self) -> Vec<u8> {
+        let mut form = Vec::with_capacity(512);
+        field(&mut form, Some(self.action.as_bytes()));
+        field(&mut form, self.actor.map(|actor| actor.tenant.0.as_bytes().as_slice()));
+        field(&mut form, self.actor.map(|actor| actor.key.0.as_bytes().as_slice()));
+        field(&mut form, self.actor.map(|actor| actor.owner.as_bytes()));
+        field(&mut form, self.address.map(str::as_bytes));
+        field(&mut form, self.user_agent.map(str::as_bytes));
+        field(&mut form, self.request_id.as_ref().map(|id| id.as_bytes().as_slice()));
+        field(&mut form, self.target.map(|target| target.kind.as_bytes()));
+        field(&mut form, self.target.map(|target| target.id.as_bytes()));
+        for text in [self.before, self.after, self.details] {
+            field(&mut form, text.map(str::as_bytes));
+        }
+        form
     }
 }
 

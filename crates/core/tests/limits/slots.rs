@@ -358,3 +358,22 @@ fn in_a_good_world_all_slots_are_used_none_is_cut_and_what_a_dead_isolate_had_co
         assert_eq!((scene.most, scene.cut), (10, 0), "seed {seed}");
     }
 }
+
+#[test]
+fn in_a_good_world_none_is_refused_as_long_as_slots_are_free() {
+    for seed in 0..20 {
+        let mut scene = Scene::new(seed, GOOD, 1_000);
+        for _ in 0..20 {
+            let many = 1 + scene.random.below(100);
+            for _ in 0..many {
+                let node = HUBS + scene.random.below(4) as usize;
+                scene.attempt(node, None);
+            }
+            // Some have given back all by then, and some a part.
+            let pause = 200 + scene.random.below(4_000);
+            scene.run(pause, 1_000);
+        }
+        assert_eq!(scene.refused, 0, "seed {seed}");
+        assert!(scene.most < 500, "seed {seed}");
+    }
+}

@@ -14,7 +14,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Semaphore, time::interval};
 
-pub use append::{append, digest};
+pub(crate) use append::with_records;
+pub use append::{Records, append, digest};
 pub use checkpoint::{Kept, Signed, checkpoint, checkpoints, newest_up_to, unproved};
 pub use event::{Action, Actor, Event, changed, members};
 pub use search::{Filter, Range, page, search};

@@ -99,9 +99,14 @@ impl Holder {
         self.policy.policy.claims()
     }
 
+    /// The one owner whose it sees; `None`: it sees everybody's.
+    pub fn sees_only(&self) -> Option<&str> {
+        (self.scope() <= ScopeClass::User).then_some(self.owner())
+    }
+
     /// Whether it sees what is this owner's.
     pub fn sees(&self, owner: &str) -> bool {
-        self.scope() > ScopeClass::User || self.owner() == owner
+        self.sees_only().is_none_or(|only| only == owner)
     }
 }
 

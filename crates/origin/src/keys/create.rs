@@ -14,7 +14,7 @@ use sqlx::types::Json;
 use super::{
     WARNING, grant,
     idempotency::Idempotency,
-    issue::{Draft, NewKey, Profile, new_id, store_in},
+    issue::{Draft, NewKey, Profile, create_keys, new_id, store_in},
     row::{Holding, KeyRow},
     terms::{Checks, new_terms},
 };
@@ -40,6 +40,8 @@ struct Prepared {
     draft: Draft,
     profile: Profile,
     terms: PolicyTerms,
+    /// Of the terms.
+    digest: Digest,
 }
 
 /// Creates a key in a tenant.
@@ -54,23 +56,21 @@ pub async fn create(
     idempotency: Option<Idempotency>,
 ) -> Result<KeyCreated> {
     let now = app.clock.now();
-    let Prepared { draft, profile, terms } = prepare(app, caller, tenant, request, now).await?;
+    let prepared = vec![prepare(app, caller, tenant, request, now).await?];
     app.tenants.may_create(tenant, now)?;
-    // The policy that says this is known from before, nearly always: then there is nothing to tell, and many requests'
-    // keys are stored together.
     if idempotency.is_none()
-        && app.positions.is_open(draft.place)
-        && let Some(policy) = app.policies.hint(tenant, terms.digest())
+        && let Some(policies) = known_policies(app, tenant, &prepared)
     {
-        let minted = draft.mint(&app.keyrings.current(), policy)?;
-        let key = NewKey { profile: profile.clone(), draft: draft.clone(), stamp: minted.stamp };
-        if app.new_keys.ask(key.clone()).await? {
-            return created(key, &minted.raw, terms);
+        let Minted { mut keys, raws } = mint(app, &prepared, &policies)?;
+        if let Some(key) = keys.pop()
+            && app.new_keys.ask(key.clone()).await?
+        {
+            let made = answers(vec![key], raws, prepared)?;
+            return only(made);
         }
-        app.policies.forget(tenant, terms.digest());
+        forget_policies(app, tenant, &prepared);
     }
-    let made = make(app, caller, tenant, vec![Prepared { draft, profile, terms }], idempotency, now).await?;
-    made.into_iter().next().ok_or_else(|| Error::internal(anyhow::anyhow!("of one key none was made")))
+    only(make(app, caller, tenant, prepared, idempotency, now).await?)
 }
 
 /// Creates keys in a tenant, all of them or none, in one transaction.
@@ -104,7 +104,54 @@ pub async fn create_many(
         return Err(Error::invalid(errors));
     }
     app.tenants.may_create(tenant, now)?;
+    if idempotency.is_none()
+        && let Some(policies) = known_policies(app, tenant, &prepared)
+    {
+        let Minted { keys, raws } = mint(app, &prepared, &policies)?;
+        if create_keys(&app.db, tenant, &keys.iter().collect::<Vec<_>>()).await? {
+            return answers(keys, raws, prepared);
+        }
+        forget_policies(app, tenant, &prepared);
+    }
     make(app, caller, tenant, prepared, idempotency, now).await
+}
+
+/// The policies that say what these keys are to hold, where all are known from before, and the keys' shards open: nearly always.
+/// Then there is nothing to tell edges, and a message to the database will do.
+fn known_policies(app: &App, tenant: TenantId, prepared: &[Prepared]) -> Option<Vec<PolicyNumber>> {
+    let policy = |key: &Prepared| app.positions.is_open(key.draft.place).then(|| app.policies.hint(tenant, key.digest))?;
+    prepared.iter().map(policy).collect()
+}
+
+/// No longer takes them for known: one of them has been superseded, or there is another reason, which `make` finds.
+fn forget_policies(app: &App, tenant: TenantId, prepared: &[Prepared]) {
+    prepared.iter().for_each(|key| app.policies.forget(tenant, key.digest));
+}
+
+/// Keys that have been minted, and what is to be presented for each.
+struct Minted {
+    keys: Vec<NewKey>,
+    raws: Vec<SecretKeyText>,
+}
+
+fn mint(app: &App, prepared: &[Prepared], policies: &[PolicyNumber]) -> Result<Minted> {
+    let keyring = app.keyrings.current();
+    let (mut keys, mut raws) = (Vec::with_capacity(prepared.len()), Vec::with_capacity(prepared.len()));
+    for (key, policy) in prepared.iter().zip(policies) {
+        let minted = key.draft.mint(&keyring, *policy)?;
+        keys.push(NewKey { profile: key.profile.clone(), draft: key.draft.clone(), stamp: minted.stamp });
+        raws.push(minted.raw);
+    }
+    Ok(Minted { keys, raws })
+}
+
+/// What is said of keys that have been stored.
+fn answers(keys: Vec<NewKey>, raws: Vec<SecretKeyText>, prepared: Vec<Prepared>) -> Result<Vec<KeyCreated>> {
+    keys.into_iter().zip(raws).zip(prepared).map(|((key, raw), Prepared { terms, .. })| created(key, &raw, terms)).collect()
+}
+
+fn only(made: Vec<KeyCreated>) -> Result<KeyCreated> {
+    made.into_iter().next().ok_or_else(|| Error::internal(anyhow::anyhow!("of one key none was made")))
 }
 
 /// Checks all that is asked for, and takes a place for it.
@@ -141,7 +188,7 @@ async fn prepare(app: &App, caller: &Caller, tenant: TenantId, request: CreateKe
         by: Some(Arc::clone(caller.actor())),
         created: now,
     };
-    Ok(Prepared { draft, profile, terms })
+    Ok(Prepared { draft, profile, digest: terms.digest(), terms })
 }
 
 /// Makes keys in a transaction of their own, with whatever policies and shards they need; or gives again what the same
@@ -172,22 +219,15 @@ async fn make(
         change.opened.extend(app.positions.open(tx.connection(), *place).await?.opened);
     }
     let mut policies: BTreeMap<Digest, PolicyNumber> = BTreeMap::new();
-    let wanted: BTreeMap<Digest, &PolicyTerms> = prepared.iter().map(|key| (key.terms.digest(), &key.terms)).collect();
+    let wanted: BTreeMap<Digest, &PolicyTerms> = prepared.iter().map(|key| (key.digest, &key.terms)).collect();
     for (digest, terms) in wanted {
         let (policy, is_new) = find_or_create(tx.connection(), terms, now).await?;
         change.policies.extend(is_new.then_some(policy));
         policies.insert(digest, policy);
     }
-    let keyring = app.keyrings.current();
-    let (mut keys, mut rest) = (Vec::with_capacity(prepared.len()), Vec::with_capacity(prepared.len()));
-    for Prepared { draft, profile, terms } in prepared {
-        let policy = policies[&terms.digest()];
-        let minted = draft.mint(&keyring, policy)?;
-        keys.push(NewKey { profile, draft, stamp: minted.stamp });
-        rest.push((minted.raw, terms));
-    }
-    let stored = store_in(tx.connection(), tenant, &keys.iter().collect::<Vec<_>>()).await?;
-    if stored.contains(&false) {
+    let numbers: Vec<PolicyNumber> = prepared.iter().map(|key| policies[&key.digest]).collect();
+    let Minted { keys, raws } = mint(app, &prepared, &numbers)?;
+    if !store_in(tx.connection(), tenant, &keys.iter().collect::<Vec<_>>()).await? {
         return Err(Error::internal(anyhow::anyhow!("a policy was superseded while a key was made under it")));
     }
     keys.iter().for_each(|key| tx.record(key.event()));
@@ -197,7 +237,7 @@ async fn make(
     }
     places.values().for_each(|place| app.positions.opened(*place));
     policies.into_iter().for_each(|(digest, policy)| app.policies.remember(tenant, digest, policy));
-    keys.into_iter().zip(rest).map(|(key, (raw, terms))| created(key, &raw, terms)).collect()
+    answers(keys, raws, prepared)
 }
 
 /// Commits; through the feed where there is something to tell. A key under a known policy is none of the feed's business.

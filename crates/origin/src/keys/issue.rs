@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use keyward_api::Code;
 use keyward_core::{ApiKeyClaims, Digest, Environment, KeyId, KeyPrefix, PolicyNumber, Role, ScopeClass, Status, TenantId, Timestamp};
 use keyward_issuer::{ENTROPY_LEN, SecretKeyText, SigningKey, mint_api_key};
 use serde_json::json;
-use sqlx::{PgConnection, types::time::OffsetDateTime};
+use sqlx::{
+    PgConnection,
+    types::{Uuid, time::OffsetDateTime},
+};
 
 use crate::{
-    audit::{Action, Actor, Event, members},
+    audit::{Action, Actor, Event, Records, members, with_records},
     batch::grouped,
     clock::{datetime, expiry, rfc3339},
-    db::Db,
+    db::{Db, REFUSED, again},
     error::{Error, Result},
     keys::sweep,
     positions::Place,
@@ -195,7 +197,8 @@ impl NewKey {
     }
 }
 
-/// Stores new keys, one transaction for each tenant; for each of them whether it was stored, as in [`store_in`].
+/// Stores new keys, one transaction and one message for each tenant; for each of them whether it was stored. It isn't where
+/// one of its tenant's can't be: each then goes by itself, and hears why.
 ///
 /// # Errors
 /// As any write: then those of some tenants may have been stored.
@@ -203,79 +206,158 @@ pub async fn store_keys(db: &Db, keys: Vec<NewKey>) -> Result<Vec<bool>> {
     let mut stored = vec![false; keys.len()];
     for (tenant, places) in grouped(&keys, |key| key.profile.tenant) {
         let theirs: Vec<&NewKey> = places.iter().map(|at| &keys[*at]).collect();
-        let mut tx = db.tenant(tenant).await?;
-        let done = store_in(tx.connection(), tenant, &theirs).await?;
-        for (key, _) in theirs.iter().zip(&done).filter(|(_, done)| **done) {
-            tx.record(key.event());
-        }
-        match tx.commit().await {
-            Ok(()) => {}
-            // One of them goes too far for its tenant or owner: each then goes by itself, and hears so.
-            Err(error) if matches!(error.code(), Code::CeilingReached | Code::RateLimited | Code::OwnerDisabled) => continue,
-            Err(error) => return Err(error),
-        }
-        for (at, done) in places.into_iter().zip(done) {
-            stored[at] = done;
-        }
+        let done = create_keys(db, tenant, &theirs).await?;
+        places.into_iter().for_each(|at| stored[at] = done);
     }
     Ok(stored)
 }
 
-/// Stores new keys of a tenant with their credentials in one statement; for each of them whether it was stored: not
-/// where its policy has been superseded or isn't the tenant's.
+/// Stores new keys of a tenant, all or none, with what the trail says of them: a transaction that is one message. `false`
+/// where one of them goes too far for its tenant or owner, or its policy has been superseded.
 ///
 /// # Errors
 /// As any write.
-pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&NewKey]) -> Result<Vec<bool>> {
-    let column = |of: fn(&NewKey) -> i64| keys.iter().map(|key| of(key)).collect::<Vec<i64>>();
-    let text = |of: fn(&NewKey) -> &str| keys.iter().map(|key| of(key).to_owned()).collect::<Vec<String>>();
+pub async fn create_keys(db: &Db, tenant: TenantId, keys: &[&NewKey]) -> Result<bool> {
+    let events: Vec<Event> = keys.iter().map(|key| key.event()).collect();
+    let (records, columns) = (Records::of(&events, 0)?, Columns::of(keys));
+    let mut is_sent = false;
+    let created = again!(async {
+        let created = with_records!(
+            query_scalar!(
+                r#"SELECT create_keys($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+                                      $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40,
+                                      $41) AS "created!""#,
+                tenant.0,
+                &columns.ids,
+                &columns.policies,
+                &columns.owners,
+                &columns.names,
+                &columns.descriptions as _,
+                &columns.scopes,
+                &columns.environments,
+                &columns.exchanges,
+                &columns.expiries as _,
+                &columns.indices,
+                &columns.positions,
+                &columns.hints,
+                &columns.creators as _,
+                &columns.creations,
+                &columns.signers,
+                &columns.prefixes,
+                &columns.periods as _,
+                &columns.digests,
+                &columns.wakes as _,
+            ),
+            &records
+        )
+        .fetch_one(db.in_one_message())
+        .await;
+        let was_sent = std::mem::replace(&mut is_sent, true);
+        match created {
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(REFUSED) => Ok(false),
+            // Sent before over a connection that broke, it may have been committed all the same. Nobody else makes these ids.
+            Err(sqlx::Error::Database(error)) if was_sent && error.is_unique_violation() => {
+                if are_stored(db, &columns.ids).await? {
+                    Ok(true)
+                } else {
+                    Err(sqlx::Error::Database(error))
+                }
+            }
+            created => created,
+        }
+    })?;
+    Ok(created)
+}
+
+/// Whether keys with all of these ids are there.
+async fn are_stored(db: &Db, ids: &[Uuid]) -> sqlx::Result<bool> {
+    let stored = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_keys WHERE id = ANY($1)"#, ids).fetch_one(db.system()).await?;
+    Ok(usize::try_from(stored) == Ok(ids.len()))
+}
+
+/// Stores new keys of a tenant with their credentials, all of them or none; whether that is done: not where a policy of theirs
+/// has been superseded or isn't the tenant's.
+///
+/// # Errors
+/// As any write.
+pub async fn store_in(connection: &mut PgConnection, tenant: TenantId, keys: &[&NewKey]) -> Result<bool> {
+    let columns = Columns::of(keys);
     let stored = sqlx::query_scalar!(
-        r#"WITH fit AS (
-             SELECT given.*
-             FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::smallint[], $8::text[], $9::bool[],
-                         $10::timestamptz[], $11::bigint[], $12::bigint[], $13::text[], $14::uuid[], $15::timestamptz[], $16::bytea[], $17::text[],
-                         $18::integer[], $19::bytea[], $20::timestamptz[])
-                  AS given (id, policy, owner, name, description, scope, environment, exchange,
-                            expires_at, index, position, hint, created_by, created_at, signing_key, prefix,
-                            rotation_period_days, digest, wake_at)
-             WHERE (SELECT number FROM policies WHERE number = given.policy AND tenant = $1 AND superseded_by IS NULL) IS NOT NULL
-           ), key AS (
-             INSERT INTO api_keys (id, tenant, owner, name, description, scope, environment, exchange, state, policy, expires_at,
-                                   current_index, hint, created_by, created_at, updated_at, rotation_period_days, wake_at)
-             SELECT id, $1, owner, name, description, scope, environment, exchange, 'active', policy, expires_at,
-                    index, hint, created_by, created_at, created_at, rotation_period_days, wake_at FROM fit
-           ), owner AS (
-             -- In one order, so that two batches with the same new owners don't wait for each other.
-             INSERT INTO owners (tenant, id, kind, name, created_at, updated_at)
-             SELECT $1, owner, 'person', owner, min(created_at), min(created_at) FROM fit GROUP BY owner ORDER BY owner
-             ON CONFLICT DO NOTHING
-           ), credential AS (
-             INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, created_at, hint, digest)
-             SELECT index, position, $1, id, signing_key, prefix, policy, expires_at, created_at, hint, digest FROM fit
-           )
-           SELECT id AS "id!" FROM fit"#,
+        r#"SELECT store_keys($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) AS "stored!""#,
         tenant.0,
-        &keys.iter().map(|key| key.draft.id.0).collect::<Vec<_>>(),
-        &column(|key| key.stamp.policy.0.into()),
-        &text(|key| &key.profile.owner),
-        &text(|key| &key.profile.name),
-        &keys.iter().map(|key| key.profile.description.clone()).collect::<Vec<_>>() as _,
-        &keys.iter().map(|key| key.draft.scope as i16).collect::<Vec<_>>(),
-        &text(|key| key.draft.environment.as_str()),
-        &keys.iter().map(|key| key.draft.exchange).collect::<Vec<_>>(),
-        &keys.iter().map(|key| expiry(key.draft.expires)).collect::<Vec<_>>() as _,
-        &column(|key| key.draft.place.index.0.into()),
-        &column(|key| key.draft.place.position.into()),
-        &text(|key| &key.stamp.hint),
-        &keys.iter().map(|key| key.profile.by.as_ref().map(|by| by.who.key.0)).collect::<Vec<_>>() as _,
-        &keys.iter().map(|key| datetime(key.profile.created)).collect::<Vec<_>>(),
-        &keys.iter().map(|key| key.stamp.signing_key.to_vec()).collect::<Vec<_>>(),
-        &text(|key| key.draft.prefix.as_str()),
-        &keys.iter().map(|key| key.profile.rotation_period_days).collect::<Vec<_>>() as _,
-        &keys.iter().map(|key| key.stamp.digest.as_bytes().to_vec()).collect::<Vec<_>>(),
-        &keys.iter().map(|key| key.first_look()).collect::<Vec<_>>() as _,
+        &columns.ids,
+        &columns.policies,
+        &columns.owners,
+        &columns.names,
+        &columns.descriptions as _,
+        &columns.scopes,
+        &columns.environments,
+        &columns.exchanges,
+        &columns.expiries as _,
+        &columns.indices,
+        &columns.positions,
+        &columns.hints,
+        &columns.creators as _,
+        &columns.creations,
+        &columns.signers,
+        &columns.prefixes,
+        &columns.periods as _,
+        &columns.digests,
+        &columns.wakes as _,
     )
-    .fetch_all(connection)
+    .fetch_one(connection)
     .await?;
-    Ok(keys.iter().map(|key| stored.contains(&key.draft.id.0)).collect())
+    Ok(stored)
+}
+
+/// New keys as the database's functions take them: a column each of what they are.
+struct Columns {
+    ids: Vec<Uuid>,
+    policies: Vec<i64>,
+    owners: Vec<String>,
+    names: Vec<String>,
+    descriptions: Vec<Option<String>>,
+    scopes: Vec<i16>,
+    environments: Vec<String>,
+    exchanges: Vec<bool>,
+    expiries: Vec<Option<OffsetDateTime>>,
+    indices: Vec<i64>,
+    positions: Vec<i64>,
+    hints: Vec<String>,
+    creators: Vec<Option<Uuid>>,
+    creations: Vec<OffsetDateTime>,
+    signers: Vec<Vec<u8>>,
+    prefixes: Vec<String>,
+    periods: Vec<Option<i32>>,
+    digests: Vec<Vec<u8>>,
+    wakes: Vec<Option<OffsetDateTime>>,
+}
+
+impl Columns {
+    fn of(keys: &[&NewKey]) -> Self {
+        fn column<T>(keys: &[&NewKey], of: impl Fn(&NewKey) -> T) -> Vec<T> {
+            keys.iter().map(|key| of(key)).collect()
+        }
+        Self {
+            ids: column(keys, |key| key.draft.id.0),
+            policies: column(keys, |key| key.stamp.policy.0.into()),
+            owners: column(keys, |key| key.profile.owner.clone()),
+            names: column(keys, |key| key.profile.name.clone()),
+            descriptions: column(keys, |key| key.profile.description.clone()),
+            scopes: column(keys, |key| key.draft.scope as i16),
+            environments: column(keys, |key| key.draft.environment.as_str().to_owned()),
+            exchanges: column(keys, |key| key.draft.exchange),
+            expiries: column(keys, |key| expiry(key.draft.expires)),
+            indices: column(keys, |key| key.draft.place.index.0.into()),
+            positions: column(keys, |key| key.draft.place.position.into()),
+            hints: column(keys, |key| key.stamp.hint.clone()),
+            creators: column(keys, |key| key.profile.by.as_ref().map(|by| by.who.key.0)),
+            creations: column(keys, |key| datetime(key.profile.created)),
+            signers: column(keys, |key| key.stamp.signing_key.to_vec()),
+            prefixes: column(keys, |key| key.draft.prefix.as_str().to_owned()),
+            periods: column(keys, |key| key.profile.rotation_period_days),
+            digests: column(keys, |key| key.stamp.digest.as_bytes().to_vec()),
+            wakes: column(keys, NewKey::first_look),
+        }
+    }
 }

@@ -6,7 +6,7 @@ use keyward_api::{
     Code,
     keys::{KeyRevoked, RevokeKey},
 };
-use keyward_core::{KeyId, Position, TenantId, Timestamp};
+use keyward_core::{KeyId, Position, Status, StatusIndex, TenantId, Timestamp};
 use serde_json::json;
 use sqlx::types::Uuid;
 
@@ -17,13 +17,13 @@ use super::{
     terms::Checks,
 };
 use crate::{
-    audit::{Action, Event, members},
+    audit::{Action, Event, Records, members, with_records},
     auth::Caller,
     batch::grouped,
     clock::datetime,
-    db::{Db, Tx},
+    db::{Db, REFUSED, Tx, again},
     error::{Error, Result},
-    feed::Change,
+    feed::{CHANNEL, Change, position},
     state::App,
 };
 
@@ -73,7 +73,12 @@ pub async fn revoke_keys(db: &Db, revocations: Vec<Revocation>) -> Vec<Outcome> 
     let mut outcomes: Vec<Outcome> = revocations.iter().map(|_| Ok(None)).collect();
     for (tenant, places) in grouped(&revocations, |revocation| revocation.tenant) {
         let theirs: Vec<_> = places.iter().map(|at| &revocations[*at]).collect();
-        match revoke_of(db, tenant, &theirs).await {
+        let done = match revoke_at_once(db, tenant, &theirs).await {
+            Ok(None) => revoke_of(db, tenant, &theirs).await,
+            Ok(Some(committed)) => Ok(theirs.iter().map(|_| Ok(Some(committed.clone()))).collect()),
+            Err(error) => Err(error),
+        };
+        match done {
             Ok(done) => places.into_iter().zip(done).for_each(|(at, outcome)| outcomes[at] = outcome),
             Err(error) => {
                 let code = error.code();
@@ -83,6 +88,50 @@ pub async fn revoke_keys(db: &Db, revocations: Vec<Revocation>) -> Vec<Outcome> 
         }
     }
     outcomes
+}
+
+/// Revokes keys of a tenant in a transaction that is one message, where there is nothing to be asked about any of them: all are
+/// active, and whatever else they are. `None`: nothing was done, and they have to be looked at one by one.
+async fn revoke_at_once(db: &Db, tenant: TenantId, revocations: &[&Revocation]) -> Result<Option<Committed>> {
+    let mut ids: Vec<Uuid> = revocations.iter().map(|revocation| revocation.id.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let Some(at) = revocations.iter().map(|revocation| revocation.at).max() else { return Ok(None) };
+    if ids.len() < revocations.len() || revocations.iter().any(|revocation| revocation.if_match != IfMatch::Any) {
+        return Ok(None);
+    }
+    let ids: Vec<Uuid> = revocations.iter().map(|revocation| revocation.id.0).collect();
+    let owners: Vec<Option<&str>> = revocations.iter().map(|revocation| revocation.by.sees_only()).collect();
+    let reasons: Vec<Option<&str>> = revocations.iter().map(|revocation| revocation.reason.as_deref()).collect();
+    let event = |revocation: &&Revocation| revoked(&revocation.by, revocation.id, "active", revocation.reason.as_deref(), revocation.at);
+    let events: Vec<Event> = revocations.iter().map(event).collect();
+    let records = Records::of(&events, 0)?;
+    let done = again!(
+        with_records!(
+            query!(
+                "SELECT epoch, seq, indices
+                   FROM revoke_keys($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+                                    $23, $24, $25, $26, $27)",
+                tenant.0,
+                &ids,
+                &owners as _,
+                &reasons as _,
+                datetime(at),
+                CHANNEL,
+            ),
+            &records
+        )
+        .fetch_one(db.in_one_message())
+    );
+    let done = match done {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(REFUSED) => return Ok(None),
+        done => done?,
+    };
+    let (Some(epoch), Some(seq), Some(indices)) = (done.epoch, done.seq, done.indices) else { return Ok(None) };
+    let index = |index: i64| u32::try_from(index).map(|index| (StatusIndex(index), Status::Invalid)).map_err(Error::internal);
+    let changes = indices.into_iter().map(index).collect::<Result<_>>()?;
+    let change = Change { changes, ..Change::default() };
+    Ok(Some(Committed { change: Arc::new(change), position: Some(position(epoch, seq)) }))
 }
 
 /// Revokes keys of a tenant, in one transaction.

@@ -16,92 +16,49 @@ use crate::{
 
 const HOUR_MS: u64 = 3_600_000;
 
-/// What a tenant has used, as its row has it.
-#[derive(Clone, Copy, Debug)]
-pub struct Used {
-    /// Live keys; `None`: not counted yet.
-    pub live_keys: Option<i64>,
-    /// Policies; `None`: not counted yet.
-    pub policies: Option<i64>,
-    /// The hour of the next two.
-    pub hour: i64,
-    /// Keys created in it.
-    pub creates: i64,
-    /// Changes in it.
-    pub changes: i64,
+/// What the events of a transaction use up; held against the tenant's ceilings by the database, where its row is held
+/// (`append_to_trail`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Keys made.
+    pub made: i64,
+    /// Keys ended.
+    pub ended: i64,
+    /// Changes.
+    pub changed: i64,
+    /// Those of them that may be refused.
+    pub refusable: i64,
+    /// Policies made.
+    pub new_policies: i64,
 }
 
-/// What it may use.
-#[derive(Clone, Copy, Debug)]
-pub struct Most {
-    /// Live keys.
-    pub live_keys: i64,
-    /// Keys created in an hour.
-    pub creates: i64,
-    /// Policies.
-    pub policies: i64,
-    /// Changes in an hour.
-    pub changes: i64,
-}
-
-/// The counts after a transaction's events, or why they may not be.
-///
-/// # Errors
-/// `ceiling_reached`, `rate_limited`.
-pub async fn count(
-    connection: &mut PgConnection,
-    tenant: TenantId,
-    used: Used,
-    most: Option<Most>,
-    events: &[Event],
-    new_policies: usize,
-    now: Timestamp,
-) -> Result<Used> {
-    let hour = i64::try_from(now.millis() / HOUR_MS).unwrap_or(i64::MAX);
-    let mut next = if used.hour == hour { used } else { Used { hour, creates: 0, changes: 0, ..used } };
-    let (mut made, mut ended, mut changed, mut refusable) = (0, 0, 0, 0);
-    for event in events {
-        match event.action {
-            Action::ApiKeyCreated => made += 1,
-            Action::ApiKeyRevoked => {
-                ended += 1;
-                changed += 1;
+impl Counts {
+    /// Of these events.
+    pub fn of(events: &[Event], new_policies: usize) -> Self {
+        let mut counts = Self { new_policies: i64::try_from(new_policies).unwrap_or(i64::MAX), ..Self::default() };
+        for event in events {
+            match event.action {
+                Action::ApiKeyCreated => counts.made += 1,
+                Action::ApiKeyRevoked => {
+                    counts.ended += 1;
+                    counts.changed += 1;
+                }
+                // Taking a key out of use is never refused: it may be all that is left to do against a thief.
+                Action::ApiKeySuspended | Action::ApiKeyRotationFinished | Action::OwnerDisabled => counts.changed += 1,
+                Action::ApiKeyResumed
+                | Action::ApiKeyRotated
+                | Action::ApiKeyRotationCancelled
+                | Action::ApiKeyRenewed
+                | Action::ApiKeyUpdated
+                | Action::PolicySuperseded => {
+                    counts.changed += 1;
+                    counts.refusable += 1;
+                }
+                _ => {}
             }
-            // Taking a key out of use is never refused: it may be all that is left to do against a thief.
-            Action::ApiKeySuspended | Action::ApiKeyRotationFinished | Action::OwnerDisabled => changed += 1,
-            Action::ApiKeyResumed
-            | Action::ApiKeyRotated
-            | Action::ApiKeyRotationCancelled
-            | Action::ApiKeyRenewed
-            | Action::ApiKeyUpdated
-            | Action::PolicySuperseded => {
-                changed += 1;
-                refusable += 1;
-            }
-            _ => {}
         }
+        counts
     }
-    next.creates += made;
-    next.changes += changed;
-    // A count that is taken now sees what this transaction has stored.
-    next.live_keys = match used.live_keys {
-        None if made + ended > 0 => Some(live_keys(connection, tenant, now).await?),
-        known => known.map(|live| (live + made - ended).max(0)),
-    };
-    let new_policies = i64::try_from(new_policies).unwrap_or(i64::MAX);
-    next.policies = match used.policies {
-        None if new_policies > 0 => Some(policies(connection, tenant).await?),
-        known => known.map(|policies| policies + new_policies),
-    };
-    let Some(most) = most else { return Ok(next) };
-    let beyond = |count: Option<i64>, most: i64| count.is_some_and(|count| count > most);
-    if made > 0 && beyond(next.live_keys, most.live_keys) || new_policies > 0 && beyond(next.policies, most.policies) {
-        return Err(refusal(Code::CeilingReached, now));
-    }
-    if made > 0 && next.creates > most.creates || refusable > 0 && next.changes > most.changes {
-        return Err(refusal(Code::RateLimited, now));
-    }
-    Ok(next)
 }
 
 /// A refusal, and when to try again.

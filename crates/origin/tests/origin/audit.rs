@@ -198,9 +198,10 @@ async fn under_concurrent_creates_and_changes_the_chain_has_no_gap_and_a_checkpo
         let admin = if worker % 2 == 0 { admin.clone() } else { beside.admin() };
         tasks.spawn(async move {
             for _ in 0..12 {
-                let key = admin.create(json!({})).await;
+                // Text that means something to JSON, to SQL or to arrays of either, and more than one byte a character.
+                let key = admin.create(json!({"name": "\"it's\", {NULL,\\000} é\u{2028}🗝", "description": "null"})).await;
                 if worker % 4 == 0 {
-                    admin.act(&key.id, "revoke", None).await.ok();
+                    admin.act(&key.id, "revoke", Some(json!({"reason": "{\"a\":null} ''\\x00 – 🗝"}))).await.ok();
                 }
             }
         });

@@ -111,6 +111,10 @@ async fn contend(during: Duration) {
 
     for (what, query) in [
         (
+            "a credential without its key",
+            "SELECT count(*) FROM credentials c WHERE NOT EXISTS (SELECT FROM api_keys k WHERE k.id = c.api_key AND k.tenant = c.tenant)",
+        ),
+        (
             "a revoked key with a credential that holds",
             "SELECT count(*) FROM api_keys k JOIN credentials c ON c.api_key = k.id WHERE k.state = 'revoked' AND c.status <> 1",
         ),

@@ -1,12 +1,18 @@
 //! Postgres goes away and comes back.
 
 use std::{
+    path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use keyward_postgres::{Options, PrivatePostgres};
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixListener, UnixStream},
+};
 
 use crate::{
     edge::Edge,
@@ -71,6 +77,69 @@ async fn without_a_database_requests_are_told_so_within_seconds() {
     origin.edge().get("/edge/v1/snapshot").await.refused(503, "database_unavailable");
     assert!(began.elapsed() < Duration::from_secs(10));
     assert_eq!(admin.get("/healthz").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_committed_when_its_connection_broke_is_there_once_and_is_answered_as_done() {
+    let mut origin = Origin::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let url = origin.database.url();
+    let socket = Path::new(url.split("host=").nth(1).unwrap().split('&').next().unwrap()).to_owned();
+    let unlucky = Arc::new(Mutex::new(Vec::new()));
+    tokio::spawn(relay(socket.join(".s.PGSQL.5432"), home.path().join(".s.PGSQL.5432"), Arc::clone(&unlucky)));
+    origin.restart_on(&url.replace(socket.to_str().unwrap(), home.path().to_str().unwrap())).await;
+    let admin = origin.admin();
+    // What keys like these need is known from then on, so that the next are made in one message.
+    let first = admin.create(json!({})).await;
+
+    let broken = |what: &str| unlucky.lock().unwrap().push(what.as_bytes().to_vec());
+    broken("alone");
+    let alone = admin.create(json!({"name": "alone"})).await;
+    broken("third of three");
+    let three = ["first of three", "second of three", "third of three"].map(|name| json!({"name": name}));
+    let three = admin.post(&format!("{KEYS}/bulk/create"), json!({"keys": three})).await.ok();
+    broken("leaked");
+    admin.act(&first.id, "revoke", Some(json!({"reason": "leaked"}))).await.ok();
+    assert!(unlucky.lock().unwrap().is_empty(), "no connection broke");
+
+    for raw in [alone.raw.as_str(), three["keys"][2]["raw_key"].as_str().unwrap()] {
+        assert_eq!(admin.verdict(raw).await, None);
+    }
+    assert_eq!(admin.verdict(&first.raw).await.as_deref(), Some("API key is revoked"));
+    let twice = "SELECT count(*) FROM (SELECT FROM audit_log GROUP BY action, target, after HAVING count(*) > 1 AND action LIKE 'api_key%') AS twice";
+    assert_eq!(origin.database.count(twice).await, 0);
+    assert_eq!(origin.database.count("SELECT count(*) FROM api_keys WHERE name LIKE '%three' OR name = 'alone'").await, 4);
+}
+
+/// Stands between a server and its Postgres. A connection over which one of `unlucky` was sent breaks at the answer: what it
+/// said is done, and nobody heard so.
+async fn relay(postgres: PathBuf, here: PathBuf, unlucky: Arc<Mutex<Vec<Vec<u8>>>>) {
+    let listener = UnixListener::bind(here).unwrap();
+    while let Ok((mut client, _)) = listener.accept().await {
+        let (mut server, unlucky) = (UnixStream::connect(&postgres).await.unwrap(), Arc::clone(&unlucky));
+        tokio::spawn(async move {
+            let (mut asked, mut answered, mut breaks) = (vec![0; 1 << 16], vec![0; 1 << 16], false);
+            loop {
+                tokio::select! {
+                    Ok(read @ 1..) = client.read(&mut asked) => {
+                        unlucky.lock().unwrap().retain(|text| {
+                            let met = asked[..read].windows(text.len()).any(|part| part == text);
+                            breaks |= met;
+                            !met
+                        });
+                        server.write_all(&asked[..read]).await.unwrap();
+                    }
+                    Ok(read @ 1..) = server.read(&mut answered) => {
+                        if breaks {
+                            return;
+                        }
+                        client.write_all(&answered[..read]).await.unwrap();
+                    }
+                    else => return,
+                }
+            }
+        });
+    }
 }
 
 fn signal(pid: i32, signal: &str) {

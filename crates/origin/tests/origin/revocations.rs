@@ -48,7 +48,7 @@ async fn each_of_those_that_are_asked_for_together_is_answered_for_itself_and_no
         join_all(keys.iter().map(|key| revoke(&admin, &key.id, &key.id, &[]))),
         async {
             let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-            eventually("batches wait", async || (origin.database.count(waiting).await >= 2).then_some(())).await;
+            eventually("a batch waits", async || (origin.database.count(waiting).await > 0).then_some(())).await;
             holder.execute("COMMIT").await.unwrap();
         }
     );
