@@ -220,7 +220,7 @@ fn what_is_kept_for_later_is_little_and_less_towards_the_end() {
         assert!(client.holder.answer(&ask, 300, Some(left), client.now));
         for _ in 0..2 {
             client.later(2500);
-            client.holder.settle(&pace, client.now, false, || Uuid::nil(), |back| backs.push(back.amount));
+            client.holder.settle(&pace, client.now, false, Uuid::nil, |back| backs.push(back.amount));
         }
         assert_eq!(300 - backs.iter().sum::<u64>(), kept, "{limit} with {left} left");
     }
