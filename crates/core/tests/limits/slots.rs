@@ -244,6 +244,8 @@ impl Scene {
     }
 
     fn change(&mut self, limit: u64) {
+        // What began before it has another time.
+        self.now += 1;
         self.limit = limit;
         self.limits.push_back((self.now, limit));
     }
