@@ -79,7 +79,8 @@ fn onward(sent: &web_sys::Headers, passage: &Passage) -> Result<web_sys::Headers
     }
     let mut values = Vec::with_capacity(headers::IDENTITY.len());
     headers::identity(passage, |value| values.push(value.to_string()));
-    for (name, value) in headers::IDENTITY.into_iter().zip(values).chain(headers::token(passage)) {
+    let decision = (headers::DECISION, headers::decision(passage));
+    for (name, value) in headers::IDENTITY.into_iter().zip(values).chain([decision]).chain(headers::token(passage)) {
         onward.set(name, &value)?;
     }
     Ok(onward)
