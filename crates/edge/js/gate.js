@@ -9,11 +9,25 @@ const REOPEN = 1;
 const PASS = 2;
 const REFUSE = 3;
 const LIMIT = 4;
+const AS_SENT = 8;
+const TOLD = 16;
 const HOLDS = 32;
 const COSTS = 64;
 const DUE = 128;
 const CODE_BITS = 8;
-const CODE_MASK = 31;
+const CODE_MASK = 7;
+
+// Where it stands among the numbers.
+const NUMBERS = 7;
+const BEGINS = 0;
+const PLACE = 1;
+const TICKET = 2;
+const SLOT = 3;
+const EPOCH = 4;
+const SEQ = 5;
+const AGE = 6;
+
+const NOTHING = [];
 
 // Names of headers are the client's to invent: so many are remembered.
 const MOST_NAMES = 256;
@@ -21,7 +35,6 @@ const MOST_NAMES = 256;
 // The upstream says in this header how many cents a request has cost.
 const COST_HEADER = "x-keyward-cost-cents";
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 // The open gate: what `gateOpen` told, and the buffer.
@@ -35,6 +48,8 @@ function open() {
   const told = glue.gateOpen(opened);
   if (told !== undefined) {
     gate = JSON.parse(told);
+    // What was told of identities, at the place of each.
+    gate.known = [];
     look();
   }
   return gate !== undefined;
@@ -42,7 +57,9 @@ function open() {
 
 // The buffer as it stands now: when WebAssembly's memory grows, what looked at it before looks at nothing.
 function look() {
-  gate.buffer = new Uint8Array(glue.gateMemory().buffer, gate.address, gate.capacity);
+  const { buffer } = glue.gateMemory();
+  gate.buffer = new Uint8Array(buffer, gate.address, gate.capacity);
+  gate.told = new Float64Array(buffer, gate.numbers, NUMBERS);
 }
 
 // Whether each name is to be taken out.
@@ -70,14 +87,32 @@ function refused(reason, fields = []) {
   return new Response(body, { status, headers: fields.length === 0 ? headers : [...headers, ...fields] });
 }
 
+// Writes a line into the buffer and says where it ends; beyond the buffer where it doesn't fit, or isn't ASCII. A call of
+// the runtime's encoder costs more than the whole decision.
+function write(text, at) {
+  const { buffer, capacity } = gate;
+  const { length } = text;
+  if (at + length >= capacity) return capacity + 1;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 127) return capacity + 1;
+    buffer[at++] = code;
+  }
+  buffer[at++] = 10;
+  return at;
+}
+
 // The lines of the buffer, up to this length.
-function told(length) {
+function read(length) {
+  if (length === 0) return NOTHING;
   if (gate.buffer.length === 0) look();
-  return decoder.decode(gate.buffer.subarray(0, length)).split("\n");
+  // The last one has an end, too.
+  return decoder.decode(gate.buffer.subarray(0, length - 1)).split("\n");
 }
 
 // The headers that these lines tell from `at` on: a name, then its value.
 function pairs(lines, at) {
+  if (at >= lines.length) return NOTHING;
   const found = [];
   for (; at + 1 < lines.length; at += 2) found.push([lines[at], lines[at + 1]]);
   return found;
@@ -95,7 +130,7 @@ function withFields(response, fields) {
 // What a request's headers say to the edge, and what of them goes on; undefined where one can't be put into an object:
 // its name would set the prototype. One walk over all of them costs less than asking for a few by name, and an object
 // from which nothing is taken out again is read faster by `fetch`.
-function read(headers) {
+function survey(headers) {
   const onward = {};
   let authorization;
   let apiKey;
@@ -130,11 +165,11 @@ function cost(headers) {
   return said !== null && /^\d{1,12}$/.test(said) ? +said : NaN;
 }
 
-// Counts the upstream's answer, with the length of its body where that is declared.
-function count(ticket, costs, method, response, env, context) {
-  const length = method === "HEAD" ? null : response.headers.get("content-length");
+// Counts the upstream's answer, with the length that it says of its body.
+function count(ticket, costs, method, response, length, env, context) {
+  const bytes = method === "HEAD" || length === null ? 0 : +length;
   const cents = costs ? cost(response.headers) : NaN;
-  if (glue.gateAnswered(opened, ticket, response.status, length === null ? 0 : +length, cents, Date.now())) glue.gateTend(env, context);
+  if (glue.gateAnswered(opened, ticket, response.status, bytes, cents, Date.now())) glue.gateTend(env, context);
 }
 
 // The answer where the upstream gave none.
@@ -145,48 +180,65 @@ function failed(hold, ticket, fault) {
   return hold?.lost ? refused(gate.lost) : glue.gateFailed(ticket, String(fault?.message ?? fault));
 }
 
+// Sends a permitted request on, with these headers and those that say as whom it passes.
+function pass(answer, url, headers, request, env, context) {
+  if (gate.told.length === 0) look();
+  // Whatever else calls into WebAssembly may write over them.
+  const { told, identity, known } = gate;
+  const ticket = told[TICKET];
+  const slot = told[SLOT];
+  const lines = read(answer >>> CODE_BITS);
+  let at = 0;
+  const target = answer & AS_SENT ? url.slice(told[BEGINS]) : lines[at++];
+  if (!(answer & TOLD)) known[told[PLACE]] = lines.slice(at, (at += identity.length));
+  const values = known[told[PLACE]];
+  for (let i = 0; i < identity.length; i++) headers[identity[i]] = values[i];
+  headers[gate.decision] = `${told[EPOCH]}.${told[SEQ]}.${told[AGE]}`;
+  const fields = pairs(lines, at);
+  if (answer & DUE) glue.gateTend(env, context);
+
+  const { method } = request;
+  const hold = answer & HOLDS ? new Hold(slot, request, env, context) : undefined;
+  // A redirect is the client's to follow, past the edge's decision on it.
+  return fetch(gate.upstream + target, { method, headers, redirect: "manual", signal: hold?.signal }).then(
+    (response) => {
+      const length = response.headers.get("content-length");
+      count(ticket, answer & COSTS, method, response, length, env, context);
+      return withFields(hold === undefined ? response : hold.follow(response, method, length), fields);
+    },
+    (fault) => failed(hold, ticket, fault),
+  );
+}
+
 /** The response, or a promise of it; undefined where the request has to go the long way. */
 export function shortWay(request, env, context) {
   const { method } = request;
   // A body goes on as it is, its length too, and only a request can hand it on so. These two never have one.
   if (method !== "GET" && method !== "HEAD" && request.body !== null) return undefined;
   if (gate === undefined && !open()) return undefined;
-  const sent = read(request.headers);
+  const sent = survey(request.headers);
   if (sent?.key === undefined) return undefined;
   if (gate.buffer.length === 0) look();
 
-  const facts = `${method}\n${request.url}\n${sent.key}\n${sent.address}\n${sent.origin}\n${sent.tls}\n${sent.tokens}`;
-  const { read: taken, written } = encoder.encodeInto(facts, gate.buffer);
-  if (taken < facts.length) return undefined;
+  const { url } = request;
+  let length = write(url, write(method, 0));
+  length = write(sent.address, write(sent.key, length));
+  length = write(sent.tokens, write(sent.tls, write(sent.origin, length)));
+  if (length > gate.capacity) return undefined;
 
-  const answer = glue.gateDecide(opened, written, Date.now());
+  const answer = glue.gateDecide(opened, length - 1, Date.now());
   const rest = answer >>> CODE_BITS;
-  const code = answer & CODE_MASK;
-  const lines = code === PASS || code === LIMIT ? told(rest) : [];
-  if (answer & DUE) glue.gateTend(env, context);
-  switch (code) {
-    case PASS: {
-      const headers = sent.onward;
-      for (let i = 0; i < gate.identity.length; i++) headers[gate.identity[i]] = lines[i + 1];
-      // A redirect is the client's to follow, past the edge's decision on it.
-      let at = gate.identity.length + 1;
-      const ticket = +lines[at++];
-      const hold = answer & HOLDS ? new Hold(+lines[at++], request, env, context) : undefined;
-      const fields = pairs(lines, at);
-      const answered = fetch(gate.upstream + lines[0], { method, headers, redirect: "manual", signal: hold?.signal });
-      return answered.then(
-        (response) => {
-          count(ticket, answer & COSTS, method, response, env, context);
-          const whole = hold === undefined ? response : hold.follow(response, method);
-          return whole === undefined ? failed(hold, ticket, "it opens a WebSocket") : withFields(whole, fields);
-        },
-        (fault) => failed(hold, ticket, fault),
-      );
-    }
+  switch (answer & CODE_MASK) {
+    case PASS:
+      return pass(answer, url, sent.onward, request, env, context);
     case REFUSE:
+      if (answer & DUE) glue.gateTend(env, context);
       return refused(rest);
-    case LIMIT:
+    case LIMIT: {
+      const lines = read(rest);
+      if (answer & DUE) glue.gateTend(env, context);
       return refused(+lines[0], pairs(lines, 1));
+    }
     case REOPEN:
       gate = undefined;
       return undefined;

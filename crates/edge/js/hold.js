@@ -1,12 +1,19 @@
-// A request's hold on a slot of its key: from its permission until its answer has come to its end, or the client has gone.
+// A request's hold on a slot of its key: from its permission until its answer is made, or the client has gone.
+//
+// The head of a short answer says that it is made; any other has to be seen to its end, in the edge's own hands
+// (docs/decisions/0096-a-short-answer-is-made-when-it-begins.md).
 //
 // The context of a request can be cut off without a word. So a hold says every second that it is still there, in that
 // context (src/limits/under_way.rs has the other half); and it is told there when its slot can't be held any longer, and
 // ends its request.
 import * as glue from "./glue.js";
+import { join } from "./socket.js";
 
 // src/limits/under_way.rs has the same.
 const TICK_MS = 1000;
+
+// An answer that says to be no longer than this, in bytes, is short: connections hold so much by themselves.
+const SHORT = 64 * 1024;
 
 // What src/hold.rs answers.
 const HELD = 1;
@@ -22,7 +29,10 @@ export function goesLongWay(request, env, context) {
 
 globalThis.keywardHold = (slot, request) => {
   const { env, context } = contexts.get(request);
-  return new Hold(slot, request, env, context);
+  const hold = new Hold(slot, request, env, context);
+  // Rust waits for the upstream, and is to hear that it has ended.
+  hold.stay();
+  return hold;
 };
 
 export class Hold {
@@ -31,12 +41,14 @@ export class Hold {
   /** Whether the client has gone. */
   left = false;
   #slot;
+  #context;
   #abort = new AbortController();
   #timer;
-  #resolve;
+  #leave;
 
   constructor(slot, request, env, context) {
     this.#slot = slot;
+    this.#context = context;
     this.#timer = setInterval(() => {
       const said = glue.slotHeld(slot, Date.now());
       if (!(said & HELD)) {
@@ -45,12 +57,12 @@ export class Hold {
       }
       if (said & DUE) glue.gateTend(env, context);
     }, TICK_MS);
-    request.signal.addEventListener("abort", () => {
+    // A listener that is added costs several times as much. It is the last that runs here, unless somebody stays.
+    request.signal.onabort = () => {
       this.left = true;
       this.#abort.abort();
-    });
-    // Else all of this would be gone with the client.
-    context.waitUntil(new Promise((resolve) => (this.#resolve = resolve)));
+      this.end();
+    };
   }
 
   /** Tells when the request has to end. */
@@ -58,20 +70,25 @@ export class Hold {
     return this.#abort.signal;
   }
 
-  /** The same response, at whose end the hold ends; undefined for a WebSocket, whose end nobody could tell. */
-  follow(response, method) {
+  /** Keeps the context when the client is gone, until the hold ends. */
+  stay() {
+    if (this.#leave === undefined) this.#context.waitUntil(new Promise((resolve) => (this.#leave = resolve)));
+  }
+
+  /** The same response; the hold ends with it. `length` is what it says of its body's. */
+  follow(response, method, length = response.headers.get("content-length")) {
     if (response.webSocket) {
-      response.webSocket.accept();
-      response.webSocket.close(1011);
-      return undefined;
+      this.stay();
+      return join(response, this.signal, () => this.end());
     }
-    if (response.body === null || method === "HEAD") {
+    if (method === "HEAD" || (length !== null && +length <= SHORT) || response.body === null) {
       this.end();
       return response;
     }
+    this.stay();
     // Its length goes on as it is; where the runtime decodes the body, and encodes it again, nobody knows that of either.
-    const length = response.headers.has("content-encoding") ? null : response.headers.get("content-length");
-    const { readable, writable } = length === null ? new IdentityTransformStream() : new FixedLengthStream(+length);
+    const known = length !== null && !response.headers.has("content-encoding");
+    const { readable, writable } = known ? new FixedLengthStream(+length) : new IdentityTransformStream();
     const ended = () => this.end();
     response.body.pipeTo(writable, { signal: this.signal }).then(ended, ended);
     return new Response(readable, response);
@@ -81,6 +98,6 @@ export class Hold {
   end() {
     clearInterval(this.#timer);
     glue.slotFree(this.#slot);
-    this.#resolve();
+    this.#leave?.();
   }
 }

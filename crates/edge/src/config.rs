@@ -1,7 +1,7 @@
 //! What a deployment sets: read once per isolate, plain data, and refused as a whole where any of it can't be read.
 
 use crate::{limits::outage::LimitOutage, outage::Outage};
-use keyward_core::{Environment, PublicKey, RouteTable, ScopeClass};
+use keyward_core::{Environment, PublicKey, RouteTable, ScopeClass, limits::Pace};
 
 /// How old the state may be before a request waits for a newer one, unless KEYWARD_SOFT_AGE_MS says otherwise.
 const DEFAULT_SOFT_AGE_MS: u64 = 5_000;
@@ -46,8 +46,10 @@ pub struct Config {
     pub outage: Outage,
     /// What passes where a key's limits can't be asked about.
     pub limit_outage: LimitOutage,
-    /// Milliseconds after which permits that aren't used go back.
-    pub limit_idle_ms: u64,
+    /// How isolates ask for permits of keys' objects, and give back what isn't used;
+    pub isolate_pace: Pace,
+    /// and objects of the origin.
+    pub object_pace: Pace,
     /// What clients are told of their limits.
     pub limit_fields: LimitFields,
     /// The header that names the caller's address.
@@ -135,6 +137,8 @@ impl Config {
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let vars = Vars { lookup };
         let soft_age_ms = vars.age("KEYWARD_SOFT_AGE_MS", DEFAULT_SOFT_AGE_MS, MIN_SOFT_AGE_MS)?;
+        let settle_ms = vars.age("KEYWARD_LIMIT_IDLE_MS", DEFAULT_LIMIT_IDLE_MS, MIN_LIMIT_IDLE_MS)?;
+        let keep_ms = vars.age("KEYWARD_LIMIT_KEEP_MS", Pace::SPEND.keep_ms, 0)?;
         Ok(Self {
             origin: vars.url("KEYWARD_ORIGIN")?,
             sync_key: Secret(vars.required("KEYWARD_SYNC_KEY")?.trim().to_owned()),
@@ -148,7 +152,8 @@ impl Config {
             hard_age_ms: vars.age("KEYWARD_HARD_AGE_MS", DEFAULT_HARD_AGE_MS.max(soft_age_ms), soft_age_ms)?,
             outage: vars.outage("KEYWARD_OUTAGE")?,
             limit_outage: vars.limit_outage("KEYWARD_LIMIT_OUTAGE")?,
-            limit_idle_ms: vars.age("KEYWARD_LIMIT_IDLE_MS", DEFAULT_LIMIT_IDLE_MS, MIN_LIMIT_IDLE_MS)?,
+            isolate_pace: Pace { settle_ms, keep_ms, ..Pace::SPEND },
+            object_pace: Pace { settle_ms, keep_ms: keep_ms.min(Pace::LEND.keep_ms), ..Pace::LEND },
             limit_fields: vars.limit_fields("KEYWARD_RATELIMIT_FIELDS")?,
             client_ip_header: vars.header("KEYWARD_CLIENT_IP_HEADER")?.unwrap_or_else(|| "cf-connecting-ip".to_owned()),
             tokens_header: vars.header("KEYWARD_TOKENS_HEADER")?,
@@ -306,6 +311,7 @@ mod tests {
             ("KEYWARD_OUTAGE", "user=ajar"),
             ("KEYWARD_LIMIT_OUTAGE", "user=ajar"),
             ("KEYWARD_LIMIT_IDLE_MS", "0"),
+            ("KEYWARD_LIMIT_KEEP_MS", "1 min"),
             ("KEYWARD_RATELIMIT_FIELDS", "all"),
             ("KEYWARD_CLIENT_IP_HEADER", "a b"),
             ("KEYWARD_ASSUME_TLS", "yes"),

@@ -9,9 +9,6 @@ use worker::{
     web_sys,
 };
 
-/// A WebSocket's end can't be seen from here.
-const ENDLESS: &str = "it opens a WebSocket for a key with a limit on requests at one time";
-
 /// Sends it and gives the upstream's response as it is, with these headers where there are any. The error names the runtime's fault, for the log.
 pub(crate) async fn send(
     config: &Config,
@@ -21,11 +18,8 @@ pub(crate) async fn send(
     (fields, hold): (&[Field], Option<&Hold>),
 ) -> Result<web_sys::Response, String> {
     let answer = exchange(config, request, target, passage, hold).await.and_then(|response| {
-        let response = match hold {
-            Some(hold) => hold.follow(&response, &request.method()).ok_or_else(|| js_sys::Error::new(ENDLESS))?,
-            None => response,
-        };
-        with_fields(response, fields)
+        let followed = hold.map(|hold| hold.follow(&response, &request.method()));
+        with_fields(followed.unwrap_or(response), fields)
     });
     answer.map_err(|fault| {
         if let Some(hold) = hold {
@@ -85,7 +79,8 @@ fn onward(sent: &web_sys::Headers, passage: &Passage) -> Result<web_sys::Headers
     }
     let mut values = Vec::with_capacity(headers::IDENTITY.len());
     headers::identity(passage, |value| values.push(value.to_string()));
-    for (name, value) in headers::IDENTITY.into_iter().zip(values).chain(headers::token(passage)) {
+    let decision = (headers::DECISION, headers::decision(passage));
+    for (name, value) in headers::IDENTITY.into_iter().zip(values).chain([decision]).chain(headers::token(passage)) {
         onward.set(name, &value)?;
     }
     Ok(onward)

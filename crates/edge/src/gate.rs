@@ -5,8 +5,9 @@
 //! needs into a buffer here, makes one call, and reads from the same buffer what to send on. Whatever is out of the
 //! ordinary (a wait, an odd credential, a token) it hands to [`crate::isolate::handle`], which can do everything.
 //!
-//! The buffer holds lines. No line break can come in from outside: neither a method nor a URL nor a header's value can
-//! hold one.
+//! The buffer holds lines of ASCII. No line break can come in from outside: neither a method nor a URL nor a header's value
+//! can hold one. What are numbers stand beside it, and what was told of a key before isn't told again: reading texts is most of
+//! what the short way costs (decision 0098).
 
 use crate::{
     decide::Passage,
@@ -21,9 +22,9 @@ use crate::{
     target::Target,
 };
 use keyward_api::Code;
-use keyward_core::{Reason, Timestamp};
+use keyward_core::{KeyId, PolicyNumber, Position, Reason, ScopeClass, TenantId, Timestamp};
 use serde::Serialize;
-use std::{cell::RefCell, io::Write};
+use std::{cell::RefCell, fmt, io::Write, sync::Arc};
 use worker::{Context, Env, js_sys, wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen, web_sys};
 
 /// Bytes of the buffer. A request whose facts don't fit goes the long way.
@@ -39,7 +40,11 @@ const PASS: u32 = 2;
 const LIMIT: u32 = 4;
 /// It is refused; above these bits stands why.
 const REFUSE: u32 = 3;
-/// Beside [`PASS`]: the request has a slot until its answer's end.
+/// Beside [`PASS`]: the path and query are the URL's own, as they were sent.
+const AS_SENT: u32 = 8;
+/// Beside [`PASS`]: the entry has been told the values of the identity headers.
+const TOLD: u32 = 16;
+/// Beside [`PASS`]: the request has a slot until its answer is made.
 const HOLDS: u32 = 32;
 /// Beside [`PASS`]: the answer may tell what the request has cost.
 const COSTS: u32 = 64;
@@ -48,11 +53,43 @@ const DUE: u32 = 128;
 /// The bits of these codes.
 const CODE_BITS: u32 = 8;
 
+/// So many identities the entry remembers, each at its place.
+const PLACES: usize = 1024;
+
+/// What is told as numbers of a request that may pass: where its path begins in its URL, the place of its identity, the number under
+/// which its answer is to be told, its slot where it has one, and the state that was decided on: epoch, sequence number, age.
+const NUMBERS: usize = 7;
+
 #[derive(Default)]
 struct Gate {
     /// The number under which the entry opened it; 0: it hasn't.
     opened: u32,
     buffer: Vec<u8>,
+    numbers: [f64; NUMBERS],
+    /// What the entry was told at each place.
+    told: Vec<Option<Identity>>,
+}
+
+/// As whom a request passes; what the upstream is told of that is the same whenever this is.
+#[derive(PartialEq, Eq)]
+struct Identity {
+    key: KeyId,
+    tenant: TenantId,
+    scope: ScopeClass,
+    policy: PolicyNumber,
+    constraints: Arc<str>,
+}
+
+impl Identity {
+    fn of(passage: &Passage) -> Self {
+        let Passage { key, tenant, scope, policy, ref constraints, .. } = *passage;
+        Self { key, tenant, scope, policy, constraints: constraints.clone() }
+    }
+
+    /// Where it stands. The end of a key's id is random.
+    fn place(&self) -> usize {
+        self.key.0.as_u128() as usize % PLACES
+    }
 }
 
 thread_local! {
@@ -65,6 +102,7 @@ thread_local! {
 struct Opened<'a> {
     address: usize,
     capacity: usize,
+    numbers: usize,
     /// The header with the caller's address.
     client_ip: &'a str,
     /// The header that tells of TLS.
@@ -76,6 +114,8 @@ struct Opened<'a> {
     lost: usize,
     /// The names of the identity headers, in the order of their values in the buffer.
     identity: [&'static str; headers::IDENTITY.len()],
+    /// The name of the header that says on what state it was decided.
+    decision: &'static str,
 }
 
 /// Opens the gate under a number of the entry's that it has never used before; `undefined` as long as there is no
@@ -83,21 +123,25 @@ struct Opened<'a> {
 #[wasm_bindgen(js_name = gateOpen)]
 pub fn open(number: u32) -> Option<String> {
     let isolate = current()?;
-    let address = GATE.with_borrow_mut(|gate| {
+    let (address, numbers) = GATE.with_borrow_mut(|gate| {
         gate.opened = number;
         gate.buffer.resize(CAPACITY, 0);
-        gate.buffer.as_ptr() as usize
+        gate.told.clear();
+        gate.told.resize_with(PLACES, || None);
+        (gate.buffer.as_ptr() as usize, gate.numbers.as_ptr() as usize)
     });
     let config = &isolate.config;
     let opened = Opened {
         address,
         capacity: CAPACITY,
+        numbers,
         client_ip: &config.client_ip_header,
         tls: config.tls.header(),
         tokens: config.tokens_header.as_deref(),
         upstream: &config.upstream,
         lost: Denial::Reason(Reason::LimitUnavailable).number(),
         identity: headers::IDENTITY,
+        decision: headers::DECISION,
     };
     serde_json::to_string(&opened).ok()
 }
@@ -116,25 +160,29 @@ pub fn decide(number: u32, len: u32, now: f64) -> u32 {
         if gate.opened != number || number == 0 {
             return REOPEN;
         }
-        let Some(facts) = gate.buffer.get(..len as usize).and_then(|facts| std::str::from_utf8(facts).ok()) else { return LONG_WAY };
-        match decide_on(facts, Timestamp::from_millis(now as u64)) {
-            None => LONG_WAY,
-            Some((target, decision, due)) => {
-                let (code, rest) = match decision {
-                    AtOnce::Refuse(denial, fields) if fields.is_empty() => (REFUSE, Some(denial.number())),
-                    AtOnce::Refuse(denial, fields) => (LIMIT, write_limit(&mut gate.buffer, denial, &fields)),
-                    AtOnce::Pass(passage, ticket, fields) => {
-                        let flags = if ticket.costs { COSTS } else { 0 } | if ticket.slot.is_some() { HOLDS } else { 0 };
-                        (PASS | flags, write(&mut gate.buffer, &target, &passage, &ticket, &fields))
-                    }
-                };
-                rest.map_or(LONG_WAY, |rest| (rest as u32) << CODE_BITS | code | if due { DUE } else { 0 })
-            }
-        }
+        let facts = gate.buffer.get(..len as usize).filter(|facts| facts.is_ascii());
+        let Some(facts) = facts.and_then(|facts| std::str::from_utf8(facts).ok()) else { return LONG_WAY };
+        let Some(decided) = decide_on(facts, Timestamp::from_millis(now as u64)) else { return LONG_WAY };
+        let (code, rest) = match &decided.decision {
+            AtOnce::Refuse(denial, fields) if fields.is_empty() => (REFUSE, Some(denial.number())),
+            AtOnce::Refuse(denial, fields) => (LIMIT, write_limit(&mut gate.buffer, *denial, fields)),
+            AtOnce::Pass(passage, ticket, fields) => gate.write(&decided, passage, ticket, fields),
+        };
+        rest.map_or(LONG_WAY, |rest| (rest as u32) << CODE_BITS | code | if decided.due { DUE } else { 0 })
     })
 }
 
-fn decide_on(facts: &str, now: Timestamp) -> Option<(Target, AtOnce, bool)> {
+/// What was decided on a request.
+struct Decided {
+    target: Target,
+    /// Where path and query begin in the URL, where they are sent on as they came.
+    as_sent: Option<usize>,
+    decision: AtOnce,
+    /// Whether there is something to see to in the background.
+    due: bool,
+}
+
+fn decide_on(facts: &str, now: Timestamp) -> Option<Decided> {
     let mut lines = facts.split('\n');
     let mut line = || lines.next();
     let (method, url, key) = (line()?, line()?, line()?);
@@ -149,31 +197,71 @@ fn decide_on(facts: &str, now: Timestamp) -> Option<(Target, AtOnce, bool)> {
     let target = Target::parse(url).ok().filter(|target| !target.is_own())?;
     let sent = Sent { method, target: &target, credential: key, address, origin, tls, tokens };
     let (decision, due) = decide_at_once(&sent, now)?;
-    Some((target, decision, due))
+    let before = url.strip_suffix(target.query.as_str()).and_then(|url| url.strip_suffix(target.path.as_str()));
+    Some(Decided { as_sent: before.map(str::len), target, decision, due })
 }
 
-/// Writes what the upstream is sent: the path and query, then the values of the identity headers; and under which number
-/// its answer is to be told, its slot where it has one, and the names and values of headers for the client. A line each.
-fn write(buffer: &mut [u8], target: &Target, passage: &Passage, ticket: &Ticket, fields: &[Field]) -> Option<usize> {
-    let capacity = buffer.len();
-    let mut rest = &mut buffer[..];
-    let mut fits = write!(rest, "{}{}", target.path.as_str(), target.query).is_ok();
-    headers::identity(passage, |value| fits &= write!(rest, "\n{value}").is_ok());
-    fits &= write!(rest, "\n{}", ticket.number).is_ok() && ticket.slot.is_none_or(|slot| write!(rest, "\n{slot}").is_ok());
-    fits &= write_fields(&mut rest, fields);
-    fits.then_some(capacity - rest.len())
+impl Gate {
+    /// Writes what the upstream is sent: the path and query, unless they are sent on as they came; the values of the identity headers,
+    /// unless they have been told; and the names and values of headers for the client. Numbers stand apart.
+    fn write(&mut self, decided: &Decided, passage: &Passage, ticket: &Ticket, fields: &[Field]) -> (u32, Option<usize>) {
+        let identity = Identity::of(passage);
+        let place = identity.place();
+        let known = self.told.get(place).is_some_and(|told| told.as_ref() == Some(&identity));
+        let mut lines = Lines::over(&mut self.buffer);
+        if decided.as_sent.is_none() {
+            lines.add(format_args!("{}{}", decided.target.path.as_str(), decided.target.query));
+        }
+        if !known {
+            headers::identity(passage, |value| lines.add(value));
+        }
+        lines.add_fields(fields);
+        let len = lines.len();
+        if let (false, Some(_), Some(told)) = (known, len, self.told.get_mut(place)) {
+            *told = Some(identity);
+        }
+        let (Position { epoch, seq }, slot) = (passage.position, ticket.slot.unwrap_or(0));
+        let begins = decided.as_sent.unwrap_or(0) as f64;
+        self.numbers = [begins, place as f64, ticket.number.into(), slot as f64, epoch as f64, seq as f64, passage.age_ms as f64];
+        let flags = [(decided.as_sent.is_some(), AS_SENT), (known, TOLD), (ticket.costs, COSTS), (ticket.slot.is_some(), HOLDS)];
+        (flags.iter().fold(PASS, |code, (is, flag)| if *is { code | flag } else { code }), len)
+    }
 }
 
 /// Writes the number of a denial, and the names and values of the headers that it has beside its own.
 fn write_limit(buffer: &mut [u8], denial: Denial, fields: &[Field]) -> Option<usize> {
-    let capacity = buffer.len();
-    let mut rest = &mut buffer[..];
-    let fits = write!(rest, "{}", denial.number()).is_ok() && write_fields(&mut rest, fields);
-    fits.then_some(capacity - rest.len())
+    let mut lines = Lines::over(buffer);
+    lines.add(format_args!("{}", denial.number()));
+    lines.add_fields(fields);
+    lines.len()
 }
 
-fn write_fields(rest: &mut &mut [u8], fields: &[Field]) -> bool {
-    fields.iter().all(|(name, value)| write!(rest, "\n{name}\n{value}").is_ok())
+/// Lines in the buffer, each with its end.
+struct Lines<'a> {
+    capacity: usize,
+    rest: &'a mut [u8],
+    fits: bool,
+}
+
+impl<'a> Lines<'a> {
+    fn over(buffer: &'a mut [u8]) -> Self {
+        Self { capacity: buffer.len(), rest: buffer, fits: true }
+    }
+
+    fn add(&mut self, line: fmt::Arguments<'_>) {
+        self.fits &= writeln!(self.rest, "{line}").is_ok();
+    }
+
+    fn add_fields(&mut self, fields: &[Field]) {
+        for (name, value) in fields {
+            self.add(format_args!("{name}\n{value}"));
+        }
+    }
+
+    /// How long they are; `None` where they don't fit.
+    fn len(&self) -> Option<usize> {
+        self.fits.then_some(self.capacity - self.rest.len())
+    }
 }
 
 /// The answer to a denial, by its number: `{"status", "headers": [[name, value]], "body"}`.

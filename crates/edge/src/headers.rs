@@ -8,8 +8,9 @@ use std::fmt;
 const PREFIX: &str = "x-keyward-";
 
 /// The names of the identity headers.
-pub const IDENTITY: [&str; 6] =
-    ["x-keyward-key-id", "x-keyward-tenant", "x-keyward-scope", "x-keyward-policy", "x-keyward-constraints", "x-keyward-decision"];
+pub const IDENTITY: [&str; 5] = ["x-keyward-key-id", "x-keyward-tenant", "x-keyward-scope", "x-keyward-policy", "x-keyward-constraints"];
+/// The name of the header that says on what state it was decided: `{epoch}.{seq}.{age}`.
+pub const DECISION: &str = "x-keyward-decision";
 
 /// Headers that are taken out, beside the identity headers: the credentials; what makes an upstream read another
 /// method than the one that was decided on; and a connection's own, by which a client could have the next hop drop
@@ -38,14 +39,18 @@ pub fn is_stripped(name: &str) -> bool {
 /// What the identity headers tell the upstream, as whom the request passes: a value for each of [`IDENTITY`], each
 /// written by `value`.
 pub fn identity(passage: &Passage, mut value: impl FnMut(fmt::Arguments<'_>)) {
-    let Passage { key, index: _, tenant, scope, policy, constraints, position, age_ms, limits: _, token: _ } = passage;
-    let Position { epoch, seq } = position;
+    let Passage { key, index: _, tenant, scope, policy, constraints, position: _, age_ms: _, limits: _, token: _ } = passage;
     value(format_args!("{key}"));
     value(format_args!("{tenant}"));
     value(format_args!("{}", scope.as_str()));
     value(format_args!("{policy}"));
     value(format_args!("{constraints}"));
-    value(format_args!("{epoch}.{seq}.{age_ms}"));
+}
+
+/// The value of [`DECISION`]; js/gate.js writes the same.
+pub fn decision(passage: &Passage) -> String {
+    let Position { epoch, seq } = passage.position;
+    format!("{epoch}.{seq}.{}", passage.age_ms)
 }
 
 /// The headers that tell it of the token that was presented in the key's place.

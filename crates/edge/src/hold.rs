@@ -30,9 +30,9 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = left)]
     pub(crate) fn is_left(this: &Hold) -> bool;
 
-    /// The response at whose end the hold ends; none where nobody could tell when that is.
+    /// The response at whose end the hold ends.
     #[wasm_bindgen(method)]
-    pub(crate) fn follow(this: &Hold, response: &web_sys::Response, method: &str) -> Option<web_sys::Response>;
+    pub(crate) fn follow(this: &Hold, response: &web_sys::Response, method: &str) -> web_sys::Response;
 
     /// Ends it.
     #[wasm_bindgen(method)]

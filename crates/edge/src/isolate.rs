@@ -79,7 +79,7 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
         isolate
             .get_or_init(|| {
                 let config = read_config(env).inspect_err(|error| console_error!("the edge refuses all requests: {error}"))?;
-                let permits = Permits::new(config.limit_idle_ms, fresh_id(now()));
+                let permits = Permits::new(config.isolate_pace, fresh_id(now()));
                 let cache = Cache {
                     policies: PolicyCache::new(DEFAULT_POLICY_BUDGET),
                     signatures: Accelerator::default(),

@@ -3,7 +3,7 @@
 use keyward_api::limits::{LimitKind, PermitsGranted, PermitsReply, PermitsTaken};
 use keyward_core::{
     KeyId, Limits, Position, Timestamp,
-    limits::{Account, Meter},
+    limits::{Account, Meter, Pace},
 };
 use keyward_edge::{
     denial::Denial,
@@ -35,7 +35,13 @@ impl Scene {
     fn new(limit: u64) -> Self {
         let limits = Limits { rate_per_hour: Some(limit), ..Limits::default() };
         let about = Limited { key: KeyId(Uuid::from_u128(1)), limits, position: Position::default() };
-        Self { permits: Permits::new(1_000, Uuid::nil()), account: Account::default(), about, now: EDGE - 60_000, ids: 0 }
+        Self {
+            permits: Permits::new(Pace { settle_ms: 1_000, ..Pace::SPEND }, Uuid::nil()),
+            account: Account::default(),
+            about,
+            now: EDGE - 60_000,
+            ids: 0,
+        }
     }
 
     fn now(&self) -> Timestamp {

@@ -17,8 +17,9 @@ use super::{Request, Response, wire::Wire};
 pub enum Reply {
     /// Answers.
     Response(Response),
-    /// Answers 200 with these pieces as they come, until their sender is gone; its receiver is when the client is.
-    Stream(mpsc::Receiver<Vec<u8>>),
+    /// Answers 200 with these pieces as they come, until their sender is gone; its receiver is when the client is. With this length
+    /// for all of them, or else in chunks.
+    Stream(Option<usize>, mpsc::Receiver<Vec<u8>>),
     /// Never answers, and leaves the connection open.
     Hang,
     /// Resets the connection.
@@ -108,8 +109,8 @@ async fn serve(mut wire: Wire, attentive: bool, handler: Arc<Handler>) {
             () = wire.is_left(), if attentive => return,
         };
         match reply {
-            Reply::Stream(pieces) => {
-                if wire.write_stream(pieces).await.is_err() || close {
+            Reply::Stream(length, pieces) => {
+                if wire.write_stream(length, pieces).await.is_err() || close {
                     return;
                 }
             }

@@ -155,19 +155,27 @@ impl Wire {
         }
     }
 
-    /// A response in chunks, each as it comes; fails as soon as the peer has gone.
-    pub(crate) async fn write_stream(&mut self, mut pieces: mpsc::Receiver<Vec<u8>>) -> Result<()> {
-        self.stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
+    /// A response in pieces, each as it comes: chunks where no length is stated. Fails as soon as the peer has gone.
+    pub(crate) async fn write_stream(&mut self, length: Option<usize>, mut pieces: mpsc::Receiver<Vec<u8>>) -> Result<()> {
+        let framing = length.map_or_else(|| "transfer-encoding: chunked".to_owned(), |length| format!("content-length: {length}"));
+        self.stream.write_all(format!("HTTP/1.1 200 OK\r\n{framing}\r\n\r\n").as_bytes()).await?;
         loop {
             let piece = tokio::select! {
                 piece = pieces.recv() => piece,
                 () = self.is_left() => bail!("the peer has gone"),
             };
             let Some(piece) = piece else { break };
-            let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
-            self.stream.write_all(&chunk).await?;
+            if length.is_some() {
+                self.stream.write_all(&piece).await?;
+            } else {
+                let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), &piece, b"\r\n"].concat();
+                self.stream.write_all(&chunk).await?;
+            }
         }
-        Ok(self.stream.write_all(b"0\r\n\r\n").await?)
+        if length.is_none() {
+            self.stream.write_all(b"0\r\n\r\n").await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn write_response(&mut self, response: &Response, head_only: bool) -> Result<()> {

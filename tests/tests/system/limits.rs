@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     collections::BTreeMap,
+    future::ready,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,7 +17,7 @@ use keyward_core::{
     limits::{Period, Window},
 };
 use keyward_tests::{
-    Created, Edge, eventually, holds_for,
+    Created, Edge, EdgeConfig, eventually, holds_for,
     http::{Request, Response},
 };
 use serde_json::{Value, json};
@@ -328,24 +329,45 @@ async fn a_deployment_can_tell_all_clients_of_their_limits() -> Result<()> {
     Ok(())
 }
 
+/// What went back to the origin.
+fn given_back(requests: &[Request]) -> Result<u64> {
+    let mut amounts = BTreeMap::new();
+    for request in requests.iter().filter(|request| request.target_text() == "/edge/v1/permits") {
+        let body: Value = serde_json::from_slice(&request.body)?;
+        for back in body["returned"].as_array().into_iter().flatten() {
+            amounts.insert(back["id"].to_string(), back["amount"].as_u64().unwrap_or_default());
+        }
+    }
+    Ok(amounts.values().sum())
+}
+
 #[tokio::test]
-async fn idle_permits_stay_for_as_long_as_the_deployment_says() -> Result<()> {
+async fn a_key_that_is_used_now_and_then_waits_as_often_as_the_deployment_says() -> Result<()> {
+    const BLOCK: u64 = 128;
     let _turn = together().await;
-    let stack = Stack::with_edges(1, |config| config.var("KEYWARD_LIMIT_IDLE_MS", "60000")).await?;
-    within(Period::Day).await;
-    let key = stack.origin.create(json!({"daily_quota": 1000})).await?;
-    stack.all_answer("/v1/me", &key.raw_key, 200).await?;
-    let before = stack.metrics(0).await?;
-    let _ = stack.relay.take();
-    // By default they would have gone back by then.
-    holds_for("nothing goes back", Duration::from_secs(5), async || {
-        !stack.relay.take().iter().any(|request| request.target_text() == "/edge/v1/permits")
-    })
-    .await?;
-    stack.get(0, "/v1/me", &key.raw_key).await?.expect(200)?;
-    let after = stack.metrics(0).await?;
-    for counter in ["keyward_limit_waits_total", "keyward_permit_requests_total"] {
-        ensure!(before.sum(counter) > 0 && after.sum(counter) == before.sum(counter), "{counter}");
+    let (stay, keep_none) = (("KEYWARD_LIMIT_IDLE_MS", "60000"), ("KEYWARD_LIMIT_KEEP_MS", "0"));
+    // Of the block that the first request brings nothing goes back for a while; most; all but that one.
+    for (setting, back, waits) in [(Some(stay), 0, 0), (None, BLOCK / 2, 0), (Some(keep_none), BLOCK - 1, 1)] {
+        let with = |config| setting.into_iter().fold(config, |config: EdgeConfig, (name, value)| config.var(name, value));
+        let stack = Stack::with_edges(1, with).await?;
+        within(Period::Day).await;
+        let key = stack.origin.create(json!({"daily_quota": 10_000})).await?;
+        stack.all_answer("/v1/me", &key.raw_key, 200).await?;
+        let before = stack.metrics(0).await?.sum("keyward_limit_waits_total");
+        let mut heard = Vec::new();
+        let mut reads = || {
+            heard.extend(stack.relay.take());
+            given_back(&heard)
+        };
+        if back > 0 {
+            let arrives = || ready(reads().is_ok_and(|amount| amount >= back).then_some(()));
+            eventually("what isn't used is at the origin again", Duration::from_secs(7), arrives).await?;
+        } else {
+            holds_for("nothing goes back", Duration::from_secs(5), || ready(reads().is_ok_and(|amount| amount == 0))).await?;
+        }
+        stack.get(0, "/v1/me", &key.raw_key).await?.expect(200)?;
+        let waited = stack.metrics(0).await?.sum("keyward_limit_waits_total") - before;
+        ensure!(waited == waits, "{setting:?}: {waited} waited");
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ mod propagation;
 mod recovery;
 mod refusals;
 mod signing;
+mod sockets;
 mod tamper;
 mod tokens;
 mod usage;

@@ -16,25 +16,37 @@ pub struct Pace {
     pub patience_ms: u64,
     /// How often what isn't used goes back, milliseconds: within twice this time.
     pub settle_ms: u64,
-    /// For how long a little stays where enough are left, milliseconds: so that a key which is used now and then finds a
-    /// permit there, and nobody waits.
+    /// For how long after its last use a little stays where enough is left, milliseconds: so that a key which is used now and
+    /// then finds a permit there, and nobody waits.
     pub keep_ms: u64,
+    /// How little: one part in so many of the limit,
+    pub keep_part: u64,
+    /// at least so many, and never more than a [`PLENTY`]th of what is left.
+    pub keep_least: u64,
 }
 
 impl Pace {
-    /// For who spends permits, and can be stopped at any time without a word: it keeps nothing for later.
-    pub const SPEND: Self = Self { target_ms: 250, first: 16, most: 1 << 16, patience_ms: 500, settle_ms: 2500, keep_ms: 0 };
+    /// For who spends permits, and can be stopped at any time without a word: what it keeps is lost to the key's owner then.
+    pub const SPEND: Self = Self {
+        target_ms: 250,
+        first: 16,
+        most: 1 << 16,
+        patience_ms: 500,
+        settle_ms: 2500,
+        keep_ms: 60_000,
+        keep_part: 512,
+        keep_least: 0,
+    };
     /// For a server, which stays to give back what it keeps.
-    pub const SERVE: Self = Self { keep_ms: 60_000, ..Self::SPEND };
-    /// For who hands them on in blocks: a hub.
-    pub const LEND: Self = Self { target_ms: 1000, first: 128, most: 1 << 18, ..Self::SPEND };
+    pub const SERVE: Self = Self { keep_part: TRIFLE, keep_least: 1, ..Self::SPEND };
+    /// For who hands them on in blocks: a hub. It keeps them for no longer than it is sure to be there.
+    pub const LEND: Self = Self { target_ms: 1000, first: 128, most: 1 << 18, keep_ms: 10_000, ..Self::SPEND };
 }
 
-/// One part in so many of a limit is a trifle: a holder asks for it at once, and keeps it where enough are left. So it asks
-/// seldom, however many keys it has, and what it keeps from others is small beside the limit.
+/// One part in so many of a limit is a trifle: a holder asks for it at once, so that it asks seldom, however many keys it has.
 const TRIFLE: u64 = 256;
-/// Something is kept for later where the authority has so many, and a quarter of the limit.
-const PLENTY: u64 = 64;
+/// What is kept for later is one part in so many of what is left at the most: so less and less is, and at the end nothing.
+const PLENTY: u64 = 32;
 /// For how long it is believed that there is nothing left, milliseconds.
 const DRY_MS: u64 = 200;
 /// After a question that found nobody, milliseconds until the next.
@@ -253,9 +265,9 @@ impl Pool {
 
     /// Takes out what isn't used: all that is more than was spent since the last time, or all there is.
     pub(super) fn settle(&mut self, pace: &Pace, now: Timestamp, limit: u64, all: bool) {
-        let spare = self.above >= PLENTY.max(limit / 4) && now.since(self.spent) < pace.keep_ms;
-        let trifle = if spare { (limit / TRIFLE).clamp(1, pace.most) } else { 0 };
-        let keep = if all { 0 } else { self.lately.max(trifle) };
+        let trifle = (limit / pace.keep_part.max(1)).max(pace.keep_least).min(self.above / PLENTY).min(pace.most);
+        let kept = if now.since(self.spent) < pace.keep_ms { trifle } else { 0 };
+        let keep = if all { 0 } else { self.lately.max(kept) };
         self.lately = 0;
         if self.pending.is_none() {
             (self.short, self.largest) = (0, 0);

@@ -56,6 +56,8 @@ struct Pending {
     serial: u64,
     at: Timestamp,
     until: Timestamp,
+    /// What it said that it uses at most.
+    leased: u64,
     /// So many requests wait for it; and with those under way they are so many.
     short: u64,
     needed: u64,
@@ -229,7 +231,7 @@ impl Slots {
         let leased = self.leased.max(self.used);
         // In the order of time, so that it is higher for one that was resumed, too.
         self.serial = now.millis().max(self.serial.saturating_add(1));
-        self.pending = Some(Pending { serial: self.serial, at: now, until: later(now, PATIENCE_MS), short, needed });
+        self.pending = Some(Pending { serial: self.serial, at: now, until: later(now, PATIENCE_MS), leased, short, needed });
         Some(Renewal { holder: self.holder, serial: self.serial, leased, wanted })
     }
 
@@ -241,7 +243,9 @@ impl Slots {
         (self.leased, self.target) = (answer.slots, Some(answer.target));
         self.until = later(pending.at, lasts);
         self.renew = later(pending.at, lasts / 2);
-        self.full = if all && answer.target < pending.needed { later(now, FULL_MS) } else { now };
+        // Who leases gives at once what is there, and may have more to come: who has got a part asks again. No more at all is the end.
+        let full = answer.target < pending.needed && answer.target <= pending.leased;
+        self.full = if all && full { later(now, FULL_MS) } else { now };
         true
     }
 

@@ -7,9 +7,9 @@ use crate::{
     simulation::{EDGE, Simulation, World},
 };
 
-const GOOD: World = World { lost: 0, doubled: 0, slowest: 20, crashes: 0, skew: 0, isolates: 4 };
+const GOOD: World = World { lost: 0, doubled: 0, slowest: 20, crashes: 0, skew: 0, isolates: 4, idle: 2500, keep: 60_000 };
 const SKEWED: World = World { skew: 1000, ..GOOD };
-const BAD: World = World { lost: 80, doubled: 80, slowest: 1500, crashes: 3, skew: 1000, isolates: 4 };
+const BAD: World = World { lost: 80, doubled: 80, slowest: 1500, crashes: 3, skew: 1000, isolates: 4, idle: 2500, keep: 60_000 };
 /// Clocks that keep nothing: the limit then holds by window, as holders name it.
 const MAD: World = World { skew: 40_000, ..BAD };
 
@@ -51,22 +51,44 @@ fn soak_limits_simulation() {
     assert!(admitted > 10_000_000);
 }
 
+/// Steady traffic through an hour, on the average of some: the shares of requests that waited, and of the limit that was used.
+fn hours(limit: u64, isolates: usize, (idle, keep): (u64, u64), lifetime: Option<u64>) -> (f64, f64) {
+    const HOURS: u64 = 8;
+    let world = World { isolates, slowest: 10, idle, keep, ..GOOD };
+    let limits = Limits { rate_per_hour: Some(limit), ..Limits::default() };
+    let hours = (0..HOURS).map(|seed| Simulation::new(seed, world, limits, EDGE + 10_000).hour(limit, lifetime));
+    let (waited, used) = hours.fold((0.0, 0.0), |sum, (waited, used)| (sum.0 + waited, sum.1 + used));
+    (waited / HOURS as f64, used / HOURS as f64)
+}
+
+/// An edge's own times, and what its operator may say instead.
+const PACES: [(u64, u64); 3] = [(1000, 60_000), (1000, 0), (600_000, 0)];
+
 /// What exactness costs, for `docs/limits.md`.
 #[test]
 #[ignore = "long: cargo xtask soak limits"]
 fn soak_limits_curve() {
-    println!("limit/h, isolates, lifetime: waited, used");
-    for limit in [100, 1000, 10_000, 100_000] {
-        for isolates in [1, 4, 20] {
-            for lifetime in [None, Some(600)] {
-                let world = World { isolates, slowest: 10, ..GOOD };
-                let limits = Limits { rate_per_hour: Some(limit), ..Limits::default() };
-                let (waited, used) = Simulation::new(limit, world, limits, EDGE + 10_000).hour(limit, lifetime);
-                let lifetime = lifetime.map_or("lasting".to_owned(), |secs| format!("{secs} s"));
-                println!("{limit:>6} {isolates:>3} {lifetime:>8}: {:5.2} % {:6.2} %", waited * 100.0, used * 100.0);
-                assert!(used <= 1.0);
+    for (idle, keep) in PACES {
+        println!("idle {idle} ms, keep {keep} ms\nlimit/h, isolates, lifetime: waited, used");
+        for limit in [100, 1000, 10_000, 100_000] {
+            for isolates in [1, 4, 20] {
+                for lifetime in [None, Some(600)] {
+                    let (waited, used) = hours(limit, isolates, (idle, keep), lifetime);
+                    assert!(used <= 1.0);
+                    let lifetime = lifetime.map_or("lasting".to_owned(), |secs| format!("{secs} s"));
+                    println!("{limit:>6} {isolates:>3} {lifetime:>8}: {:5.2} % {:6.2} %", waited * 100.0, used * 100.0);
+                }
             }
         }
+    }
+}
+
+/// A request each 3.6 seconds finds a permit nearly always, and all of the limit can be used.
+#[test]
+fn few_requests_wait_although_idle_permits_go_back() {
+    for (isolates, lifetime, most) in [(1, None, 0.006), (4, None, 0.006), (20, None, 0.03), (1, Some(600), 0.03)] {
+        let (waited, used) = hours(1000, isolates, PACES[0], lifetime);
+        assert!(waited < most && used >= 0.99, "{isolates} isolates, {lifetime:?}: {waited} waited, {used} used");
     }
 }
 

@@ -199,6 +199,33 @@ fn idle_permits_go_back_within_five_seconds_once_and_never_after_their_window() 
     assert_eq!(authority.take_back(&back, client.now), Some(false));
 }
 
+/// What stays of what isn't used, where so many are left: for who comes now and then.
+#[test]
+fn what_is_kept_for_later_is_little_and_less_towards_the_end() {
+    for (pace, limit, left, kept) in [
+        (Pace::SPEND, 1000, 900, 1),
+        (Pace::SPEND, 100_000, 90_000, 195),
+        // A thirty-second part of what is left at the most,
+        (Pace::SPEND, 100_000, 640, 20),
+        (Pace::SPEND, 100_000, 31, 0),
+        // and of a limit of which a 512th is less than one, nothing; but a server stays, and gives it back.
+        (Pace::SPEND, 500, 400, 0),
+        (Pace::SERVE, 100, 90, 1),
+        (Pace::SERVE, 100, 20, 0),
+        (Pace { keep_ms: 0, ..Pace::SERVE }, 1000, 900, 0),
+    ] {
+        let (mut client, mut backs) = (Client::new(hourly(limit)), Vec::new());
+        assert_eq!(client.holder.take(&client.limits, ONE, client.now), Taken::Short);
+        let [ask] = client.asks()[..] else { panic!() };
+        assert!(client.holder.answer(&ask, 300, Some(left), client.now));
+        for _ in 0..2 {
+            client.later(2500);
+            client.holder.settle(&pace, client.now, false, Uuid::nil, |back| backs.push(back.amount));
+        }
+        assert_eq!(300 - backs.iter().sum::<u64>(), kept, "{limit} with {left} left");
+    }
+}
+
 #[test]
 fn other_limits_void_what_was_given_under_the_old_ones() {
     let (mut authority, mut client) = (Authority::default(), Client::new(hourly(1000)));

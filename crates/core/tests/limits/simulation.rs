@@ -23,6 +23,9 @@ pub(super) struct World {
     /// How far clocks are off, at the most.
     pub(super) skew: u64,
     pub(super) isolates: usize,
+    /// For how long permits stay that aren't used: all of them, and a few ([`Pace::settle_ms`], [`Pace::keep_ms`]).
+    pub(super) idle: u64,
+    pub(super) keep: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +64,8 @@ struct Node {
     parked: Vec<Message>,
     /// Requests that wait for permits, and until when.
     waiting: Vec<(u64, Charge)>,
+    /// Until when it gives back.
+    awake: u64,
 }
 
 pub(super) struct Simulation {
@@ -90,9 +95,8 @@ const PATIENCE: u64 = 2000;
 /// 2026-01-01: the edge of an hour, a day and a month.
 pub(super) const EDGE: u64 = 1_767_225_600_000;
 
-fn pace(node: usize) -> &'static Pace {
-    if node < HUBS { &Pace::LEND } else { &Pace::SPEND }
-}
+/// For so long after its last use a node gives back what isn't used; then nobody is there to do it until it is used again.
+const AWAKE: u64 = 25_000;
 
 impl Simulation {
     pub(super) fn new(seed: u64, world: World, limits: Limits, begin: u64) -> Self {
@@ -108,6 +112,7 @@ impl Simulation {
                 returns: Answered::default(),
                 parked: Vec::new(),
                 waiting: Vec::new(),
+                awake: 0,
             })
             .collect();
         Self {
@@ -129,6 +134,10 @@ impl Simulation {
             waited: 0,
             total: 0,
         }
+    }
+
+    fn pace(node: usize, World { idle, keep, .. }: World) -> Pace {
+        if node < HUBS { Pace { settle_ms: idle, ..Pace::LEND } } else { Pace { settle_ms: idle, keep_ms: keep, ..Pace::SPEND } }
     }
 
     fn clock(&self, node: usize) -> Timestamp {
@@ -156,14 +165,14 @@ impl Simulation {
     /// Sends what a node wants to ask.
     fn ask(&mut self, node: usize) {
         let (now, mut ids, mut asks) = (self.clock(node), self.ids, Vec::new());
-        self.nodes[node].holder.ask(pace(node), now, || Self::fresh(&mut ids, now), |ask| asks.push(ask));
+        self.nodes[node].holder.ask(&Self::pace(node, self.world), now, || Self::fresh(&mut ids, now), |ask| asks.push(ask));
         self.ids = ids;
         asks.iter().for_each(|ask| self.send(Message::Ask(node, question(ask))));
     }
 
     fn settle(&mut self, node: usize, all: bool) {
         let (now, mut ids, mut backs) = (self.clock(node), self.ids, Vec::new());
-        self.nodes[node].holder.settle(pace(node), now, all, || Self::fresh(&mut ids, now), |back| backs.push(back));
+        self.nodes[node].holder.settle(&Self::pace(node, self.world), now, all, || Self::fresh(&mut ids, now), |back| backs.push(back));
         self.ids = ids;
         for GiveBack { id, meter, window, amount } in backs {
             // Sent again, since nobody tells that it has come.
@@ -307,6 +316,7 @@ impl Simulation {
             returns: Answered::default(),
             parked: Vec::new(),
             waiting: Vec::new(),
+            awake: 0,
         };
     }
 
@@ -364,6 +374,9 @@ impl Simulation {
             // A quarter more than the limit, so that all of it is asked for.
             if self.random.below(3_600_000 * 4) < limit * 5 * TICK {
                 let node = HUBS + self.random.below(isolates) as usize;
+                for used in [Some(node), self.nodes[node].above].into_iter().flatten() {
+                    self.nodes[used].awake = self.now + AWAKE;
+                }
                 self.total += 1;
                 if !self.attempt(node, Charge::request(0), false) {
                     self.nodes[node].waiting.push((self.now + PATIENCE, Charge::request(0)));
@@ -373,7 +386,11 @@ impl Simulation {
                 }
             }
             if tick % (1000 / TICK) == 0 {
-                (0..self.nodes.len()).for_each(|node| self.settle(node, false));
+                (0..self.nodes.len())
+                    .filter(|node| self.nodes[*node].awake > self.now)
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .for_each(|node| self.settle(node, false));
             }
             if let Some(lifetime) = lifetime
                 && tick % (lifetime * 1000 / TICK / isolates) == 1

@@ -244,6 +244,8 @@ impl Scene {
     }
 
     fn change(&mut self, limit: u64) {
+        // What began before it has another time.
+        self.now += 1;
         self.limit = limit;
         self.limits.push_back((self.now, limit));
     }
@@ -300,9 +302,9 @@ impl Kind {
     }
 }
 
-const GOOD: World = World { lost: 0, doubled: 0, slowest: 20, crashes: 0, skew: 0, isolates: 4 };
+const GOOD: World = World { lost: 0, doubled: 0, slowest: 20, crashes: 0, skew: 0, isolates: 4, idle: 2500, keep: 60_000 };
 /// Clocks that are off by anything: a lease is counted, and never compared with another's clock.
-const BAD: World = World { lost: 80, doubled: 80, slowest: 1500, crashes: 1, skew: 40_000, isolates: 4 };
+const BAD: World = World { lost: 80, doubled: 80, slowest: 1500, crashes: 1, skew: 40_000, isolates: 4, idle: 2500, keep: 60_000 };
 /// One node after the other hears nothing for long: leases end, and what is under way is cut.
 const CUT: World = World { lost: 100, slowest: 50, ..BAD };
 
@@ -356,5 +358,24 @@ fn in_a_good_world_all_slots_are_used_none_is_cut_and_what_a_dead_isolate_had_co
         scene.most = 0;
         scene.run(5_000, 5);
         assert_eq!((scene.most, scene.cut), (10, 0), "seed {seed}");
+    }
+}
+
+#[test]
+fn in_a_good_world_none_is_refused_as_long_as_slots_are_free() {
+    for seed in 0..20 {
+        let mut scene = Scene::new(seed, GOOD, 1_000);
+        for _ in 0..20 {
+            let many = 1 + scene.random.below(100);
+            for _ in 0..many {
+                let node = HUBS + scene.random.below(4) as usize;
+                scene.attempt(node, None);
+            }
+            // Some have given back all by then, and some a part.
+            let pause = 200 + scene.random.below(4_000);
+            scene.run(pause, 1_000);
+        }
+        assert_eq!(scene.refused, 0, "seed {seed}");
+        assert!(scene.most < 500, "seed {seed}");
     }
 }

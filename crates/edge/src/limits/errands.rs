@@ -1,11 +1,11 @@
 //! What an isolate has to send to its keys' objects, and what becomes of it. Plain data and no I/O: who sends it is told.
 
 use super::{
-    permits::{Entry, Permits},
+    permits::{CROWDED, Entry, Permits},
     teller::Errand,
     wire::{Lend, Lent},
 };
-use keyward_core::{KeyId, Timestamp};
+use keyward_core::{KeyId, Timestamp, limits::Pace};
 use uuid::Uuid;
 
 /// Errands at a time: the runtime bounds what one request may send.
@@ -35,11 +35,12 @@ impl Permits {
             self.frees(key);
         }
         let (mut errands, mut busy) = (Vec::new(), false);
+        let pace = if self.keys.len() > CROWDED { Pace { keep_ms: 0, ..self.pace } } else { self.pace };
         self.keys.retain(|key, entry| {
             if errands.len() < MOST_ERRANDS {
-                errands.extend(entry.teller.errand(&self.pace, now, false, fresh).map(|errand| (*key, errand)));
+                errands.extend(entry.teller.errand(&pace, now, false, fresh).map(|errand| (*key, errand)));
             }
-            let has = entry.teller.is_busy(&self.pace, entry.used, now);
+            let has = entry.teller.is_busy(&pace, entry.used, now);
             busy |= has;
             // One whose authority fails is remembered, for what the outage mode says.
             has || entry.teller.failing_ms(now).is_some()

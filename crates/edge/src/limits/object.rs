@@ -188,7 +188,7 @@ impl Desk {
         if let Some(slots) = &mut self.teller.slots {
             slots.uses(self.leases.total(now));
         }
-        self.teller.errand(&pace(config), now, ask, &mut || fresh_id(now))
+        self.teller.errand(&config.object_pace, now, ask, &mut || fresh_id(now))
     }
 
     /// Writes down how it stands with the slots.
@@ -282,7 +282,7 @@ async fn settle(desk: Rc<OnceCell<RefCell<Desk>>>, config: Rc<Config>, shift: u3
         let (key, errand, busy) = {
             let mut desk = cell.borrow_mut();
             let errand = desk.errand(&config, now, false);
-            (desk.about.key, errand, desk.teller.is_busy(&pace(&config), desk.used, now))
+            (desk.about.key, errand, desk.teller.is_busy(&config.object_pace, desk.used, now))
         };
         if let Some(errand) = errand {
             run(desk.clone(), config.clone(), key, errand).await;
@@ -291,10 +291,6 @@ async fn settle(desk: Rc<OnceCell<RefCell<Desk>>>, config: Rc<Config>, shift: u3
         }
     }
     cell.borrow_mut().shift.ends(shift);
-}
-
-const fn pace(config: &Config) -> Pace {
-    Pace { settle_ms: config.limit_idle_ms, ..Pace::LEND }
 }
 
 fn status(code: u16) -> Result<Response> {

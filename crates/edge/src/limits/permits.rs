@@ -18,8 +18,10 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Keys at a time. The ones used longest ago make room, and what they still hold is lost to their owners until their
-/// windows end; a key that isn't used for three seconds holds nothing.
+/// windows end.
 const MOST_KEYS: usize = 8_192;
+/// Keys beyond which nothing is kept for later: one that isn't used for three seconds holds nothing then.
+pub(super) const CROWDED: usize = MOST_KEYS / 2;
 
 /// An isolate's permits.
 #[derive(Clone, Debug)]
@@ -105,9 +107,8 @@ pub struct Excess {
 }
 
 impl Permits {
-    /// None yet, for an isolate of a random name. What isn't used for `idle_ms` goes back, within twice that time.
-    pub fn new(idle_ms: u64, name: Uuid) -> Self {
-        let pace = Pace { settle_ms: idle_ms, ..Pace::SPEND };
+    /// None yet, for an isolate of a random name.
+    pub fn new(pace: Pace, name: Uuid) -> Self {
         let under_way = UnderWay::new(name.as_u128() as u64);
         Self { name, pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, under_way, shift: Shift::default() }
     }
@@ -252,6 +253,7 @@ mod tests {
     };
     use keyward_api::limits::{PermitsGranted, PermitsReply, PermitsTaken, PermitsWanted};
 
+    const PACE: Pace = Pace { settle_ms: 1_000, ..Pace::SPEND };
     const PASSED: Charged = Charged::Passed { slot: None };
 
     fn one() -> Demand {
@@ -260,7 +262,7 @@ mod tests {
 
     /// With four permits, and an authority that hasn't answered since `at(0)`.
     fn cut_off(about: &Limited) -> Permits {
-        let mut permits = Permits::new(1_000, Uuid::nil());
+        let mut permits = Permits::new(PACE, Uuid::nil());
         let mut ids = 0;
         let mut fresh = || {
             ids += 1;
@@ -311,7 +313,7 @@ mod tests {
     fn what_went_back_to_one_life_of_the_object_does_not_go_to_the_next() {
         let limits = Limits { daily_quota: Some(100), ..Limits::default() };
         let about = Limited { key: KeyId(Uuid::from_u128(7)), limits, position: Position::default() };
-        let mut permits = Permits::new(1_000, Uuid::nil());
+        let mut permits = Permits::new(PACE, Uuid::nil());
         let mut ids = 0;
         let mut fresh = || {
             ids += 1;
@@ -349,7 +351,7 @@ mod tests {
     #[test]
     fn of_too_many_keys_those_used_last_are_kept() {
         let limits = Limits { daily_quota: Some(100), ..Limits::default() };
-        let mut permits = Permits::new(1_000, Uuid::nil());
+        let mut permits = Permits::new(PACE, Uuid::nil());
         for n in 0..3 * MOST_KEYS as u128 {
             let about = Limited { key: KeyId(Uuid::from_u128(n)), limits, position: Position::default() };
             assert_eq!(permits.charge(&about, &one(), (LimitMode::Leased, Turn::First), at(0)), Charged::Wait(None));

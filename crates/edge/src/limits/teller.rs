@@ -211,7 +211,7 @@ impl Teller {
     /// Whether something of it has still to go back, where it was last used at `used`. A question that nobody repeats is
     /// given up in the end.
     pub fn is_busy(&self, pace: &Pace, used: Timestamp, now: Timestamp) -> bool {
-        let recent = now.since(used) < GIVEN_UP_MS + 3 * pace.settle_ms;
+        let recent = now.since(used) < GIVEN_UP_MS.max(pace.keep_ms) + 3 * pace.settle_ms;
         !self.backs.is_empty()
             || !self.unsent.is_empty()
             || (!self.holder.is_empty() && recent)

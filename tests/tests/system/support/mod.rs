@@ -1,6 +1,7 @@
 //! What the tests stand on, beside the harness.
 
 mod caller;
+mod echo;
 mod metrics;
 pub(crate) mod publisher;
 mod stack;
@@ -9,6 +10,7 @@ mod turn;
 mod workshop;
 
 pub(crate) use caller::{Answer, Caller, Load};
+pub(crate) use echo::{Echo, LEFT, Socket};
 pub(crate) use metrics::Metrics;
 pub(crate) use publisher::{Publisher, now_ms};
 pub(crate) use stack::{METRICS_TOKEN, Stack, common};

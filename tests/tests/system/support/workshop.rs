@@ -21,8 +21,8 @@ use super::SOON;
 /// The first piece of a stream, and the last.
 pub(crate) const PIECES: [&str; 2] = ["first ", "last"];
 
-/// The service. A GET below `/files` has an answer that begins at once and ends when the test says so; any other there and below `/v1`
-/// has none before that; and what is elsewhere takes some milliseconds.
+/// The service. A GET below `/files` has an answer that begins at once and ends when the test says so, with the length that its query
+/// asks for; any other there and below `/v1` has none before that; and what is elsewhere takes some milliseconds.
 pub(crate) struct Workshop {
     server: Server,
     gauge: Arc<Gauge>,
@@ -64,7 +64,8 @@ impl Workshop {
             let streams = request.method == "GET" && target.starts_with("/files/");
             async move {
                 if streams {
-                    return Reply::Stream(stream(work, done));
+                    let length = target.split_once("?length=").and_then(|(_, length)| length.parse().ok());
+                    return Reply::Stream(length, stream(work, done, length));
                 }
                 if target.starts_with("/v1/") || target.starts_with("/files/") {
                     if let Ok(one) = done.acquire().await {
@@ -109,11 +110,12 @@ impl Workshop {
     }
 }
 
-/// The pieces of an answer, the last when it is done.
-fn stream(work: Work, done: Arc<Semaphore>) -> mpsc::Receiver<Vec<u8>> {
+/// The pieces of an answer, the last when it is done; with more between them for one of this length.
+fn stream(work: Work, done: Arc<Semaphore>, length: Option<usize>) -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
-        let _ = sender.send(PIECES[0].into()).await;
+        let more = length.map_or(0, |length| length.saturating_sub(PIECES.concat().len()));
+        let _ = sender.send([PIECES[0].as_bytes(), &vec![b'.'; more]].concat()).await;
         tokio::select! {
             Ok(one) = done.acquire() => one.forget(),
             () = sender.closed() => {}
