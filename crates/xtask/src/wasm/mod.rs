@@ -82,11 +82,6 @@ impl Module {
         }
     }
 
-    /// The profile of Cargo's that it is built with.
-    fn profile(self) -> &'static str {
-        if self == Self::Browser { "browser" } else { "wasm" }
-    }
-
     /// What its files are called: `name.js` and `name_bg.wasm`.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -143,7 +138,7 @@ fn compile(module: Module, flavour: Flavour) -> Result<PathBuf> {
     // What verifies by dalek alone has dalek's tables: the comparison is with dalek at its best.
     let features = module.features().iter().copied().chain([if flavour.tables { "known-key" } else { "dalek-tables" }]);
     run(cargo()
-        .args(["build", "--quiet", "--lib", "--profile", module.profile(), "--target", "wasm32-unknown-unknown", "-p", package])
+        .args(["build", "--quiet", "--lib", "--profile", "wasm", "--target", "wasm32-unknown-unknown", "-p", package])
         .args(["--no-default-features", "--features", &features.collect::<Vec<_>>().join(",")])
         .arg("--target-dir")
         .arg(&target)
@@ -154,7 +149,7 @@ fn compile(module: Module, flavour: Flavour) -> Result<PathBuf> {
             format!("-C target-feature={}simd128", if flavour.vectors { '+' } else { '-' }),
         ))?;
     let name = package.replace('-', "_");
-    Ok(target.join("wasm32-unknown-unknown").join(module.profile()).join(name).with_extension("wasm"))
+    Ok(target.join("wasm32-unknown-unknown").join("wasm").join(name).with_extension("wasm"))
 }
 
 /// Of everything that the result depends on.
