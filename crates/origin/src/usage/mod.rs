@@ -33,7 +33,7 @@ const TOLD_APART: time::Duration = time::Duration::days(31);
 /// took, up to the most: each key costs a few rows of each writing, so that a server which answers for very many keys would
 /// otherwise leave its database little time for anything else.
 const FLUSH: Duration = Duration::from_millis(500);
-const LONGEST_FLUSH: Duration = Duration::from_secs(5);
+const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 const SHARE: u32 = 10;
 /// How long the end of a server waits for its last counts.
 const LAST_WORDS: Duration = Duration::from_secs(3);

@@ -1,7 +1,7 @@
 //! What this server decides itself (`validate`), counted in memory and written now and again.
 //!
 //! Nothing is written on the way of a request. What was counted and not yet written is lost with the server: that of half a second,
-//! of a server that answers for very many keys that of five, and for as long as the database is away what fits.
+//! of a server that answers for very many keys that of one, and for as long as the database is away what fits.
 
 use std::{
     collections::HashMap,
