@@ -3,7 +3,7 @@
 //! Two pools with one database role each: `app` sees the one tenant that its transaction names and nothing without
 //! one (row-level security); `system` sees all. The role is set when a connection is made and never changed.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use keyward_core::{Position, TenantId};
@@ -14,7 +14,10 @@ use sqlx::{
 };
 
 use keyward_api::Code;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, sleep},
+};
 
 use crate::{
     audit::{self, Event},
@@ -46,8 +49,10 @@ const START_RETRY: Duration = Duration::from_millis(200);
 /// Connections for tenants' requests. Commits that wait for the disk together share one write, so that more
 /// connections than processors pay off.
 const APP_CONNECTIONS: u32 = 24;
-/// Connections for what goes in batches: few, so that each has what it works with at hand.
-const BUSY_CONNECTIONS: u32 = 4;
+/// Connections for what goes in one message: few, so that each has what it works with at hand. All but two are also for those who bring
+/// many keys at a time: they may wait for the end of their tenant's trail, and others' batches not for them.
+const BUSY_CONNECTIONS: u32 = 6;
+const FOR_MANY: usize = BUSY_CONNECTIONS as usize - 2;
 /// Connections for recognising callers, the feed and the housekeeping.
 const SYSTEM_CONNECTIONS: u32 = 12;
 
@@ -67,6 +72,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 pub struct Db {
     app: PgPool,
     busy: PgPool,
+    for_many: Arc<Semaphore>,
     system: PgPool,
     options: PgConnectOptions,
 }
@@ -103,6 +109,7 @@ impl Db {
         };
         Ok(Db {
             app: pool("keyward_app", APP_CONNECTIONS, &ROW_BY_ROW),
+            for_many: Arc::new(Semaphore::new(FOR_MANY)),
             busy: pool("keyward_app", BUSY_CONNECTIONS, &ROW_BY_ROW),
             system: pool("keyward_system", SYSTEM_CONNECTIONS, &[]),
             options,
@@ -175,6 +182,14 @@ impl Db {
     /// For a transaction that is one message to one of the database's functions, which names its tenant itself.
     pub fn in_one_message(&self) -> &PgPool {
         &self.busy
+    }
+
+    /// A turn at [`Self::in_one_message`] for whoever brings many at a time, until it is dropped.
+    ///
+    /// # Errors
+    /// Never before the end of the server.
+    pub async fn turn_for_many(&self) -> Result<SemaphorePermit<'_>> {
+        self.for_many.acquire().await.map_err(|_| Code::DatabaseUnavailable.into())
     }
 
     /// Closes all connections.

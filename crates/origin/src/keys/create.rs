@@ -136,6 +136,7 @@ pub async fn create_many(
         && let Some(policies) = known_policies(app, tenant, &prepared)
     {
         let Minted { keys, raws } = mint(app, &prepared, &policies)?;
+        let _turn = app.db.turn_for_many().await?;
         if create_keys(&app.db, tenant, &keys.iter().collect::<Vec<_>>()).await? {
             return answers(keys, raws, prepared);
         }
