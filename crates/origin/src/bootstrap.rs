@@ -22,8 +22,9 @@ use crate::{
     clock::{Clock, datetime},
     config::Config,
     db::Db,
+    ids::new_id,
     journal::Memory,
-    keys::issue::{Draft, NewKey, Profile, new_id, store_in},
+    keys::issue::{Draft, NewKey, Profile, store_in},
     policies::find_or_create,
     positions::Place,
     sealing::{SealingKey, random, secret_file},
@@ -188,7 +189,7 @@ async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &
             by: None,
             created: now,
         };
-        let key = NewKey { profile, draft, stamp: minted.stamp };
+        let key = NewKey { profile, draft, stamp: minted.stamp, on: None };
         anyhow::ensure!(store_in(tx, tenant, &[&key]).await?, "a policy vanished");
         append(tx, tenant, &[key.event()], 1).await?;
         Ok(zeroize::Zeroizing::new(minted.raw.expose().to_owned()))

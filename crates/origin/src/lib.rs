@@ -23,6 +23,7 @@ mod error;
 mod failures;
 mod feed;
 mod http;
+mod ids;
 mod journal;
 mod keys;
 mod lately;

@@ -16,7 +16,7 @@ use crate::{
     clock::datetime,
     db::again,
     error::{Error, Result},
-    keys::issue::new_id,
+    ids::new_id,
     lately::Lately,
     state::App,
 };

@@ -18,7 +18,7 @@ use crate::{
 use keyward_api::limits::{MAX_AMOUNT, MAX_PERMITS_LEN, PermitsFault, PermitsGranted, PermitsReply, PermitsTaken, SlotsGranted};
 use keyward_core::{
     KeyId, Timestamp,
-    limits::{Answered, EDGE_MS, Leases, Lent, Pace},
+    limits::{Answered, EDGE_MS, Leases, Lent},
 };
 use std::{
     cell::{OnceCell, RefCell},

@@ -3,6 +3,7 @@
 
 mod asked;
 mod row;
+mod witness;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -15,14 +16,14 @@ use keyward_core::{
 use crate::{audit::Actor, error::Result, keys::issued::is_issued, policies::Stored, sessions, state::App};
 pub use asked::{Asked, Credential, Visit};
 pub use row::{Row, find};
+pub use witness::{Witness, Witnesses};
 
 /// The holder of a key that holds: a caller, or whom a caller asks about.
 #[derive(Clone)]
 pub struct Holder {
     key: VerifiedKey,
     signed: SignedKey,
-    tenant: TenantId,
-    owner: Arc<str>,
+    row: Arc<Row>,
     policy: Arc<Stored>,
 }
 
@@ -71,12 +72,12 @@ impl Holder {
 
     /// The key's tenant.
     pub fn tenant(&self) -> TenantId {
-        self.tenant
+        self.row.tenant
     }
 
     /// Whose key it is.
     pub fn owner(&self) -> &str {
-        &self.owner
+        &self.row.owner
     }
 
     /// How far it reaches.
@@ -99,6 +100,11 @@ impl Holder {
         self.policy.policy.claims()
     }
 
+    /// On what it was recognised.
+    pub fn witness(&self) -> Witness {
+        Witness { index: self.key.index(), row: Arc::clone(&self.row) }
+    }
+
     /// The one owner whose it sees; `None`: it sees everybody's.
     pub fn sees_only(&self) -> Option<&str> {
         (self.scope() <= ScopeClass::User).then_some(self.owner())
@@ -119,6 +125,9 @@ pub enum Freshness {
     /// for within `feed::known::SOFT_AGE` at the latest. Costs no statement where the credential was met lately. The
     /// owner may be the one of before.
     Followed,
+    /// A key as [`Self::Followed`], a session as [`Self::Committed`]: for what has the database look whether the caller still is as it
+    /// was recognised ([`Witness`]) when it does what is asked for.
+    Presumed,
 }
 
 /// The caller of a request, who has to have `capability`.
@@ -236,7 +245,7 @@ pub async fn admitted(
     let row = row(app, authentic, freshness).await?.ok_or(Reason::Revoked)?;
     // From here on a refusal has a name in the audit trail.
     let actor = asked.actor(app, &row);
-    Ok(Caller { holder: admit(app, authentic, &row, environment).await?, actor })
+    Ok(Caller { holder: admit(app, authentic, row, environment).await?, actor })
 }
 
 /// The holder of a key of this tenant, for who asks about it; `None` where nobody has proved that it is one: it may be
@@ -255,20 +264,20 @@ pub async fn of_tenant(app: &App, tenant: TenantId, key: &ParsedKey<'_>) -> Resu
     let row = row(app, &authentic, Freshness::Followed).await?.filter(|row| row.tenant == tenant);
     let Some(row) = row else { return Ok(None) };
     // Both environments are asked about: which of them is meant, the key itself says.
-    admit(app, &authentic, &row, authentic.environment()).await.map(Some)
+    admit(app, &authentic, row, authentic.environment()).await.map(Some)
 }
 
 /// The holder of a genuine key, where it holds on this row.
 ///
 /// # Errors
 /// The reason why it doesn't; as any read where its policy wasn't met before.
-async fn admit(app: &App, authentic: &AuthenticKey, row: &Row, environment: Environment) -> Result<Holder> {
+async fn admit(app: &App, authentic: &AuthenticKey, row: Arc<Row>, environment: Environment) -> Result<Holder> {
     let keyring = app.keyrings.current();
-    let key = Verifier::new(&keyring.keys, row, environment).admit(authentic, app.clock.now())?;
+    let key = Verifier::new(&keyring.keys, &*row, environment).admit(authentic, app.clock.now())?;
     let claims = authentic.claims();
     let signed = SignedKey { policy: claims.policy, scope: claims.scope, environment: authentic.environment() };
     let policy = app.policies.lookup(app, key.policy()).await?;
-    Ok(Holder { key, signed, tenant: row.tenant, owner: Arc::clone(&row.owner), policy })
+    Ok(Holder { key, signed, row, policy })
 }
 
 /// The row of a genuine credential; `None` where there is none that was made together with it.
@@ -287,7 +296,7 @@ pub async fn row(app: &App, key: &AuthenticKey, freshness: Freshness) -> Result<
 /// As [`row`].
 pub async fn row_at(app: &App, index: StatusIndex, freshness: Freshness) -> Result<Option<Arc<Row>>> {
     let known = &app.feed.known;
-    if freshness == Freshness::Followed
+    if freshness != Freshness::Committed
         && let Some(row) = known.recall(index)
     {
         return Ok(Some(row));

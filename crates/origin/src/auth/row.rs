@@ -20,12 +20,12 @@ pub struct Row {
     pub tenant: TenantId,
     /// Its owner.
     pub owner: Arc<str>,
-    status: Status,
+    pub(super) status: Status,
     /// The policy in it, as signed.
     pub(super) signed: PolicyNumber,
-    amendment: Option<Amendment>,
+    pub(super) amendment: Option<Amendment>,
     /// The signed or amended policy, and what has taken its place.
-    in_force: (PolicyNumber, PolicyNumber),
+    pub(super) in_force: (PolicyNumber, PolicyNumber),
 }
 
 /// The rows of some indices, each as it is committed now.

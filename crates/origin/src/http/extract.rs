@@ -99,9 +99,47 @@ impl<N: Needs + Send + Sync> FromRequestParts<Arc<App>> for Authorized<N> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        let capability = Capability::parse(N::CAPABILITY).map_err(Error::internal)?;
-        Ok(Self { caller: authenticate(app, &Asked::new(parts), &capability, N::FRESHNESS).await?, needs: PhantomData })
+        Ok(Self { caller: authenticate(app, &Asked::new(parts), &capability::<N>()?, N::FRESHNESS).await?, needs: PhantomData })
     }
+}
+
+/// A caller that had the capability a moment ago, for who can have the database look whether it still is so while it does what is asked
+/// for. Nothing else may be done on its word, and nobody be told that they may not.
+pub struct Presumed<N: Needs> {
+    /// Who calls, probably.
+    pub caller: Caller,
+    parts: Parts,
+    needs: PhantomData<N>,
+}
+
+impl<N: Needs + Send + Sync> FromRequestParts<Arc<App>> for Presumed<N> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
+        let asked = Asked::new(parts);
+        let caller = match authenticate(app, &asked, &capability::<N>()?, Freshness::Presumed).await {
+            // Memory may be of before it was resumed, or given more.
+            Err(error) if matches!(error.code(), Code::Refused(reason) if reason.proved()) => {
+                authenticate(app, &asked, &capability::<N>()?, Freshness::Committed).await?
+            }
+            presumed => presumed?,
+        };
+        Ok(Self { caller, parts: parts.clone(), needs: PhantomData })
+    }
+}
+
+impl<N: Needs> Presumed<N> {
+    /// The caller, on the row as it is committed now.
+    ///
+    /// # Errors
+    /// As [`authenticate`].
+    pub async fn confirm(&self, app: &App) -> Result<Caller> {
+        authenticate(app, &Asked::new(&self.parts), &capability::<N>()?, Freshness::Committed).await
+    }
+}
+
+fn capability<N: Needs>() -> Result<Capability> {
+    Capability::parse(N::CAPABILITY).map_err(Error::internal)
 }
 
 /// The query, every member of it known.

@@ -21,13 +21,13 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    extract::{Authorized, Body, Create, KeyPath, PolicyPath, Precondition, Query, Read, Update, Validate},
+    extract::{Authorized, Body, Create, KeyPath, PolicyPath, Precondition, Presumed, Query, Read, Update, Validate},
     paging::{page, page_size},
 };
 use crate::{
     error::{Error, Result},
     keys::{
-        create::{create, create_many},
+        create::{create, create_at_once, create_many},
         decided_by::decided_by,
         idempotency::Idempotency,
         list::{self, Listing},
@@ -117,16 +117,27 @@ pub struct ListQuery {
 )]
 pub async fn post(
     State(app): State<Arc<App>>,
-    Authorized { caller, .. }: Authorized<Create>,
+    presumed: Presumed<Create>,
     Query(query): Query<InTenant>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Body<CreateKey>,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
-    let idempotency = Idempotency::from_request(&headers, &method, uri.path(), tenant, &body.bytes)?;
-    let created = create(&app, &caller, tenant, body.value, idempotency).await?;
+    let own = query.tenant.is_none_or(|tenant| tenant == presumed.caller.tenant());
+    let at_once = match own && !Idempotency::is_asked(&headers) {
+        true => create_at_once(&app, &presumed.caller, &body.value).await?,
+        false => None,
+    };
+    let created = match at_once {
+        Some(created) => created,
+        None => {
+            let caller = presumed.confirm(&app).await?;
+            let tenant = acting_in(&caller, query.tenant)?;
+            let idempotency = Idempotency::from_request(&headers, &method, uri.path(), tenant, &body.bytes)?;
+            create(&app, &caller, tenant, body.value, idempotency).await?
+        }
+    };
     let etag = created.api_key.etag.clone();
     Ok(secret(tagged(&etag, (StatusCode::CREATED, Json(created)))))
 }

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    extract::{Authorized, Body, KeyPath, OptionalBody, Precondition, Query, Revoke, Rotate, Update},
+    extract::{Authorized, Body, KeyPath, OptionalBody, Precondition, Presumed, Query, Revoke, Rotate, Update},
     keys::{InTenant, secret, tagged},
 };
 use crate::{
@@ -27,8 +27,9 @@ use crate::{
         bulk::{Action, bulk},
         idempotency::Idempotency,
         overlap,
+        precondition::IfMatch,
         renew::renew,
-        revoke::revoke,
+        revoke::{revoke, revoke_at_once},
         rotate::rotate,
         standing,
     },
@@ -160,12 +161,21 @@ pub async fn post_renew(
 )]
 pub async fn delete_revoke(
     State(app): State<Arc<App>>,
-    Authorized { caller, .. }: Authorized<Revoke>,
+    presumed: Presumed<Revoke>,
     KeyPath(id): KeyPath,
     Query(query): Query<RevokeQuery>,
     Precondition(if_match): Precondition,
     OptionalBody(body): OptionalBody<RevokeKey>,
 ) -> Result<Json<KeyRevoked>> {
+    let own = query.tenant.is_none_or(|tenant| tenant == presumed.caller.tenant());
+    if own
+        && query.reason.is_none()
+        && if_match == IfMatch::Any
+        && let Some(revoked) = revoke_at_once(&app, &presumed.caller, id, &body.value).await?
+    {
+        return Ok(Json(revoked));
+    }
+    let caller = presumed.confirm(&app).await?;
     let tenant = acting_in(&caller, query.tenant)?;
     let reason = match (query.reason, body.value.reason) {
         (Some(_), Some(_)) => return Err(Error::field("reason", "either in the query or in the body")),

@@ -25,14 +25,13 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderValue, header},
     middleware::{Next, from_fn_with_state},
     response::Response,
     routing::{delete, get, post},
 };
 use keyward_api::Code;
 use tokio::time::timeout;
-use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use extract::read as read_body;
 
@@ -43,14 +42,6 @@ use crate::{
 
 /// How long any request may take; the longest poll takes five seconds.
 const LONGEST: Duration = Duration::from_secs(20);
-
-/// Of every answer: no type is guessed, nothing is framed, loaded or referred from.
-const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
-    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
-    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-];
 
 /// Everything that the server answers to.
 pub fn router(app: Arc<App>) -> Router {
@@ -116,10 +107,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/.well-known/keyward-root", get(public::get_root))
         .route("/status-lists/{shard}", get(public::get_status_list))
         // What the database says can't be trusted after it went back in time: nothing above answers then.
-        .route_layer(from_fn_with_state(Arc::clone(&app), stand_still))
-        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    let routes = api
-        .route("/openapi.json", get(openapi::get_document))
+        .route_layer(from_fn_with_state(Arc::clone(&app), stand_still));
+    api.route("/openapi.json", get(openapi::get_document))
         .route("/docs", get(openapi::get_page))
         .route("/docs/style.css", get(openapi::get_style))
         .route("/healthz", get(public::get_healthz))
@@ -127,25 +116,16 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(public::get_metrics))
         .method_not_allowed_fallback(|| async { Error::from(Code::MethodNotAllowed) })
         .merge(pages::pages(&app))
-        .layer(from_fn_with_state(Arc::clone(&app), observe::observe));
-    secured(routes, &app).with_state(app)
+        .layer(from_fn_with_state(Arc::clone(&app), observe::observe))
+        .with_state(app)
 }
 
-/// With the headers that keep a browser from making more of an answer than it is; a page says itself what it may do.
-fn secured(mut routes: Router<Arc<App>>, app: &App) -> Router<Arc<App>> {
-    for (name, value) in SECURITY_HEADERS {
-        routes = routes.layer(SetResponseHeaderLayer::if_not_present(name, value));
-    }
-    if app.config.is_secure() {
-        let year = HeaderValue::from_static("max-age=31536000");
-        routes = routes.layer(SetResponseHeaderLayer::if_not_present(header::STRICT_TRANSPORT_SECURITY, year));
-    }
-    routes
-}
-
-/// Refuses while the database can't be trusted, and gives up where it doesn't answer.
+/// Refuses while the database can't be trusted, and gives up where it doesn't answer. An answer is kept by nobody on the way unless it
+/// says that it may be; a problem never is.
 async fn stand_still(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
     app.recovery.guard()?;
     // Nothing takes this long but a database that has fallen silent.
-    timeout(LONGEST, next.run(request)).await.map_err(|_| Code::DatabaseUnavailable.into())
+    let mut response = timeout(LONGEST, next.run(request)).await.map_err(|_| Code::DatabaseUnavailable)?;
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    Ok(response)
 }

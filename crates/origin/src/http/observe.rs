@@ -4,24 +4,35 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::Response,
 };
 use keyward_api::Code;
 use tracing::{Instrument, Level, info_span};
+use uuid::Uuid;
 
 use super::trace::{self, Trace};
 use crate::{
     audit::Denial,
     auth::{Asked, Visit},
     error::Result,
-    keys::issue::new_id,
+    ids::new_id,
     state::App,
 };
 
 /// Names a request, in its answer as in the log and the audit trail.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Of every answer: no type is guessed, nothing is framed, loaded or referred from. A page says itself what it may do.
+const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+/// Where the world knows us by TLS: nothing without it, for a year.
+const ALWAYS_TLS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// Routes that are called all the time: they are logged where one asks for it.
 const FREQUENT: [&str; 3] = ["/api/v1/api-keys/validate", "/oauth/introspect", "/oauth/token"];
 
@@ -43,9 +54,7 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
     let status = response.status().as_u16();
     let took = began.elapsed();
     app.metrics.count(method, &route, status, took);
-    if let Ok(id) = HeaderValue::from_str(&visit.id.to_string()) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    mark(response.headers_mut(), &visit, &app);
     let code = response.extensions().get::<Code>().copied();
     let _entered = span.enter();
     let who = visit.actor();
@@ -83,6 +92,21 @@ pub async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Ne
         }
     }
     Ok(response)
+}
+
+/// Names the request, and keeps a browser from making more of the answer than it is.
+fn mark(headers: &mut HeaderMap, visit: &Visit, app: &App) {
+    // Here and not in layers of their own: each layer costs every request some allocations.
+    headers.reserve(SECURITY_HEADERS.len() + 2);
+    if let Ok(id) = HeaderValue::from_str(visit.id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+        headers.insert(REQUEST_ID, id);
+    }
+    for (name, value) in SECURITY_HEADERS {
+        headers.entry(name).or_insert(value);
+    }
+    if app.config.is_secure() {
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(ALWAYS_TLS);
+    }
 }
 
 /// Methods are the client's to invent; those that we serve are few.

@@ -14,7 +14,7 @@ use sqlx::types::Json;
 use super::{
     WARNING, grant,
     idempotency::Idempotency,
-    issue::{Draft, NewKey, Profile, create_keys, new_id, store_in},
+    issue::{Draft, NewKey, Profile, create_keys, store_in},
     row::{Holding, KeyRow},
     terms::{Checks, new_terms},
 };
@@ -24,6 +24,7 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     feed::Change,
+    ids::new_id,
     policies::find_or_create,
     positions::Place,
     sealing::random,
@@ -42,6 +43,34 @@ struct Prepared {
     terms: PolicyTerms,
     /// Of the terms.
     digest: Digest,
+}
+
+/// Creates a key in the caller's own tenant, if nothing stands in the way and the caller still is as it is taken to be, which the database
+/// looks at when it stores the key. `None`: nothing was done, and whether and why not is for [`create`] to say.
+///
+/// # Errors
+/// As any write: then it may have been done.
+pub async fn create_at_once(app: &App, presumed: &Caller, request: &CreateKey) -> Result<Option<KeyCreated>> {
+    let (now, tenant) = (app.clock.now(), presumed.tenant());
+    if app.tenants.may_create(tenant, now).is_err() {
+        return Ok(None);
+    }
+    let prepared = match prepare(app, presumed, tenant, request.clone(), now).await {
+        Ok(prepared) => vec![prepared],
+        // It depends on what the caller may.
+        Err(error) if error.code().status() < 500 => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some(policies) = known_policies(app, tenant, &prepared) else { return Ok(None) };
+    let Minted { keys, raws } = mint(app, &prepared, &policies)?;
+    let keys: Vec<_> = keys.into_iter().map(|key| NewKey { on: Some(presumed.witness()), ..key }).collect();
+    for key in &keys {
+        if !app.new_keys.ask(key.clone()).await? {
+            forget_policies(app, tenant, &prepared);
+            return Ok(None);
+        }
+    }
+    only(answers(keys, raws, prepared)?).map(Some)
 }
 
 /// Creates a key in a tenant.
@@ -65,8 +94,7 @@ pub async fn create(
         if let Some(key) = keys.pop()
             && app.new_keys.ask(key.clone()).await?
         {
-            let made = answers(vec![key], raws, prepared)?;
-            return only(made);
+            return only(answers(vec![key], raws, prepared)?);
         }
         forget_policies(app, tenant, &prepared);
     }
@@ -139,7 +167,7 @@ fn mint(app: &App, prepared: &[Prepared], policies: &[PolicyNumber]) -> Result<M
     let (mut keys, mut raws) = (Vec::with_capacity(prepared.len()), Vec::with_capacity(prepared.len()));
     for (key, policy) in prepared.iter().zip(policies) {
         let minted = key.draft.mint(&keyring, *policy)?;
-        keys.push(NewKey { profile: key.profile.clone(), draft: key.draft.clone(), stamp: minted.stamp });
+        keys.push(NewKey { profile: key.profile.clone(), draft: key.draft.clone(), stamp: minted.stamp, on: None });
         raws.push(minted.raw);
     }
     Ok(Minted { keys, raws })
@@ -253,7 +281,7 @@ pub async fn finish(app: &App, tx: Tx, change: &Change) -> Result<()> {
 }
 
 fn created(key: NewKey, raw: &SecretKeyText, terms: PolicyTerms) -> Result<KeyCreated> {
-    let NewKey { profile, draft, stamp } = key;
+    let NewKey { profile, draft, stamp, .. } = key;
     tracing::info!(
         event = "api_key_created",
         key = %draft.id,

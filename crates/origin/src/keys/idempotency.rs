@@ -33,6 +33,11 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
+    /// Whether a request says something of the kind.
+    pub fn is_asked(headers: &HeaderMap) -> bool {
+        headers.contains_key(HEADER)
+    }
+
     /// What a request says.
     ///
     /// # Errors

@@ -12,13 +12,13 @@ use sqlx::{
 
 use crate::{
     audit::{Action, Actor, Event, Records, members, with_records},
+    auth::{Witness, Witnesses},
     batch::grouped,
     clock::{datetime, expiry, rfc3339},
     db::{Db, REFUSED, again},
     error::{Error, Result},
     keys::sweep,
     positions::Place,
-    sealing::random,
     signing::Keyring,
 };
 
@@ -61,14 +61,6 @@ pub struct Stamp {
     signing_key: [u8; 3],
     /// Of the whole raw key.
     digest: Digest,
-}
-
-/// An id of which nobody can say in advance what it will be, and that sorts by time (UUIDv7, RFC 9562 section 5.7).
-///
-/// # Errors
-/// Where the system gives no randomness.
-pub fn new_id(now: Timestamp) -> Result<KeyId> {
-    Ok(KeyId(uuid::Builder::from_unix_timestamp_millis(now.millis(), &random()?).into_uuid()))
 }
 
 impl Draft {
@@ -168,6 +160,8 @@ pub struct NewKey {
     pub draft: Draft,
     /// What minting added.
     pub stamp: Stamp,
+    /// On what the one was recognised who asks for it, where that isn't certain.
+    pub on: Option<Witness>,
 }
 
 impl NewKey {
@@ -178,7 +172,7 @@ impl NewKey {
 
     /// What the audit trail says of it.
     pub fn event(&self) -> Event {
-        let Self { profile, draft, stamp } = self;
+        let Self { profile, draft, stamp, .. } = self;
         let after = json!({
             "name": profile.name,
             "description": profile.description,
@@ -213,20 +207,21 @@ pub async fn store_keys(db: &Db, keys: Vec<NewKey>) -> Result<Vec<bool>> {
 }
 
 /// Stores new keys of a tenant, all or none, with what the trail says of them: a transaction that is one message. `false`
-/// where one of them goes too far for its tenant or owner, or its policy has been superseded.
+/// where one of them goes too far for its tenant or owner, its policy has been superseded, or who asks for it isn't as taken to be.
 ///
 /// # Errors
 /// As any write.
 pub async fn create_keys(db: &Db, tenant: TenantId, keys: &[&NewKey]) -> Result<bool> {
     let events: Vec<Event> = keys.iter().map(|key| key.event()).collect();
     let (records, columns) = (Records::of(&events, 0)?, Columns::of(keys));
+    let on = Witnesses::of(keys.iter().filter_map(|key| key.on.as_ref()));
     let mut is_sent = false;
     let created = again!(async {
         let created = with_records!(
             query_scalar!(
                 r#"SELECT create_keys($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
                                       $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40,
-                                      $41) AS "created!""#,
+                                      $41, $42, $43, $44, $45, $46, $47) AS "created!""#,
                 tenant.0,
                 &columns.ids,
                 &columns.policies,
@@ -247,6 +242,12 @@ pub async fn create_keys(db: &Db, tenant: TenantId, keys: &[&NewKey]) -> Result<
                 &columns.periods as _,
                 &columns.digests,
                 &columns.wakes as _,
+                &on.indices,
+                &on.owners,
+                &on.statuses,
+                &on.amended as _,
+                &on.ends as _,
+                &on.in_force,
             ),
             &records
         )

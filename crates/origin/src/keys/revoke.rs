@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     audit::{Action, Event, Records, members, with_records},
-    auth::Caller,
+    auth::{Caller, Witnesses},
     batch::grouped,
     clock::datetime,
     db::{Db, REFUSED, Tx, again},
@@ -36,16 +36,48 @@ pub struct Revocation {
     if_match: IfMatch,
     reason: Option<String>,
     at: Timestamp,
+    /// Whether `by` has to be as it is taken to be: it was recognised from memory.
+    presumed: bool,
 }
 
-/// What came of it: what was committed, others' revocations included; `None` where the key had been revoked before.
-pub type Outcome = Result<Option<Committed>>;
+/// What came of it.
+pub type Outcome = Result<Done>;
+
+/// What came of a revocation that isn't refused.
+#[derive(Clone)]
+pub enum Done {
+    /// What was committed, others' revocations included.
+    Now(Committed),
+    /// The key had been revoked before.
+    Before,
+    /// Nothing: there is something to ask about it or those with it, and who asks was recognised from memory alone.
+    Unsure,
+}
 
 /// A change that was committed, and at which position where the feed has to tell of it.
 #[derive(Clone)]
 pub struct Committed {
     change: Arc<Change>,
     position: Option<Position>,
+}
+
+/// Revokes a key of the caller's own tenant, if nothing stands in the way and the caller still is as it is taken to be, which the
+/// database looks at when it does it. `None`: nothing was done, and whether and why not is for [`revoke`] to say.
+///
+/// # Errors
+/// As any write: then it may have been done.
+pub async fn revoke_at_once(app: &App, presumed: &Caller, id: KeyId, request: &RevokeKey) -> Result<Option<KeyRevoked>> {
+    let mut checks = Checks::default();
+    request.reason.iter().for_each(|reason| checks.reason(reason));
+    if checks.finish(()).is_err() {
+        return Ok(None);
+    }
+    let (by, tenant, reason) = (presumed.clone(), presumed.tenant(), request.reason.clone());
+    let revocation = Revocation { by, tenant, id, if_match: IfMatch::Any, reason, at: app.clock.now(), presumed: true };
+    match app.revocations.ask(revocation).await?? {
+        Done::Unsure => Ok(None),
+        done => Ok(Some(revoked_now(app, presumed, tenant, id, done))),
+    }
 }
 
 /// Revokes a key for ever. Again is as good as once; then the first reason stays.
@@ -58,24 +90,30 @@ pub async fn revoke(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_
         checks.reason(reason);
     }
     checks.finish(())?;
-    let revocation = Revocation { by: caller.clone(), tenant, id, if_match, reason: request.reason, at: app.clock.now() };
-    if let Some(Committed { change, position }) = app.revocations.ask(revocation).await?? {
+    let (by, at) = (caller.clone(), app.clock.now());
+    let revocation = Revocation { by, tenant, id, if_match, reason: request.reason, at, presumed: false };
+    let done = app.revocations.ask(revocation).await??;
+    Ok(revoked_now(app, caller, tenant, id, done))
+}
+
+fn revoked_now(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, done: Done) -> KeyRevoked {
+    if let Done::Now(Committed { change, position }) = done {
         if let Some(position) = position {
             app.feed.committed(position, &change);
         }
         tracing::info!(event = "api_key_revoked", key = %id, tenant = %tenant, by = %caller.id());
     }
-    Ok(KeyRevoked { success: true, message: "API key revoked successfully".to_owned(), key_id: id })
+    KeyRevoked { success: true, message: "API key revoked successfully".to_owned(), key_id: id }
 }
 
 /// Revokes keys, one transaction for each tenant.
 pub async fn revoke_keys(db: &Db, revocations: Vec<Revocation>) -> Vec<Outcome> {
-    let mut outcomes: Vec<Outcome> = revocations.iter().map(|_| Ok(None)).collect();
+    let mut outcomes: Vec<Outcome> = revocations.iter().map(|_| Ok(Done::Unsure)).collect();
     for (tenant, places) in grouped(&revocations, |revocation| revocation.tenant) {
         let theirs: Vec<_> = places.iter().map(|at| &revocations[*at]).collect();
-        let done = match revoke_at_once(db, tenant, &theirs).await {
+        let done = match revoke_together(db, tenant, &theirs).await {
             Ok(None) => revoke_of(db, tenant, &theirs).await,
-            Ok(Some(committed)) => Ok(theirs.iter().map(|_| Ok(Some(committed.clone()))).collect()),
+            Ok(Some(committed)) => Ok(theirs.iter().map(|_| Ok(Done::Now(committed.clone()))).collect()),
             Err(error) => Err(error),
         };
         match done {
@@ -91,8 +129,8 @@ pub async fn revoke_keys(db: &Db, revocations: Vec<Revocation>) -> Vec<Outcome> 
 }
 
 /// Revokes keys of a tenant in a transaction that is one message, where there is nothing to be asked about any of them: all are
-/// active, and whatever else they are. `None`: nothing was done, and they have to be looked at one by one.
-async fn revoke_at_once(db: &Db, tenant: TenantId, revocations: &[&Revocation]) -> Result<Option<Committed>> {
+/// active, and who asks is as taken to be. `None`: nothing was done, and they have to be looked at one by one.
+async fn revoke_together(db: &Db, tenant: TenantId, revocations: &[&Revocation]) -> Result<Option<Committed>> {
     let mut ids: Vec<Uuid> = revocations.iter().map(|revocation| revocation.id.0).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -106,18 +144,26 @@ async fn revoke_at_once(db: &Db, tenant: TenantId, revocations: &[&Revocation]) 
     let event = |revocation: &&Revocation| revoked(&revocation.by, revocation.id, "active", revocation.reason.as_deref(), revocation.at);
     let events: Vec<Event> = revocations.iter().map(event).collect();
     let records = Records::of(&events, 0)?;
+    let presumed: Vec<_> = revocations.iter().filter(|revocation| revocation.presumed).map(|revocation| revocation.by.witness()).collect();
+    let on = Witnesses::of(presumed.iter());
     let done = again!(
         with_records!(
             query!(
                 "SELECT epoch, seq, indices
                    FROM revoke_keys($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                                    $23, $24, $25, $26, $27)",
+                                    $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33)",
                 tenant.0,
                 &ids,
                 &owners as _,
                 &reasons as _,
                 datetime(at),
                 CHANNEL,
+                &on.indices,
+                &on.owners,
+                &on.statuses,
+                &on.amended as _,
+                &on.ends as _,
+                &on.in_force,
             ),
             &records
         )
@@ -134,21 +180,25 @@ async fn revoke_at_once(db: &Db, tenant: TenantId, revocations: &[&Revocation]) 
     Ok(Some(Committed { change: Arc::new(change), position: Some(position(epoch, seq)) }))
 }
 
-/// Revokes keys of a tenant, in one transaction.
+/// Revokes keys of a tenant, in one transaction: those that are asked for by who is certain.
 async fn revoke_of(db: &Db, tenant: TenantId, revocations: &[&Revocation]) -> Result<Vec<Outcome>> {
     let mut tx = db.tenant(tenant).await?;
     let ids: Vec<Uuid> = revocations.iter().map(|revocation| revocation.id.0).collect();
     let held = Held::hold(&mut tx, tenant, &ids).await?;
     let (mut chosen, mut met, mut outcomes) = (Vec::new(), HashSet::new(), Vec::new());
     for revocation in revocations {
+        if revocation.presumed {
+            outcomes.push(Ok(None));
+            continue;
+        }
         let key = held.iter().find(|key| key.id == revocation.id.0 && revocation.by.sees(&key.owner));
         let checked = match key {
             Some(key) => revocation.check(&mut tx).await.map(|()| key),
             None => Err(Code::NotFound.into()),
         };
         // Of two that are about the same key the first one is heard.
-        outcomes.push(checked.map(|key| key.state != "revoked" && met.insert(key.id)));
-        if let (Some(key), Some(Ok(true))) = (key, outcomes.last()) {
+        outcomes.push(checked.map(|key| Some(key.state != "revoked" && met.insert(key.id))));
+        if let (Some(key), Some(Ok(Some(true)))) = (key, outcomes.last()) {
             chosen.push((key.id, revocation.reason.as_deref()));
             tx.record(revoked(&revocation.by, revocation.id, &key.state, revocation.reason.as_deref(), revocation.at));
         }
@@ -166,7 +216,12 @@ async fn revoke_of(db: &Db, tenant: TenantId, revocations: &[&Revocation]) -> Re
         };
         committed = Some(Committed { change: Arc::new(change), position });
     }
-    Ok(outcomes.into_iter().map(|outcome| Ok(if outcome? { committed.clone() } else { None })).collect())
+    let done = |is_new: Option<bool>| match (is_new, &committed) {
+        (None, _) => Done::Unsure,
+        (Some(true), Some(committed)) => Done::Now(committed.clone()),
+        (Some(_), _) => Done::Before,
+    };
+    Ok(outcomes.into_iter().map(|outcome: Result<_>| outcome.map(done)).collect())
 }
 
 impl Revocation {

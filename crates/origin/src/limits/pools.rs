@@ -13,7 +13,7 @@ use keyward_core::{
 use sqlx::types::Uuid;
 use tokio::sync::{Notify, futures::OwnedNotified};
 
-use crate::keys::issue::new_id;
+use crate::ids::new_id;
 
 /// An answer is never lost without a word: nothing is repeated that is still under way.
 const PACE: Pace = Pace { patience_ms: 20_000, ..Pace::SERVE };

@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::Context;
 use keyward_core::{
-    ApiKeyClaims, AuthenticKey, AuthenticToken, Digest, Environment, KeySet, KeyState, Kid, Manifest, ManifestKey, Missing, ParsedKey,
-    PolicyNumber, PublicKey, Refusal, Role, Standing, StatusIndex, Statuses, Timestamp, TokenError, Verifier,
+    Accelerator, ApiKeyClaims, AuthenticKey, AuthenticToken, Digest, Environment, KeySet, KeyState, Kid, Manifest, ManifestKey, Missing,
+    ParsedKey, PolicyNumber, PublicKey, Refusal, Role, Standing, StatusIndex, Statuses, Timestamp, TokenError, Verifier,
 };
 use keyward_issuer::SigningKey;
 use sqlx::PgConnection;
@@ -21,6 +21,11 @@ use crate::{clock::Clock, db::Db, journal::Entry, lately::Lately, sealing::Seali
 
 /// API keys of one generation that are remembered as genuine; two are held, some 150 bytes a key.
 const AUTHENTIC: usize = 16_384;
+
+thread_local! {
+    /// Tables for the keys by which most is signed, below a megabyte for each thread that serves.
+    static SIGNATURES: Accelerator = Accelerator::default();
+}
 
 /// The signing keys in use, and the manifest that names them.
 pub struct Keyring {
@@ -71,7 +76,8 @@ impl Keyring {
     }
 
     fn verify(&self, key: &ParsedKey<'_>, digest: Digest, known: &Known, now: Timestamp) -> Result<AuthenticKey, Refusal> {
-        let authentic = Verifier::new(&self.keys, known, key.environment()).authenticate(key, now)?;
+        let authentic = SIGNATURES
+            .with(|signatures| Verifier::new(&self.keys, known, key.environment()).with_signatures(signatures).authenticate(key, now))?;
         self.authentic.lock().unwrap_or_else(PoisonError::into_inner).keep(digest, authentic);
         Ok(authentic)
     }
@@ -87,7 +93,9 @@ impl Keyring {
     /// Why it doesn't.
     pub fn authenticate_token(&self, text: &str, now: Timestamp) -> Result<AuthenticToken, TokenError> {
         // Of which environment it is, is looked at when it is admitted.
-        Verifier::new(&self.keys, &Known(None), Environment::Live).authenticate_token(text, now)
+        SIGNATURES.with(|signatures| {
+            Verifier::new(&self.keys, &Known(None), Environment::Live).with_signatures(signatures).authenticate_token(text, now)
+        })
     }
 
     /// The key that signs for a role now.

@@ -17,7 +17,8 @@ use crate::{
     auth::Caller,
     clock::{datetime, rfc3339},
     error::{Error, Result},
-    keys::{create::create, issue::new_id, terms::Checks},
+    ids::new_id,
+    keys::{create::create, terms::Checks},
     state::App,
 };
 

@@ -18,7 +18,10 @@ mod sums;
 use std::{sync::Arc, time::Duration};
 
 use keyward_api::usage::UsageReceived;
-use tokio::{task::JoinSet, time::interval};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::{batch::Batch, clock::Clock, db::Db, error::Result, state::App};
 use ingest::{Parcel, add};
@@ -26,8 +29,12 @@ use tally::Tally;
 
 /// For how long after a rotation the credentials of a key are told apart: longer than any overlap.
 const TOLD_APART: time::Duration = time::Duration::days(31);
-/// How often what this server counted is written: the most that is lost with it.
+/// How long what this server counted waits to be written: what is lost with it. At least as long as ten times the last writing
+/// took, up to the most: each key costs a few rows of each writing, so that a server which answers for very many keys would
+/// otherwise leave its database little time for anything else.
 const FLUSH: Duration = Duration::from_millis(500);
+const LONGEST_FLUSH: Duration = Duration::from_secs(1);
+const SHARE: u32 = 10;
 /// How long the end of a server waits for its last counts.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -55,15 +62,19 @@ impl Usage {
 
 /// Writes what this server counted, now and again. Runs for ever.
 pub async fn run(app: Arc<App>) {
-    let mut ticks = interval(FLUSH);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut wait = FLUSH;
     let mut healthy = true;
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = app.usage.tally.half_full() => {}
+        }
         if app.recovery.is_required() {
             continue;
         }
+        let began = Instant::now();
         let flushed = app.usage.tally.flush(&app).await;
+        wait = (began.elapsed() * SHARE).clamp(FLUSH, LONGEST_FLUSH);
         if let Err(error) = &flushed
             && healthy
         {
@@ -88,7 +99,7 @@ pub async fn close(app: &App) {
     if app.recovery.is_required() {
         return;
     }
-    if !matches!(tokio::time::timeout(LAST_WORDS, app.usage.tally.flush(app)).await, Ok(Ok(()))) {
+    if !matches!(timeout(LAST_WORDS, app.usage.tally.flush(app)).await, Ok(Ok(()))) {
         tracing::warn!("what was counted last was not written");
     }
 }

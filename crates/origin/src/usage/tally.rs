@@ -1,7 +1,7 @@
 //! What this server decides itself (`validate`), counted in memory and written now and again.
 //!
-//! Nothing is written on the way of a request. What was counted and not yet written is lost with the server: up to
-//! [`super::FLUSH`] of it, and for as long as the database is away what fits.
+//! Nothing is written on the way of a request. What was counted and not yet written is lost with the server: that of half a second,
+//! of a server that answers for very many keys that of one, and for as long as the database is away what fits.
 
 use std::{
     collections::HashMap,
@@ -14,9 +14,10 @@ use futures_util::future::join_all;
 use keyward_api::usage::{MAX_BATCH_ENTRIES, OTHER, UsageBatch, UsageCaller, UsageEntry};
 use keyward_core::{KeyId, TenantId, Timestamp};
 use sqlx::types::Uuid;
+use tokio::sync::Notify;
 
 use super::{ingest::Parcel, sums::hours};
-use crate::{error::Result, keys::issue::new_id, state::App};
+use crate::{error::Result, ids::new_id, state::App};
 
 /// Keys that are counted between two flushes, and what is kept apart of each.
 const MOST_KEYS: usize = 50_000;
@@ -47,6 +48,8 @@ pub struct Tally {
     counted: Mutex<Counted>,
     /// Under way, or to be tried again: always the same batches, so that none is added twice. One flush at a time has it.
     outbox: tokio::sync::Mutex<Vec<Parcel>>,
+    /// Told when it is high time to write.
+    half_full: Notify,
 }
 
 #[derive(Default)]
@@ -80,7 +83,16 @@ impl Tally {
             counted.lost += 1;
             return;
         }
+        let before = counted.keys.len();
         counted.keys.entry(whose).or_default().count(decision, now);
+        if before < MOST_KEYS / 2 && counted.keys.len() == MOST_KEYS / 2 {
+            self.half_full.notify_one();
+        }
+    }
+
+    /// Waits until half of the keys that can be counted between two flushes have been.
+    pub async fn half_full(&self) {
+        self.half_full.notified().await;
     }
 
     /// Writes all that was counted.

@@ -74,3 +74,37 @@ async fn each_of_those_that_are_asked_for_together_is_answered_for_itself_and_no
     expected.sort_by_key(|id| id.as_str().map(str::to_owned));
     assert_eq!(told, expected.iter().collect::<Vec<_>>());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_is_held_against_the_committed_row_whatever_a_server_remembers() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    admin.create(json!({"name": "may nothing", "scope": "tenant"})).await;
+    let may = json!({"scope": "tenant", "capabilities": ["keys:create", "keys:revoke"]});
+    let (key, victim) = (admin.create(may).await, admin.create(json!({})).await);
+    let caller = origin.client(&key.raw);
+    let set = async |what: &str| origin.database.execute(&format!("UPDATE credentials SET {what} WHERE api_key = '{}'", key.id)).await;
+    // Done behind the server's back, and so as by another one a moment ago: nobody has told it yet.
+    for (what, code) in [
+        ("status = 1", "key_revoked"),
+        ("status = 2", "key_suspended"),
+        ("status = 3, amended_policy = policy, amended_expires = 'epoch'", "key_expired"),
+        ("status = 3, amended_policy = (SELECT policy FROM api_keys WHERE name = 'may nothing')", "capability_missing"),
+    ] {
+        for act in ["create", "create wrongly", "revoke"] {
+            set("status = 0, amended_policy = NULL, amended_expires = NULL").await;
+            // No more is a no believed that is of before; and from here on it is known as it is.
+            caller.create(json!({})).await;
+            let changes = "SELECT count(*) FROM audit_log WHERE action IN ('api_key_created', 'api_key_revoked')";
+            let before = origin.database.count(changes).await;
+            set(what).await;
+            let refused = match act {
+                "create" => caller.try_create(json!({})).await.problem().1,
+                // What is wrong with a request is for those to know who may make it.
+                "create wrongly" => caller.try_create(json!({"name": ""})).await.problem().1,
+                _ => revoke(&caller, &victim.id, "by nobody", &[]).await.1,
+            };
+            assert_eq!((refused.as_str(), origin.database.count(changes).await - before), (code, 0), "{act}: {what}");
+        }
+    }
+}

@@ -93,10 +93,15 @@ impl Workshop {
 
     /// Waits until so many are under way.
     pub(crate) async fn has(&self, count: u64) -> Result<()> {
-        let now = || self.gauge.now.load(Ordering::SeqCst);
-        let waited = eventually("so many requests are under way", SOON, || std::future::ready((now() == count).then_some(()))).await;
-        ensure!(waited.is_ok(), "{} are under way, and not {count}", now());
+        let there = || std::future::ready((self.now() == count).then_some(()));
+        let waited = eventually("so many requests are under way", SOON, there).await;
+        ensure!(waited.is_ok(), "{} are under way, and not {count}", self.now());
         Ok(())
+    }
+
+    /// How many are under way.
+    pub(crate) fn now(&self) -> u64 {
+        self.gauge.now.load(Ordering::SeqCst)
     }
 
     /// The most that ever were under way.
