@@ -77,13 +77,13 @@ await visit(async (site, page) => {
   await page.getByText("A rotation is on its way").waitFor();
   await becomes("/v1/me", fresh, 200);
   const both = [await at("/v1/me", RAW), await at("/v1/me", fresh)];
-  // The new one is used more: so the page says, once the edge has reported it.
-  for (let n = 0; n < 4; n++) await at("/v1/me", fresh);
+  // The new one is used more: so the page says, once the edge has reported it. How often the old one was, what came before has decided.
   const use = page.locator("[data-cut-over] li");
   const until = Date.now() + 20_000;
   let cutOver = [];
   while (!(cutOver.length === 2 && cutOver[1] > cutOver[0] && cutOver[0] > 0)) {
     if (Date.now() > until) throw new Error(`the use of both isn't shown: ${cutOver}`);
+    for (let n = 0; n < 8; n++) await at("/v1/me", fresh);
     await page.reload();
     await page.getByText("A rotation is on its way").waitFor();
     await use.first().waitFor();
