@@ -57,7 +57,16 @@ struct Contender<'a> {
     requests: Requests,
     costs: Vec<f64>,
     p50: Vec<f64>,
+    p99: Vec<f64>,
     per_second: Vec<f64>,
+}
+
+/// What a contender's rounds come to: us of CPU a request, milliseconds, and requests a second.
+struct Medians {
+    cost: f64,
+    p50: f64,
+    p99: f64,
+    per_second: f64,
 }
 
 impl<'a> Contender<'a> {
@@ -65,7 +74,7 @@ impl<'a> Contender<'a> {
         let sent = || Sent { method: "GET", path: "/echo", credential: key, body: String::new() };
         // One for each of the threads that send.
         let requests = load.requests(name, [sent(), sent()].into_iter())?;
-        Ok(Self { edge, requests, costs: Vec::new(), p50: Vec::new(), per_second: Vec::new() })
+        Ok(Self { edge, requests, costs: Vec::new(), p50: Vec::new(), p99: Vec::new(), per_second: Vec::new() })
     }
 
     async fn run(&mut self, load: &Load, seconds: u32) -> Result<()> {
@@ -74,6 +83,7 @@ impl<'a> Contender<'a> {
         let answered = load.run(self.edge.addresses()[0], &mut self.requests, CONNECTIONS, true, seconds).await?;
         self.costs.push((cpu::used(process)? - before) / answered.count);
         self.p50.push(answered.p50);
+        self.p99.push(answered.p99);
         self.per_second.push(answered.per_second);
         Ok(())
     }
@@ -81,6 +91,7 @@ impl<'a> Contender<'a> {
     fn forget(&mut self) {
         self.costs.clear();
         self.p50.clear();
+        self.p99.clear();
         self.per_second.clear();
     }
 }
@@ -129,15 +140,19 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
         counted += contenders[0].per_second.last().copied().unwrap_or(0.0) * f64::from(SECONDS);
     }
     let waited = 100.0 * (waits(&ours).await? - before) / counted;
-    let [limited, unlimited, usual, few] = contenders;
-    let medians = |contender: Contender| (median(contender.costs), median(contender.p50), median(contender.per_second));
-    let (limited, unlimited, usual, few) = (medians(limited), medians(unlimited), medians(usual), medians(few));
-    figures.less(("limits.cpu", limited.0), (UNLIMITED, unlimited.0), "us CPU/request", "workerd");
-    figures.less(("limits.p50", limited.1), (UNLIMITED, unlimited.1), "ms", "workerd");
-    figures.less(("limits.cpu", limited.0), (EACH_TIME, usual.0), "us CPU/request", "workerd");
-    figures.less(("limits.at_a_time.cpu", few.0), (EACH_TIME, usual.0), "us CPU/request", "workerd");
-    figures.less(("limits.at_a_time.p50", few.1), (EACH_TIME, usual.1), "ms", "workerd");
-    figures.more(("limits.throughput", limited.2), (EACH_TIME, usual.2), "requests/s", "workerd");
+    let [limited, unlimited, usual, few] = contenders.map(|contender| Medians {
+        cost: median(contender.costs),
+        p50: median(contender.p50),
+        p99: median(contender.p99),
+        per_second: median(contender.per_second),
+    });
+    figures.less(("limits.cpu", limited.cost), (UNLIMITED, unlimited.cost), "us CPU/request", "workerd");
+    figures.less(("limits.p50", limited.p50), (UNLIMITED, unlimited.p50), "ms", "workerd");
+    figures.less(("limits.p99", limited.p99), (UNLIMITED, unlimited.p99), "ms", "workerd");
+    figures.less(("limits.cpu", limited.cost), (EACH_TIME, usual.cost), "us CPU/request", "workerd");
+    figures.less(("limits.at_a_time.cpu", few.cost), (EACH_TIME, usual.cost), "us CPU/request", "workerd");
+    figures.less(("limits.at_a_time.p50", few.p50), (EACH_TIME, usual.p50), "ms", "workerd");
+    figures.more(("limits.throughput", limited.per_second), (EACH_TIME, usual.per_second), "requests/s", "workerd");
     // Each round is as long as it takes to give back everything: its first requests wait, and they are counted.
     figures.less(("limits.waits", waited.max(1e-4)), ("1 % of requests", MAY_WAIT), "%", "workerd");
     Ok(())
