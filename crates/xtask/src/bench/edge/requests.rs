@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What a peer without any decision does.
-const PASS_THROUGH: &str = r#"
+pub(super) const PASS_THROUGH: &str = r#"
 export default {
   fetch(request, env) {
     const { pathname, search } = new URL(request.url);
