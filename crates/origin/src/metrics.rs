@@ -47,7 +47,7 @@ pub struct Readings {
     /// Unix seconds from which edges trust nothing any more, unless a new manifest is signed.
     pub manifest_expires: u64,
     /// Connections to the database: the pool's name, how many there are, how many of them are idle.
-    pub connections: [(&'static str, u32, usize); 3],
+    pub connections: [(&'static str, u32, usize); 4],
 }
 
 /// Objects signed for the feed: shows that many edges cost one signature.
