@@ -28,9 +28,9 @@ use tokio::{
 
 use crate::http::Door;
 
-/// How often it is looked whether a connection waits for the head of a request in vain: one that is looked at twice meanwhile is
-/// closed. A timer for each request would cost more than the look at it, and who drips heads in gets no further by it.
-const LOOK: Duration = Duration::from_secs(5);
+/// How often it is looked whether a connection waits for the head of a request in vain: one that does at two looks is closed, be it
+/// that nothing comes or that it drips in. A timer for each request would cost as much as many a decision.
+const LOOK: Duration = Duration::from_secs(10);
 /// How long requests under way may take to end.
 const DRAIN: Duration = Duration::from_secs(8);
 /// How long nothing is accepted where nothing can be: there may be no more descriptors.

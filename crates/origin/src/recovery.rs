@@ -3,8 +3,9 @@
 //! A restored database would give numbers a second meaning and let revoked keys pass. So from the moment that it shows
 //! (in the journal, in the feed, or by an edge that has seen more), nothing is changed, and no heartbeat is signed.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use keyward_api::Code;
 use keyward_core::Position;
 
@@ -16,7 +17,7 @@ use crate::{
 /// Whether all stands still, and why.
 #[derive(Default)]
 pub struct Recovery {
-    reason: RwLock<Option<String>>,
+    reason: ArcSwapOption<String>,
 }
 
 impl Recovery {
@@ -25,9 +26,9 @@ impl Recovery {
     /// # Errors
     /// `recovery_required`.
     pub fn guard(&self) -> Result<()> {
-        match &*self.reason.read().unwrap_or_else(PoisonError::into_inner) {
+        match &*self.reason.load() {
             None => Ok(()),
-            Some(reason) => Err(Error::new(Code::RecoveryRequired).detail(reason)),
+            Some(reason) => Err(Error::new(Code::RecoveryRequired).detail(&**reason)),
         }
     }
 
@@ -38,16 +39,17 @@ impl Recovery {
 
     /// Stands still.
     pub fn stop(&self, reason: &str) {
-        let mut current = self.reason.write().unwrap_or_else(PoisonError::into_inner);
-        if current.is_none() {
+        // The first reason stands.
+        let first = Arc::new(reason.to_owned());
+        let before = self.reason.rcu(|current| Some(current.clone().unwrap_or_else(|| Arc::clone(&first))));
+        if before.is_none() {
             tracing::error!(reason, "nothing changes until `keyward recover` has been run");
-            *current = Some(reason.to_owned());
         }
     }
 
     /// Goes on.
     pub fn resume(&self) {
-        *self.reason.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.reason.store(None);
     }
 
     /// Stands still, and has the other servers on this database do so too.

@@ -52,7 +52,7 @@ const VALIDATE: &str = "/api/v1/api-keys/validate";
 pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/api/v1/api-keys", get(keys::get_all).post(keys::post))
-        .route(VALIDATE, post(keys::post_validate))
+        .route("/api/v1/api-keys/validate", post(keys::post_validate))
         .route("/api/v1/api-keys/catalog/capabilities", get(keys::get_capabilities).post(tenants::post_capability))
         .route("/api/v1/api-keys/catalog/scopes", get(keys::get_scopes))
         .route("/api/v1/api-keys/analytics/summary", get(usage::get_summary))

@@ -2,10 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::Context;
+use arc_swap::{ArcSwap, Guard};
 use keyward_core::{
     Accelerator, ApiKeyClaims, AuthenticKey, AuthenticToken, Digest, Environment, KeySet, KeyState, Kid, Manifest, ManifestKey, Missing,
     ParsedKey, PolicyNumber, PublicKey, Refusal, Role, Standing, StatusIndex, Statuses, Timestamp, TokenError, Verifier,
@@ -135,7 +136,7 @@ impl Keyring {
 
 /// The keyring, shared: replaced as a whole when the manifest changes.
 pub struct Keyrings {
-    current: RwLock<Arc<Keyring>>,
+    current: ArcSwap<Keyring>,
     data_key: Arc<SealingKey>,
 }
 
@@ -148,12 +149,12 @@ impl Keyrings {
         let mut connection = db.system().acquire().await?;
         manifest::renew(&mut connection, &data_key, Some(issuer), clock.now()).await?;
         let keyring = load(&mut connection, &data_key, clock.now()).await?;
-        Ok(Keyrings { current: RwLock::new(Arc::new(keyring)), data_key })
+        Ok(Keyrings { current: ArcSwap::from_pointee(keyring), data_key })
     }
 
-    /// The keyring now.
-    pub fn current(&self) -> Arc<Keyring> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    /// The keyring now. (Each request asks some times: a lock, and a count of readers, would go from processor to processor.)
+    pub fn current(&self) -> Guard<Arc<Keyring>> {
+        self.current.load()
     }
 
     /// What the seeds are sealed under.
@@ -189,7 +190,7 @@ impl Keyrings {
 
     /// Takes it over.
     pub fn install(&self, keyring: Keyring) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keyring);
+        self.current.store(Arc::new(keyring));
     }
 }
 

@@ -27,7 +27,7 @@ const SECONDS: u32 = 2;
 /// Keys that are asked about in turn.
 const KEYS: usize = 10_000;
 /// Keys that can be asked about for the first time in a round: more than will be.
-const UNMET: usize = 60_000;
+const UNMET: usize = 150_000;
 
 /// Keys that there are in the end, beside those that were asked about.
 const MANY: usize = 400_000;
