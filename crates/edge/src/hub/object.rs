@@ -66,12 +66,12 @@ impl DurableObject for Hub {
         Self { state, env, region: OnceCell::new() }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
+    async fn fetch(&self, request: Request) -> Result<Response> {
         let Some(region) = self.region.get_or_init(|| Region::open(&self.state, &self.env)) else {
             return status(503);
         };
         if request.method() == Method::Post {
-            return region.take(&self.state, &mut request).await;
+            return region.take(&self.state, &request).await;
         }
         region.answer(&self.state, &request.inner().url()).await
     }
