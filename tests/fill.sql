@@ -19,5 +19,6 @@ INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, 
 SELECT current_index, current_index, tenant, id, '\x000000', 'kwd', policy, expires_at,
        CASE state WHEN 'revoked' THEN 1 WHEN 'suspended' THEN 2 ELSE 0 END, created_at, hint
 FROM api_keys WHERE current_index > 1048576;
+INSERT INTO key_phases (tenant, phase, id) SELECT tenant, phase, id FROM api_keys WHERE current_index > 1048576;
 EXECUTE texts;
 END $$;

@@ -188,9 +188,11 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         }
         (Sort::Created, Order::Desc) if phased => {
             seen!(
-                "SELECT * FROM api_keys WHERE tenant = $1 AND phase = $15 AND (phase, id) > ($15, $9) AND (phase, id) < ($15, $10)
-                 AND id > $9 AND id < $10
-                 ORDER BY id DESC",
+                "SELECT p.id, name, ends, owner, state, scope, search, policy, current_index
+                 FROM key_phases AS p CROSS JOIN LATERAL (SELECT * FROM api_keys WHERE tenant = $1 AND id = p.id LIMIT 1) AS key
+                 WHERE p.tenant = $1 AND p.phase = $15 AND (p.phase, p.id) > ($15, $9) AND (p.phase, p.id) < ($15, $10)
+                 AND p.id > $9 AND p.id < $10
+                 ORDER BY p.id DESC",
                 "ORDER BY id DESC",
                 tenant,
                 limit,
@@ -202,9 +204,11 @@ async fn walk(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         }
         (Sort::Created, Order::Asc) if phased => {
             seen!(
-                "SELECT * FROM api_keys WHERE tenant = $1 AND phase = $15 AND (phase, id) > ($15, $9) AND (phase, id) < ($15, $10)
-                 AND id > $9 AND id < $10
-                 ORDER BY id",
+                "SELECT p.id, name, ends, owner, state, scope, search, policy, current_index
+                 FROM key_phases AS p CROSS JOIN LATERAL (SELECT * FROM api_keys WHERE tenant = $1 AND id = p.id LIMIT 1) AS key
+                 WHERE p.tenant = $1 AND p.phase = $15 AND (p.phase, p.id) > ($15, $9) AND (p.phase, p.id) < ($15, $10)
+                 AND p.id > $9 AND p.id < $10
+                 ORDER BY p.id",
                 "ORDER BY id",
                 tenant,
                 limit,
@@ -364,7 +368,7 @@ async fn rare(tx: &mut Tx, tenant: TenantId, filter: &Filter, want: &Want) -> Re
         && (want.sort != Sort::Created || filter.owner.is_some())
         && !(status == "expired" && unswept(tx, tenant, filter).await?)
     {
-        let ids = sqlx::query_scalar!("SELECT id FROM api_keys WHERE tenant = $1 AND phase = $2 LIMIT 2001", tenant.0, status);
+        let ids = sqlx::query_scalar!("SELECT id FROM key_phases WHERE tenant = $1 AND phase = $2 LIMIT 2001", tenant.0, status);
         return Ok(few(ids.fetch_all(tx.connection()).await?));
     }
     Ok(None)

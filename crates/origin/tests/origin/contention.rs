@@ -135,6 +135,10 @@ async fn contend(during: Duration) {
             "SELECT count(*) FROM api_keys k JOIN credentials c ON c.api_key = k.id WHERE c.status <> 1 AND (k.state = 'suspended') <> (c.status = 2)",
         ),
         (
+            "a key that stands in the list of another phase than its own, or in none",
+            "SELECT count(*) FROM api_keys k FULL JOIN key_phases p USING (tenant, phase, id) WHERE k.ctid IS NULL OR p.ctid IS NULL",
+        ),
+        (
             "a sequence number that is missing",
             "SELECT s.seq - count(l.seq) - coalesce((SELECT min(seq) - 1 FROM feed_log), s.seq) FROM feed_state s LEFT JOIN feed_log l USING (epoch) GROUP BY s.seq",
         ),

@@ -97,7 +97,7 @@ async fn fill(origin: &Origin, count: u32) {
     let sql = FILL.replace("TENANT", tenant).replace("PLAIN", &plain.to_string()).replace("RARE", &rare.to_string());
     let sql = sql.replace("COUNT", &count.to_string());
     origin.database.execute(&sql).await;
-    origin.database.execute("VACUUM ANALYZE api_keys, credentials, policies").await;
+    origin.database.execute("VACUUM ANALYZE api_keys, key_phases, credentials, policies").await;
 }
 
 /// Queries of every kind, those among them that hardly any key meets.
@@ -174,6 +174,17 @@ async fn every_statement_of_a_list_reads_by_an_index_in_the_order_wanted_under_r
         }
         assert_eq!(count, origin.database.count(&format!("SELECT count(*) FROM api_keys WHERE {condition}")).await, "{query}");
     }
+}
+
+#[tokio::test]
+async fn no_index_of_keys_has_a_column_that_a_revocation_changes() {
+    let origin = Origin::start().await;
+    let changed = "'state', 'phase', 'lapsed', 'revoked_at', 'revocation_reason', 'updated_at', 'version'";
+    let indexed = format!(
+        "SELECT count(*) FROM pg_index CROSS JOIN LATERAL pg_get_indexdef(indexrelid) AS definition
+         WHERE indrelid = 'api_keys'::regclass AND string_to_array(regexp_replace(definition, '\\W+', ' ', 'g'), ' ') && ARRAY[{changed}]"
+    );
+    assert_eq!(origin.database.count(&indexed).await, 0);
 }
 
 #[tokio::test]
