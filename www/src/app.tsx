@@ -5,7 +5,7 @@ import { Link, Redirect, Route, Router, Switch } from "wouter-preact";
 import { shared, useCache } from "./api/cache";
 import { useSession, watchSession } from "./api/session";
 import { inTenant, useActing } from "./api/tenant";
-import { HOME, PAGES, type Page } from "./pages";
+import { HOME, home, PAGES, visible, type Page } from "./pages";
 import { SignIn } from "./pages/sign-in";
 import { Empty, Loading } from "./ui/empty";
 import { Fault } from "./ui/fault";
@@ -63,6 +63,15 @@ function Shown({ page }: { page: Page }) {
     if (session.isError) return <Fault cause={session.error} retry={() => void session.refetch()} />;
     // In the page's place and not at an address of its own: who signs in is where they wanted to be.
     if (session.data === null) return <SignIn />;
+    if (!visible(page, session.data)) {
+      const elsewhere = home(session.data);
+      if (page.path === HOME) return <Redirect to={elsewhere} replace />;
+      return (
+        <Empty title="Your key isn't for this page" action={<Link href={elsewhere}>To what it is for</Link>}>
+          It would need the capability <code>{page.needs}</code>.
+        </Empty>
+      );
+    }
   }
   return (
     <Guard key={page.path}>

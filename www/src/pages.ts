@@ -1,6 +1,8 @@
 // Every page: its address, its name, and the code that is loaded when it is first visited. The navigation, the palette
 // and the routes are made of this list. The first segments stand in the origin's `http/pages.rs` too.
 import type { ComponentType } from "preact";
+import { holds } from "./api/session";
+import type { Session } from "./api/types";
 import type { IconName } from "./ui/icon";
 
 export interface Page {
@@ -35,3 +37,14 @@ export const PAGES: readonly Page[] = [
 
 /** Where those go who name no page. */
 export const HOME = "/overview";
+
+/** What a caller can't read needn't stand in the way; what they can't read is refused by the origin all the same. */
+export function visible(page: Page, session: Session | null | undefined): boolean {
+  if (page.open) return true;
+  return Boolean(session) && (!page.needs || holds(session!, page.needs));
+}
+
+/** Where those go who may not see [`HOME`]: what their key is for, or else the settings, which everybody has. */
+export function home(session: Session): string {
+  return PAGES.find((page) => !page.open && !page.path.includes(":") && visible(page, session))?.path ?? HOME;
+}

@@ -62,7 +62,7 @@ fn verdicts_are_the_same_before_during_and_after_the_tables_are_built() {
     for width in [Width::W6, Width::W8] {
         let accelerator = Accelerator::new(AcceleratorSettings { width, ..Default::default() });
         let verifier = Verifier::new(&key_set, &AllValid, Environment::Live).with_signatures(&accelerator);
-        for n in 0..100 {
+        for n in 0..200 {
             let [genuine, forged] = keys(&signer, n);
             let verified = verifier.verify(&ParsedKey::parse(&genuine).unwrap(), NOW).unwrap();
             assert_eq!(verified.index(), StatusIndex(n));

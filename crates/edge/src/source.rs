@@ -9,7 +9,7 @@ use futures_util::{
 use keyward_core::{KeyId, Timestamp};
 use std::{rc::Rc, time::Duration};
 use worker::{
-    Delay, Env, Request, Response, js_sys, wasm_bindgen, wasm_bindgen::JsCast, wasm_bindgen::prelude::wasm_bindgen,
+    Delay, Env, Request, Response, js_sys, js_sys::JsString, wasm_bindgen, wasm_bindgen::JsCast, wasm_bindgen::prelude::wasm_bindgen,
     wasm_bindgen_futures::JsFuture, web_sys,
 };
 
@@ -92,7 +92,7 @@ impl Source {
     /// Hands something over to the hub, which has taken it when this succeeds.
     pub(crate) async fn hand_over<K>(&self, node: &Node<K>, path: &str, body: &str, timeout_ms: u64) -> Result<(), Miss> {
         timed(timeout_ms, |signal| async move {
-            let request = request(&format!("http://hub{path}"), None, Some(body), &signal)?;
+            let request = request(&format!("http://hub{path}"), None, Some(&body.into()), &signal)?;
             self.send_to_hub(&node.config, request, 0).await.map(drop)
         })
         .await
@@ -108,7 +108,7 @@ impl Source {
         timeout_ms: u64,
     ) -> Result<String, Miss> {
         timed(timeout_ms, |signal| async move {
-            let request = request("http://limiter/edge/v1/permits", None, Some(message), &signal)?;
+            let request = request("http://limiter/edge/v1/permits", None, Some(&message.into()), &signal)?;
             self.send_to(LIMITER_BINDING, &[&config.hub, ":", &key.to_string()].concat(), request, limit).await
         })
         .await
@@ -135,17 +135,25 @@ async fn ask_origin(config: Rc<Config>, path: &str, limit: usize, signal: web_sy
 }
 
 /// Posts JSON to the origin, and gives the status that it is answered with.
-pub(crate) async fn post_to_origin(config: Rc<Config>, path: &str, body: String, timeout_ms: u64) -> Result<u16, Miss> {
+pub(crate) async fn post_to_origin(config: Rc<Config>, path: &str, body: JsString, timeout_ms: u64) -> Result<u16, Miss> {
     timed(timeout_ms, |signal| async move { Ok(send_to_origin(&config, path, Some(&body), &signal).await?.status()) }).await
 }
 
 /// Posts JSON to the origin, and gives what it answers.
 pub(crate) async fn ask_origin_with(config: Rc<Config>, path: &str, body: String, limit: usize, timeout_ms: u64) -> Result<String, Miss> {
-    timed(timeout_ms, |signal| async move { read(send_to_origin(&config, path, Some(&body), &signal).await?.into(), limit, false).await })
-        .await
+    timed(
+        timeout_ms,
+        |signal| async move { read(send_to_origin(&config, path, Some(&body.into()), &signal).await?.into(), limit, false).await },
+    )
+    .await
 }
 
-async fn send_to_origin(config: &Config, path: &str, body: Option<&str>, signal: &web_sys::AbortSignal) -> Result<web_sys::Response, Miss> {
+async fn send_to_origin(
+    config: &Config,
+    path: &str,
+    body: Option<&JsString>,
+    signal: &web_sys::AbortSignal,
+) -> Result<web_sys::Response, Miss> {
     let request = request(&format!("{}{path}", config.origin), Some(config.sync_key.reveal()), body, signal)?;
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
     let response = JsFuture::from(scope.fetch_with_request(&request)).await.map_err(|_| Miss::Failed)?;
@@ -153,11 +161,11 @@ async fn send_to_origin(config: &Config, path: &str, body: Option<&str>, signal:
 }
 
 /// With a body of JSON it is a POST.
-fn request(url: &str, bearer: Option<&str>, body: Option<&str>, signal: &web_sys::AbortSignal) -> Result<web_sys::Request, Miss> {
+fn request(url: &str, bearer: Option<&str>, body: Option<&JsString>, signal: &web_sys::AbortSignal) -> Result<web_sys::Request, Miss> {
     let init = web_sys::RequestInit::new();
     if let Some(body) = body {
         init.set_method("POST");
-        init.set_body(&body.into());
+        init.set_body(body);
     }
     init.set_signal(Some(signal));
     init.set_redirect(web_sys::RequestRedirect::Manual);

@@ -21,7 +21,7 @@ pub trait Backend {
     #[doc(hidden)]
     type Entry: From<Niels<Self::Field>>;
 
-    /// The encoding of `sB + kA'`, from the tables of B and A', which have the same width.
+    /// The encoding of `sB + kA'`, from the tables of B and A' and digits as wide as each.
     #[doc(hidden)]
     fn sum(base: &Table<Self::Entry>, s: &Digits, key: &Table<Self::Entry>, k: &Digits) -> [u8; 32];
 }
@@ -30,9 +30,10 @@ pub trait Backend {
 #[inline(always)]
 fn sum_in_turn<F: Field>(base: &Table<Niels<F>>, s: &Digits, key: &Table<Niels<F>>, k: &Digits) -> [u8; 32] {
     let mut sum = Extended::from_niels(&signed(base.multiple(0, s)));
-    sum.add_affine(&signed(key.multiple(0, k)));
     for position in 1..base.width().positions() {
         sum.add_affine(&signed(base.multiple(position, s)));
+    }
+    for position in 0..key.width().positions() {
         sum.add_affine(&signed(key.multiple(position, k)));
     }
     sum.compress()
@@ -87,10 +88,17 @@ impl Backend for Simd128 {
 
     fn sum(base: &Table<Packed>, s: &Digits, key: &Table<Packed>, k: &Digits) -> [u8; 32] {
         black_box(base.fetch(s, Packed::glance) ^ key.fetch(k, Packed::glance));
-        let multiples = |position| Packed::pair(base.multiple(position, s), key.multiple(position, k));
-        let mut sums = Extended::from_niels(&multiples(0));
-        for position in 1..base.width().positions() {
-            sums.add_affine(&multiples(position));
+        // One sum has the multiples of B and then the first ones of A', the other what is left of A', so that both are as long.
+        let (of_base, of_key) = (base.width().positions(), key.width().positions());
+        let length = (of_base + of_key) / 2;
+        debug_assert!(2 * length == of_base + of_key && of_base <= length);
+        let second = |nth| key.multiple(nth + length - of_base, k);
+        let mut sums = Extended::from_niels(&Packed::pair(base.multiple(0, s), second(0)));
+        for nth in 1..of_base {
+            sums.add_affine(&Packed::pair(base.multiple(nth, s), second(nth)));
+        }
+        for nth in of_base..length {
+            sums.add_affine(&Packed::pair(key.multiple(nth - of_base, k), second(nth)));
         }
         sums.compress_sum()
     }
@@ -125,10 +133,10 @@ mod tests {
     fn sums_are_those_of_the_reference<B: Backend>() {
         let point = EdwardsPoint::mul_base(&Scalar::from(7_u8)) + EIGHT_TORSION[1];
         for width in [Width::W6, Width::W8] {
-            let (base, key) = (table::<B>(&BASE_POINT, width), table::<B>(point.compress().as_bytes(), width));
+            let (base, key) = (table::<B>(&BASE_POINT, Width::BASE), table::<B>(point.compress().as_bytes(), width));
             let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(2000) });
             let result = runner.run(&(scalars(), scalars()), |(s, k)| {
-                let sum = B::sum(&base, &Digits::new(&s, width), &key, &Digits::new(&k, width));
+                let sum = B::sum(&base, &Digits::new(&s, Width::BASE), &key, &Digits::new(&k, width));
                 let [s, k] = [s, k].map(Scalar::from_bytes_mod_order);
                 let expected = EdwardsPoint::vartime_double_scalar_mul_basepoint(&k, &point, &s);
                 proptest::prop_assert_eq!(sum, expected.compress().0);

@@ -11,8 +11,8 @@ use crate::{
 use alloc::sync::Arc;
 use core::fmt;
 
-/// A public key with its tables. About 170 KB for [`Width::W6`] and 500 KB for [`Width::W8`], and as much for the base
-/// point, which keys share.
+/// A public key with its table: about 170 KB for [`Width::W6`] and 500 KB for [`Width::W8`]. That of the base point, which
+/// all keys share, takes 500 KB.
 pub struct PreparedKey<B: Backend = Fastest> {
     bytes: [u8; 32],
     base: Base<B>,
@@ -31,7 +31,7 @@ impl<B: Backend> Clone for Base<B> {
 
 impl<B: Backend> fmt::Debug for Base<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Base").field("width", &self.0.width()).finish_non_exhaustive()
+        f.debug_struct("Base").finish_non_exhaustive()
     }
 }
 
@@ -54,7 +54,7 @@ impl<B: Backend> PreparedKey<B> {
         &self.base
     }
 
-    /// The bytes of memory that its own table takes; the base point's takes as much.
+    /// The bytes of memory that its own table takes.
     pub const fn size(&self) -> usize {
         self.table.size()
     }
@@ -70,9 +70,8 @@ impl<B: Backend> PreparedKey<B> {
         if !is_below_order(s) || is_small_order(r) {
             return false;
         }
-        let width = self.table.width();
-        let s = Digits::new(s, width);
-        let k = Digits::new(&challenge(r, &self.bytes, message), width);
+        let s = Digits::new(s, Width::BASE);
+        let k = Digits::new(&challenge(r, &self.bytes, message), self.table.width());
         B::sum(&self.base.0, &s, &self.table, &k) == *r
     }
 }
@@ -113,28 +112,29 @@ impl<B: Backend> Builder<B> {
     /// Where the 32 bytes are not the canonical encoding of a point, or of one of small order.
     pub fn new(bytes: &[u8; 32], width: Width) -> Result<Self, KeyError> {
         let key = key_table(bytes, width)?;
-        let base = BaseTable::InTheMaking(TableBuilder::new(decompress(&BASE_POINT)?, width));
+        let base = BaseTable::InTheMaking(TableBuilder::new(decompress(&BASE_POINT)?, Width::BASE));
         Ok(Self { bytes: *bytes, base, key })
     }
 
-    /// Begins the table of this key, as wide as the given one of the base point.
+    /// Begins the table of this key alone.
     ///
     /// # Errors
     /// Where the 32 bytes are not the canonical encoding of a point, or of one of small order.
-    pub fn sharing(bytes: &[u8; 32], base: &Base<B>) -> Result<Self, KeyError> {
-        let key = key_table(bytes, base.0.width())?;
+    pub fn sharing(bytes: &[u8; 32], width: Width, base: &Base<B>) -> Result<Self, KeyError> {
+        let key = key_table(bytes, width)?;
         Ok(Self { bytes: *bytes, base: BaseTable::Ready(Arc::clone(&base.0)), key })
     }
 
-    /// Fills `positions` more positions of the tables (a table has 42 at `W6`, of 32 additions each; 32 at `W8`, of
-    /// 128). True once all are filled.
-    pub fn step(&mut self, positions: usize) -> bool {
-        for _ in 0..positions {
-            match &mut self.base {
+    /// Fills more positions of the tables: one at least, and as many as take no more than `additions` additions of points
+    /// (a table has 42 positions at `W6`, of 32 additions each; 32 at `W8`, of 128). True once all are filled.
+    pub fn step(&mut self, additions: usize) -> bool {
+        let mut taken = 0;
+        while taken == 0 || taken < additions {
+            taken += match &mut self.base {
                 BaseTable::InTheMaking(base) if !base.is_complete() => base.step(),
                 _ if !self.key.is_complete() => self.key.step(),
                 _ => return true,
-            }
+            };
         }
         self.is_complete()
     }

@@ -19,12 +19,12 @@
 //! #     0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a,
 //! # ], [0; 64]);
 //! let mut builder: Builder = Builder::new(&bytes, Width::W6)?;
-//! while !builder.step(8) { /* serve a request in between */ }
+//! while !builder.step(128) { /* serve a request in between */ }
 //! let key: PreparedKey = builder.finish();
 //! assert!(!key.verifies(b"a message", &signature));
 //!
 //! // The next key shares the table of the base point.
-//! let other: Builder = Builder::sharing(&bytes, key.base())?;
+//! let other: Builder = Builder::sharing(&bytes, Width::W6, key.base())?;
 //! # Ok(())
 //! # }
 //! ```

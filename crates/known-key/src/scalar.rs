@@ -33,6 +33,11 @@ pub enum Width {
     W8,
 }
 
+impl Width {
+    /// That of the base point's table: all keys share it, so that it may be large.
+    pub(crate) const BASE: Self = Self::W8;
+}
+
 /// L is a little more than 2 to this power.
 const ORDER_BITS: usize = 252;
 

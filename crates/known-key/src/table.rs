@@ -85,8 +85,8 @@ impl<F: Field, E: From<Niels<F>>> TableBuilder<F, E> {
         self.table.entries.len() == Self::entries(self.table.width)
     }
 
-    /// Fills one position: `Width::largest` additions and an inversion.
-    pub(crate) fn step(&mut self) {
+    /// Fills one position: an inversion, and so many additions.
+    pub(crate) fn step(&mut self) -> usize {
         debug_assert!(!self.is_complete());
         let width = self.table.width;
         let is_top = self.table.entries.len() == (width.positions() - 1) * width.largest();
@@ -108,6 +108,7 @@ impl<F: Field, E: From<Niels<F>>> TableBuilder<F, E> {
         let (next, points) = self.multiples.split_last().expect("it holds two points at least");
         self.next = ((next.x + next.x) * F::ONE, (next.y + next.y) * F::ONE);
         self.table.entries.extend(points.iter().map(|point| E::from(Niels::from_half_affine(point.x, point.y))));
+        points.len()
     }
 
     /// The table, once complete.

@@ -53,10 +53,12 @@ const APP_CONNECTIONS: u32 = 24;
 /// many keys at a time: they may wait for the end of their tenant's trail, and others' batches not for them.
 const BUSY_CONNECTIONS: u32 = 6;
 const FOR_MANY: usize = BUSY_CONNECTIONS as usize - 2;
-/// Connections for recognising callers, the feed and the housekeeping.
-const SYSTEM_CONNECTIONS: u32 = 12;
+/// Connections for the feed and the housekeeping.
+const SYSTEM_CONNECTIONS: u32 = 8;
+/// Connections for what is asked about many keys of whatever tenant: few for the same reason, since it comes in batches.
+const ROWS_CONNECTIONS: u32 = 6;
 
-/// How tenants' statements are planned: every one of them takes few rows, in the order of an index. A generic plan can't
+/// How statements are planned for what requests wait for: every one of them takes few rows, in the order of an index. A generic plan can't
 /// know that, and would read and sort a whole table to spare some steps in an index that is in memory anyway. (Compiling
 /// them is off since what can only be read whole, a table of one row, counts as costly by this.)
 const ROW_BY_ROW: [(&str, &str); 4] =
@@ -74,6 +76,7 @@ pub struct Db {
     busy: PgPool,
     for_many: Arc<Semaphore>,
     system: PgPool,
+    rows: PgPool,
     options: PgConnectOptions,
 }
 
@@ -112,6 +115,7 @@ impl Db {
             for_many: Arc::new(Semaphore::new(FOR_MANY)),
             busy: pool("keyward_app", BUSY_CONNECTIONS, &ROW_BY_ROW),
             system: pool("keyward_system", SYSTEM_CONNECTIONS, &[]),
+            rows: pool("keyward_system", ROWS_CONNECTIONS, &ROW_BY_ROW),
             options,
         })
     }
@@ -163,9 +167,15 @@ impl Db {
         &self.system
     }
 
+    /// As [`Self::system`], planned row by row: for what requests wait for, and for many keys at a time.
+    pub fn rows(&self) -> &PgPool {
+        &self.rows
+    }
+
     /// How many connections each pool has, and how many of them are idle.
-    pub fn connections(&self) -> [(&'static str, u32, usize); 3] {
-        [("app", &self.app), ("busy", &self.busy), ("system", &self.system)].map(|(name, pool)| (name, pool.size(), pool.num_idle()))
+    pub fn connections(&self) -> [(&'static str, u32, usize); 4] {
+        [("app", &self.app), ("busy", &self.busy), ("system", &self.system), ("rows", &self.rows)]
+            .map(|(name, pool)| (name, pool.size(), pool.num_idle()))
     }
 
     /// A transaction in a tenant's name. The only way to its tables.
@@ -196,6 +206,7 @@ impl Db {
     pub async fn close(&self) {
         self.busy.close().await;
         self.app.close().await;
+        self.rows.close().await;
         self.system.close().await;
     }
 }

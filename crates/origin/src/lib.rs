@@ -17,6 +17,7 @@ pub mod server;
 mod audit;
 mod auth;
 mod batch;
+mod connections;
 mod db;
 mod decisions;
 mod error;

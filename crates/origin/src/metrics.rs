@@ -2,7 +2,7 @@
 //!
 //! Nothing is labelled by what clients bring: neither by a key, nor by a tenant, nor by a path as it was sent.
 
-use std::{sync::atomic::AtomicI64, time::Duration};
+use std::{borrow::Cow, sync::atomic::AtomicI64, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -47,7 +47,7 @@ pub struct Readings {
     /// Unix seconds from which edges trust nothing any more, unless a new manifest is signed.
     pub manifest_expires: u64,
     /// Connections to the database: the pool's name, how many there are, how many of them are idle.
-    pub connections: [(&'static str, u32, usize); 3],
+    pub connections: [(&'static str, u32, usize); 4],
 }
 
 /// Objects signed for the feed: shows that many edges cost one signature.
@@ -62,13 +62,13 @@ struct Kind {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Answered {
     method: &'static str,
-    route: String,
+    route: Cow<'static, str>,
     status: u16,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Route {
-    route: String,
+    route: Cow<'static, str>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -134,9 +134,9 @@ impl Signed {
 
 impl Metrics {
     /// Counts a request.
-    pub fn count(&self, method: &'static str, route: &str, status: u16, took: Duration) {
-        self.requests.get_or_create(&Answered { method, route: route.to_owned(), status }).inc();
-        self.durations.get_or_create(&Route { route: route.to_owned() }).observe(took.as_secs_f64());
+    pub fn count(&self, method: &'static str, route: Cow<'static, str>, status: u16, took: Duration) {
+        self.durations.get_or_create(&Route { route: route.clone() }).observe(took.as_secs_f64());
+        self.requests.get_or_create(&Answered { method, route, status }).inc();
     }
 
     /// All of them as text.

@@ -2,15 +2,14 @@
 
 use std::{
     future::Future,
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use anyhow::Context;
-use axum_server::{Handle, accept::NoDelayAcceptor};
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
+pub use crate::http::Door;
 use crate::{
     audit::{self, Audit},
     auth,
@@ -18,11 +17,11 @@ use crate::{
     bootstrap::{bootstrap, write_root},
     clock::Clock,
     config::Config,
+    connections,
     db::Db,
     decisions::{self, Decisions},
     failures::Failures,
     feed::{self, Feed, Followers},
-    http::router,
     journal::Journal,
     keys::{idempotency, issue::store_keys, revoke::revoke_keys, sweep},
     limits::{self, Escrow},
@@ -43,14 +42,11 @@ use crate::{
 const HOUSEKEEPING: Duration = Duration::from_secs(15 * 60);
 /// How often the sweeper looks whether a key's time has come: a read of one index entry where none has.
 const SWEEPING: Duration = Duration::from_secs(1);
-/// How long a client may take to send the head of a request: one that drips it in holds a connection for no longer.
-const HEADERS: Duration = Duration::from_secs(10);
-/// How long requests under way may take to end.
-const DRAIN: Duration = Duration::from_secs(8);
 
 /// A server that is ready but for its listener.
 pub struct Server {
     app: Arc<App>,
+    door: Arc<Door>,
     tasks: JoinSet<()>,
 }
 
@@ -72,7 +68,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         let (readers, writers, revokers) = (db.clone(), db.clone(), db.clone());
         let app = Arc::new(App {
-            rows: Batch::one_by_one(&mut tasks, move |indices| {
+            rows: Batch::new(&mut tasks, move |indices| {
                 let db = readers.clone();
                 async move { auth::find(&db, &indices).await }
             }),
@@ -117,12 +113,17 @@ impl Server {
         tasks.spawn(audit::run(Arc::clone(&app)));
         tasks.spawn(usage::run(Arc::clone(&app)));
         tasks.spawn(limits::run(Arc::clone(&app)));
-        Ok(Server { app, tasks })
+        Ok(Server { door: Arc::new(Door::new(Arc::clone(&app))), app, tasks })
     }
 
     /// What its parts share.
     pub fn app(&self) -> &Arc<App> {
         &self.app
+    }
+
+    /// What answers its requests.
+    pub fn door(&self) -> &Arc<Door> {
+        &self.door
     }
 
     /// Serves until `stop`, then ends in order.
@@ -131,20 +132,13 @@ impl Server {
     /// Where serving fails.
     pub async fn serve(mut self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
         let app = Arc::clone(&self.app);
-        let handle = Handle::<SocketAddr>::new();
-        let ending = handle.clone();
-        self.tasks.spawn(async move {
+        let stop = async move {
             stop.await;
             tracing::info!("ending");
             // Those who wait for news are told that there is none.
             app.feed.close();
-            ending.graceful_shutdown(Some(DRAIN));
-        });
-        // An answer of a long poll must not wait for a full packet.
-        let mut server = axum_server::Server::from_listener(listener).acceptor(NoDelayAcceptor::new()).handle(handle.clone()).http1_only();
-        server.http_builder().http1().header_read_timeout(HEADERS);
-        server.serve(router(Arc::clone(&self.app)).into_make_service_with_connect_info::<SocketAddr>()).await?;
-        if handle.connection_count() > 0 {
+        };
+        if !connections::serve(listener, Arc::clone(&self.door), stop).await {
             tracing::warn!("some requests were cut off");
         }
         // Nothing is added any more: what is signed now is the end of every trail.

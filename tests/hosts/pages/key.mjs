@@ -67,6 +67,13 @@ await visit(async (site, page) => {
   await page.getByText("billing exporter can be used again.").waitFor();
   await becomes("/v1/me", RAW, 200);
 
+  // Renewed: the same raw key, for another time.
+  await page.getByRole("button", { name: "Renew" }).click();
+  await dialog.getByText("A year").click();
+  await dialog.getByRole("button", { name: "Renew" }).click();
+  await page.getByText("billing exporter is renewed.").waitFor();
+  await page.locator(".figures > div", { hasText: "Expires" }).getByText(/in 1 year|in 12 months|in a year|in 36\d days/).waitFor();
+
   // Rotated: both hold, until the old one is ended here.
   await page.getByRole("button", { name: "Rotate" }).click();
   await dialog.getByText("A week").click();
@@ -131,6 +138,17 @@ await visit(async (site, page) => {
   const trail = page.getByRole("table", { name: "What was done to it" });
   await trail.waitFor();
   const deeds = await trail.locator("td.lead").allTextContents();
+
+  // What the origin refuses is shown as it was: somebody else has revoked it meanwhile.
+  const third = await api("", { name: "third one" });
+  await site.go(`/keys/${third.api_key.id}`);
+  const suspend = page.getByRole("button", { name: "Suspend" });
+  await suspend.waitFor();
+  await api("/bulk/revoke", { filter: { search: "third one" }, reason: "elsewhere" });
+  site.expected.push([409, "/suspend"]);
+  await suspend.click();
+  await page.getByText("it is as it was.").waitFor();
+  await suspend.waitFor();
 
   site.expected.push([404, "/api/v1/api-keys/"]);
   await site.go("/keys/01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11");

@@ -1,7 +1,7 @@
 // What surrounds the pages: signing in and out, the navigation, the palette, the theme.
 import { visit } from "./browser.mjs";
 
-const { PAGE } = process.env;
+const { AUDITOR, PAGE } = process.env;
 
 await visit(async (site, page) => {
   // Who names no page sees the overview.
@@ -50,5 +50,18 @@ await visit(async (site, page) => {
   await page.getByRole("button", { name: /^Signed in as/ }).click();
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("heading", { name: "Sign in" }).waitFor();
-  return { refused, address, stored, commanded, folded, themes: light !== dark, nowhere };
+
+  // An auditor's key leads to the trail, and says at other doors what it would need.
+  await site.signIn("/", AUDITOR);
+  await page.getByRole("heading", { name: "Audit", exact: true }).waitFor();
+  const auditor = page.url().slice(PAGE.length);
+  await page.getByRole("link", { name: "Keyward" }).click();
+  await page.waitForURL("**/audit");
+  await site.go("/keys");
+  await page.getByRole("heading", { name: "Your key isn't for this page" }).waitFor();
+  await page.getByText("keys:read").waitFor();
+  await site.look("not-for-this-page");
+  await page.getByRole("link", { name: "To what it is for" }).click();
+  await page.waitForURL("**/audit");
+  return { auditor, refused, address, stored, commanded, folded, themes: light !== dark, nowhere };
 });

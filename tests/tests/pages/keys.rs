@@ -101,6 +101,7 @@ async fn what_is_done_on_a_keys_page_holds_at_the_edge() -> Result<()> {
         "api key revoked",
         "api key rotation finished",
         "api key rotated",
+        "api key renewed",
         "api key resumed",
         "api key suspended",
         "api key updated",

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use keyward_tests::Origin;
+use serde_json::json;
 
 use crate::support::{host, output, visit};
 
@@ -11,7 +12,9 @@ const FIRST_LOAD: u64 = 250 * 1024;
 #[tokio::test(flavor = "multi_thread")]
 async fn who_signs_in_is_where_they_wanted_to_be_and_the_browser_keeps_no_key() -> Result<()> {
     let origin = Origin::start().await?;
-    let said = visit(&mut host("shell.mjs", &origin)?)?;
+    let auditor = origin.create(json!({"name": "auditor", "scope": "tenant", "capabilities": ["audit:read"]})).await?;
+    let said = visit(host("shell.mjs", &origin)?.env("AUDITOR", &auditor.raw_key))?;
+    assert_eq!(said["auditor"], "/audit", "who may read the trail alone isn't led there");
     assert!(said["refused"].as_str().context("refused")?.contains("invalid_token"), "{said}");
     assert_eq!(said["address"], "/keys?status=active");
     let stored = said["stored"].as_str().context("stored")?;

@@ -22,9 +22,14 @@ export function useCaller(): Session {
 }
 
 /** Whether the session's key has a capability. Only to show what can be done: the origin decides. */
+export function holds({ capabilities }: Session, capability: string): boolean {
+  return capabilities.includes(capability) || capabilities.includes(`${capability.split(":")[0]}:*`);
+}
+
+/** [`holds`] of who is signed in. */
 export function useCan(): (capability: string) => boolean {
-  const { capabilities } = useCaller();
-  return (capability) => capabilities.includes(capability) || capabilities.includes(`${capability.split(":")[0]}:*`);
+  const caller = useCaller();
+  return (capability) => holds(caller, capability);
 }
 
 export function useSignIn() {

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { useSession, useSignOut } from "../api/session";
 import type { Session } from "../api/types";
-import { HOME, PAGES, type Page } from "../pages";
+import { HOME, PAGES, visible } from "../pages";
 import { useHotkeys } from "./hotkeys";
 import { Icon } from "./icon";
 import { KeyboardHelp } from "./keyboard";
@@ -71,14 +71,6 @@ export function Shell({ children }: { children: ComponentChildren }) {
       {searching && <Palette pages={pages} onClose={() => setSearching(false)} />}
     </div>
   );
-}
-
-/** What a caller can't read needn't stand in the way; what they can't read is refused by the origin all the same. */
-export function visible(page: Page, session: Session | null | undefined): boolean {
-  if (page.open) return true;
-  if (!session) return false;
-  if (!page.needs) return true;
-  return session.capabilities.some((held) => held === page.needs || held === `${page.needs!.split(":")[0]}:*`);
 }
 
 function within(location: string, path: string): boolean {

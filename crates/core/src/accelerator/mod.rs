@@ -18,16 +18,16 @@ pub use {keyward_known_key::Width, tables::Accelerator};
 /// How an [`Accelerator`] trades memory for time.
 #[derive(Clone, Copy, Debug)]
 pub struct AcceleratorSettings {
-    /// How wide tables are: [`Width::W6`] takes some 170 KB for each key (and once more for all of them together),
-    /// [`Width::W8`] three times that, and a fifth less time.
+    /// How wide tables are: [`Width::W6`] takes some 170 KB for each key, [`Width::W8`] three times that, and a seventh less
+    /// time. (Some 500 KB more are for all of them together.)
     pub width: Width,
     /// How many keys may have tables. The least recently used one makes room.
     pub keys: usize,
     /// After how many sound signatures a key gets its tables. Building them costs as much as some 15 verifications by
     /// the reference, and pays off after some 50.
     pub after: u32,
-    /// How many positions of a table one verification may build. One takes some 15 microseconds at [`Width::W6`], four
-    /// times that at [`Width::W8`], and ten times as much in wasm that is not optimised yet.
+    /// How many additions of points one verification does for tables. 128 take some 60 microseconds, and ten times as much
+    /// in wasm that is not optimised yet.
     pub step: usize,
     /// One in so many fast verifications is checked against the reference.
     pub guard: NonZeroU32,
@@ -35,7 +35,7 @@ pub struct AcceleratorSettings {
 
 impl Default for AcceleratorSettings {
     fn default() -> Self {
-        Self { width: Width::W6, keys: 4, after: 32, step: 4, guard: NonZeroU32::new(1024).expect("not zero") }
+        Self { width: Width::W6, keys: 4, after: 32, step: 128, guard: NonZeroU32::new(1024).expect("not zero") }
     }
 }
 

@@ -156,7 +156,7 @@ impl State {
     /// Begins a key's tables. `None` can't happen with a key that Keyward admits; if it does, there is no fast way.
     fn builder(&self, settings: &AcceleratorSettings, key: &PublicKey) -> Option<Builder> {
         match &self.base {
-            Some(base) => Builder::sharing(key.as_bytes(), base),
+            Some(base) => Builder::sharing(key.as_bytes(), settings.width, base),
             None => Builder::new(key.as_bytes(), settings.width),
         }
         .ok()
@@ -192,7 +192,7 @@ mod tests {
 
     fn accelerator(keys: usize, guard: u32) -> Accelerator {
         let guard = NonZeroU32::new(guard).unwrap();
-        Accelerator::new(AcceleratorSettings { keys, guard, after: 3, step: 20, ..Default::default() })
+        Accelerator::new(AcceleratorSettings { keys, guard, after: 3, step: 1200, ..Default::default() })
     }
 
     /// Verifies a sound and a forged signature, so many times.
@@ -213,7 +213,7 @@ mod tests {
         let accelerator = accelerator(2, 1000);
         check(&accelerator, 1, 4);
         assert_eq!(ready(&accelerator), 0);
-        // 84 positions, the base point's table among them, 20 with each sound signature.
+        // 5362 multiples, the base point's among them, some 1200 with each sound signature.
         check(&accelerator, 1, 5);
         assert_eq!(ready(&accelerator), 1);
         let before = accelerator.counters();

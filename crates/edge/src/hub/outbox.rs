@@ -1,6 +1,9 @@
 //! Usage and samples of decisions on their way to the origin, in the object's own SQLite: what an isolate was told is taken
 //! is not lost with the object, and leaves it only when the origin has it. Usage goes first; of samples only the newest
 //! wait.
+//!
+//! A batch is never looked into here: it stays a JavaScript string all the way, since a copy into WebAssembly's memory and
+//! back costs more than passing it on.
 
 use crate::{
     config::Config,
@@ -12,7 +15,7 @@ use keyward_api::{decisions::MAX_DECISIONS_LEN, usage::MAX_BATCH_LEN};
 use keyward_core::Timestamp;
 use serde::Deserialize;
 use std::{cell::Cell, rc::Rc, time::Duration};
-use worker::{Result, SqlStorage, SqlStorageValue, State, Storage, console_error};
+use worker::{Result, SqlStorage, SqlStorageValue, State, Storage, console_error, js_sys::JsString, wasm_bindgen::JsValue};
 
 /// Batches that are sent at a time: the origin adds those of one moment together.
 const AT_A_TIME: i64 = 8;
@@ -95,7 +98,8 @@ pub(super) struct Outbox {
 #[derive(Deserialize)]
 struct Row {
     place: i64,
-    body: String,
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    body: JsString,
 }
 
 #[derive(Deserialize)]
@@ -124,7 +128,7 @@ impl Outbox {
     }
 
     /// Takes a batch. It is taken when this is answered: a response waits for what was written before it.
-    pub(super) fn take(&self, kind: Kind, id: &str, body: &str) -> Result<()> {
+    pub(super) fn take(&self, kind: Kind, id: &str, body: JsString) -> Result<()> {
         let table = kind.table();
         if self.count(kind)? >= kind.most() {
             if kind == Kind::Usage {
@@ -133,7 +137,8 @@ impl Outbox {
             }
             self.sql.exec(&format!("DELETE FROM {table} WHERE place = (SELECT min(place) FROM {table})"), None)?;
         }
-        self.sql.exec(&format!("INSERT OR IGNORE INTO {table} (id, body) VALUES (?, ?)"), vec![id.into(), body.into()])?;
+        let insert = format!("INSERT OR IGNORE INTO {table} (id, body) VALUES (?, ?)");
+        self.sql.exec_raw(&insert, vec![JsValue::from_str(id), body.into()])?;
         self.waiting.set(true);
         Ok(())
     }

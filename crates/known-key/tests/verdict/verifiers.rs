@@ -80,25 +80,24 @@ fn reference(key: &[u8; 32]) -> Option<VerifyingKey> {
     (canonical && !key.is_weak()).then_some(key)
 }
 
-/// The base point's tables of one backend at both widths.
-type BaseTables<B> = [OnceCell<Base<B>>; 2];
+/// The base point's table of one backend.
+type BaseTable<B> = OnceCell<Base<B>>;
 
 #[derive(Default)]
 struct Bases {
-    portable: BaseTables<Portable>,
-    native64: BaseTables<Native64>,
+    portable: BaseTable<Portable>,
+    native64: BaseTable<Native64>,
     #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    simd128: BaseTables<keyward_known_key::Simd128>,
+    simd128: BaseTable<keyward_known_key::Simd128>,
 }
 
 thread_local! {
     static BASES: Bases = Bases::default();
 }
 
-fn verdict<B: Backend + 'static>(bases: &BaseTables<B>, key: &[u8; 32], width: Width) -> Option<Verdict> {
-    let base = &bases[usize::from(width == Width::W8)];
+fn verdict<B: Backend + 'static>(base: &BaseTable<B>, key: &[u8; 32], width: Width) -> Option<Verdict> {
     let builder = match base.get() {
-        Some(base) => Builder::sharing(key, base),
+        Some(base) => Builder::sharing(key, width, base),
         None => Builder::new(key, width),
     };
     let prepared: PreparedKey<B> = builder.ok()?.finish();

@@ -72,6 +72,22 @@ impl<'a> Asked<'a> {
         Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, peer, visit }
     }
 
+    /// The same of a request that doesn't carry with it who is connected, and who watches over it.
+    pub fn told(parts: &'a Parts, peer: SocketAddr, visit: &'a Visit) -> Self {
+        let peer = Some(canonical_address(peer.ip()));
+        Self { method: &parts.method, uri: &parts.uri, headers: &parts.headers, peer, visit: Some(visit) }
+    }
+
+    /// Its target.
+    pub fn uri(&self) -> &'a Uri {
+        self.uri
+    }
+
+    /// Its method.
+    pub fn method(&self) -> &'a Method {
+        self.method
+    }
+
     /// Its headers.
     pub fn headers(&self) -> &'a HeaderMap {
         self.headers

@@ -47,7 +47,7 @@ pub async fn find(db: &Db, indices: &[StatusIndex]) -> Result<Vec<Option<Row>>> 
                ) AS found"#,
             &wanted
         )
-        .fetch_all(db.system())
+        .fetch_all(db.rows())
     )?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in rows {

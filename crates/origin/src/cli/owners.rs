@@ -22,7 +22,7 @@ const EXAMPLES: &str = "\
 Examples:
   keyward owners create ann --name 'Ann Example' --email ann@example.com
   keyward owners disable ann          # suspends all of her keys, and none can be made
-  keyward owners list --json";
+  keyward owners list --search example.com --json";
 
 /// Owners of API keys.
 #[derive(Args)]
@@ -38,8 +38,11 @@ pub struct Owners {
 
 #[derive(Subcommand)]
 enum OwnersCommand {
-    /// All owners of the tenant.
+    /// All owners of the tenant, or those that are looked for.
     List {
+        /// With this in id, name or address; up to 128 characters, in any case of ASCII's letters.
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
         #[command(flatten)]
         paging: Paging,
     },
@@ -120,9 +123,10 @@ impl Owners {
         let client = self.connection.client()?;
         let tenant = self.tenant.query();
         let (id, change) = match self.command {
-            OwnersCommand::List { paging } => {
+            OwnersCommand::List { search, paging } => {
                 let head = &["id", "kind", "name", "email", "disabled", "created"];
-                return Listed { path: OWNERS, query: tenant, cursor: "cursor", head, row }.show(&client, &paging);
+                let query = tenant.into_iter().chain(search.map(|search| ("search", search))).collect();
+                return Listed { path: OWNERS, query, cursor: "cursor", head, row }.show(&client, &paging);
             }
             OwnersCommand::Get { id } => return client.show(Call::get(path(&id)).query(tenant), |owner| shown(&owner)),
             OwnersCommand::Create { new } => {

@@ -3,10 +3,10 @@
 use std::{marker::PhantomData, str::FromStr, sync::Arc};
 
 use axum::{
-    RequestPartsExt,
+    BoxError, RequestPartsExt,
     body::{Bytes, HttpBody},
     extract::{FromRequest, FromRequestParts, Path, Request},
-    http::{header, request::Parts},
+    http::{HeaderMap, Uri, header, request::Parts},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyward_api::{Code, FieldError};
@@ -99,7 +99,17 @@ impl<N: Needs + Send + Sync> FromRequestParts<Arc<App>> for Authorized<N> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        Ok(Self { caller: authenticate(app, &Asked::new(parts), &capability::<N>()?, N::FRESHNESS).await?, needs: PhantomData })
+        Self::of(app, &Asked::new(parts)).await
+    }
+}
+
+impl<N: Needs> Authorized<N> {
+    /// The caller of a request.
+    ///
+    /// # Errors
+    /// As [`authenticate`].
+    pub async fn of(app: &App, asked: &Asked<'_>) -> Result<Self> {
+        Ok(Self { caller: authenticate(app, asked, &capability::<N>()?, N::FRESHNESS).await?, needs: PhantomData })
     }
 }
 
@@ -149,7 +159,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
+        Self::of(&parts.uri)
+    }
+}
+
+impl<T: DeserializeOwned> Query<T> {
+    /// That of a request.
+    ///
+    /// # Errors
+    /// `validation_failed`.
+    pub fn of(uri: &Uri) -> Result<Self> {
+        match axum::extract::Query::<T>::try_from_uri(uri) {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(rejection) => Err(Error::invalid(vec![named(
                 "query",
@@ -277,7 +297,18 @@ impl<T: DeserializeOwned, const MOST: usize> FromRequest<Arc<App>> for Body<T, M
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &Arc<App>) -> Result<Self> {
-        let is_json = request.headers().get(header::CONTENT_TYPE).is_some_and(|value| {
+        let (parts, body) = request.into_parts();
+        Self::of(&parts.headers, body).await
+    }
+}
+
+impl<T: DeserializeOwned, const MOST: usize> Body<T, MOST> {
+    /// That of a request.
+    ///
+    /// # Errors
+    /// `unsupported_media_type`, `body_too_large`, `malformed_request`, `validation_failed`.
+    pub async fn of(headers: &HeaderMap, body: impl HttpBody<Data = Bytes, Error: Into<BoxError>>) -> Result<Self> {
+        let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
             value
                 .to_str()
                 .is_ok_and(|value| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")))
@@ -285,7 +316,7 @@ impl<T: DeserializeOwned, const MOST: usize> FromRequest<Arc<App>> for Body<T, M
         if !is_json {
             return Err(Code::UnsupportedMediaType.into());
         }
-        let bytes = read_at_most(request, MOST).await?;
+        let bytes = read_at_most(body, MOST).await?;
         Ok(Self { value: parse(&bytes)?, bytes })
     }
 }
@@ -310,11 +341,11 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
 /// # Errors
 /// `body_too_large`; `malformed_request` where it breaks off.
 pub async fn read(request: Request) -> Result<Bytes> {
-    read_at_most(request, MAX_BODY).await
+    read_at_most(request.into_body(), MAX_BODY).await
 }
 
-async fn read_at_most(request: Request, most: usize) -> Result<Bytes> {
-    match Limited::new(request.into_body(), most).collect().await {
+async fn read_at_most(body: impl HttpBody<Data = Bytes, Error: Into<BoxError>>, most: usize) -> Result<Bytes> {
+    match Limited::new(body, most).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::from(Code::BodyTooLarge).detail(format!("At most {most} bytes."))),
         Err(_) => Err(Error::from(Code::MalformedRequest).detail("The body broke off.")),
@@ -322,6 +353,10 @@ async fn read_at_most(request: Request, most: usize) -> Result<Bytes> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // What is right needn't say where it is wrong, which costs as much again.
+    if let Ok(value) = serde_json::from_slice(bytes) {
+        return Ok(value);
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let inner = error.inner();

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
-    extract::State,
-    http::{HeaderMap, Method, StatusCode, Uri, header},
+    BoxError, Json,
+    body::{Bytes, HttpBody},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use keyward_api::{
@@ -25,6 +26,7 @@ use super::{
     paging::{page, page_size},
 };
 use crate::{
+    auth::Asked,
     error::{Error, Result},
     keys::{
         create::{create, create_at_once, create_many},
@@ -283,14 +285,25 @@ pub async fn patch(
     request_body = ValidateKey,
     responses((status = 200, description = "Whether it would, and why not", body = KeyValidated))
 )]
-pub async fn post_validate(
-    State(app): State<Arc<App>>,
-    Authorized { caller, .. }: Authorized<Validate>,
-    Query(query): Query<InTenant>,
-    body: Body<ValidateKey>,
-) -> Result<Json<KeyValidated>> {
+pub async fn post_validate(State(app): State<Arc<App>>, request: Request) -> Result<Response> {
+    let (parts, body) = request.into_parts();
+    answer_validate(&app, &Asked::new(&parts), body).await
+}
+
+/// The same, of a request as it came ([`super::Door`]).
+///
+/// # Errors
+/// As each of its steps.
+pub async fn answer_validate(app: &App, asked: &Asked<'_>, body: impl HttpBody<Data = Bytes, Error: Into<BoxError>>) -> Result<Response> {
+    let caller = Authorized::<Validate>::of(app, asked).await?.caller;
+    let Query(query) = Query::<InTenant>::of(asked.uri())?;
+    let body = Body::<ValidateKey>::of(asked.headers(), body).await?;
     let tenant = acting_in(&caller, query.tenant)?;
-    Ok(Json(validate(&app, caller.actor(), tenant, body.value).await?))
+    let answer = validate(app, caller.actor(), tenant, body.value).await?;
+    // Its token is nearly all of it: room for it, and for the rest.
+    let mut text = Vec::with_capacity(answer.capability_token.as_ref().map_or(0, String::len) + 256);
+    serde_json::to_writer(&mut text, &answer).map_err(Error::internal)?;
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response())
 }
 
 /// Lists the capabilities that keys can be given.

@@ -3,6 +3,7 @@
 mod audit;
 mod decisions;
 mod deployment;
+mod door;
 mod edge;
 mod events;
 mod extract;
@@ -33,6 +34,7 @@ use axum::{
 use keyward_api::Code;
 use tokio::time::timeout;
 
+pub use door::Door;
 pub use extract::read as read_body;
 
 use crate::{
@@ -43,11 +45,14 @@ use crate::{
 /// How long any request may take; the longest poll takes five seconds.
 const LONGEST: Duration = Duration::from_secs(20);
 
+/// The route that is asked more often than all others together.
+const VALIDATE: &str = "/api/v1/api-keys/validate";
+
 /// Everything that the server answers to.
 pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/api/v1/api-keys", get(keys::get_all).post(keys::post))
-        .route("/api/v1/api-keys/validate", post(keys::post_validate))
+        .route(VALIDATE, post(keys::post_validate))
         .route("/api/v1/api-keys/catalog/capabilities", get(keys::get_capabilities).post(tenants::post_capability))
         .route("/api/v1/api-keys/catalog/scopes", get(keys::get_scopes))
         .route("/api/v1/api-keys/analytics/summary", get(usage::get_summary))
@@ -120,12 +125,17 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// See [`guarded`].
+async fn stand_still(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
+    guarded(&app, async { Ok(next.run(request).await) }).await
+}
+
 /// Refuses while the database can't be trusted, and gives up where it doesn't answer. An answer is kept by nobody on the way unless it
 /// says that it may be; a problem never is.
-async fn stand_still(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response> {
+async fn guarded(app: &App, answer: impl Future<Output = Result<Response>>) -> Result<Response> {
     app.recovery.guard()?;
     // Nothing takes this long but a database that has fallen silent.
-    let mut response = timeout(LONGEST, next.run(request)).await.map_err(|_| Code::DatabaseUnavailable)?;
+    let mut response = timeout(LONGEST, answer).await.map_err(|_| Code::DatabaseUnavailable)??;
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     Ok(response)
 }

@@ -6,7 +6,9 @@ pub mod check;
 pub mod debt;
 pub mod spend;
 
+mod desk;
 mod pools;
+mod presumed;
 mod store;
 
 use std::{sync::Arc, time::Duration};
@@ -24,6 +26,8 @@ use pools::Pools;
 
 /// Batches of questions under way at a time: they are of different keys, so that their commits share writes to the disk.
 const WORKERS: usize = 4;
+/// Of our own holder's, which don't wait for anybody.
+const OWN_WORKERS: usize = 2;
 
 /// How often it is looked what goes back.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -35,6 +39,8 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// What a running server holds of keys' limits.
 pub struct Escrow {
     authority: Batch<Errand, PermitsReply>,
+    /// The same for this server's own holder, for one key each.
+    own: Batch<Errand, PermitsReply>,
     pools: Pools,
     clock: Clock,
 }
@@ -42,12 +48,17 @@ pub struct Escrow {
 impl Escrow {
     /// Of nothing yet, with the authority among the server's tasks.
     pub fn new(tasks: &mut JoinSet<()>, db: &Db, clock: &Clock) -> Arc<Self> {
-        let (db, now) = (db.clone(), clock.clone());
+        let (theirs, now) = (db.clone(), clock.clone());
         let authority = Batch::with(tasks, WORKERS, move |errands| {
-            let (db, now) = (db.clone(), now.clone());
+            let (db, now) = (theirs.clone(), now.clone());
             async move { serve(&db, now.now(), errands).await }
         });
-        Arc::new(Self { authority, pools: Pools::default(), clock: clock.clone() })
+        let (ours, now) = (db.clone(), clock.clone());
+        let own = Batch::with(tasks, OWN_WORKERS, move |errands| {
+            let (db, now) = (ours.clone(), now.clone());
+            async move { presumed::serve(&db, now.now(), errands).await }
+        });
+        Arc::new(Self { authority, own, pools: Pools::default(), clock: clock.clone() })
     }
 
     /// What the authority answers to an edge, which may send the same again.
@@ -66,7 +77,7 @@ impl Escrow {
             returned: returned(key, &backs).collect(),
             slots: Vec::new(),
         };
-        let reply = self.authority.ask(Errand { request, remember: false }).await;
+        let reply = self.own.ask(Errand { request, remember: false }).await;
         if let Err(error) = &reply {
             tracing::debug!(%error, "no permits");
         }

@@ -11,8 +11,11 @@ use sqlx::{
     types::{Json, Uuid},
 };
 
-use super::authority::Answers;
-use crate::error::{Error, Result};
+use super::{authority::Answers, desk::Desk};
+use crate::{
+    db::{Db, again},
+    error::{Error, Result},
+};
 
 /// A key's accounts, in the order of [`Meter::ALL`].
 pub type Accounts = [Account; Meter::ALL.len()];
@@ -47,6 +50,81 @@ pub async fn lock(tx: &mut PgConnection, keys: &BTreeSet<Uuid>) -> Result<(BTree
         leases.extend(row.leases.map(|Json(those)| (row.api_key, Leases::new(those))));
     }
     Ok((all, leases))
+}
+
+/// What is known of these keys, and the accounts that there are, none of them held.
+///
+/// # Errors
+/// As any read.
+pub async fn look(db: &Db, keys: &BTreeSet<Uuid>) -> Result<(HashMap<Uuid, Known>, BTreeMap<Uuid, Accounts>)> {
+    let keys: Vec<Uuid> = keys.iter().copied().collect();
+    let rows = again!(
+        sqlx::query!(
+            r#"SELECT k.id, k.tenant, p.limits AS "limits!: Json<Limits>", a.windows AS "windows?", a.given AS "given?"
+               FROM unnest($1::uuid[]) AS wanted (api_key)
+               JOIN api_keys k ON k.id = wanted.api_key
+               JOIN policies own ON own.number = k.policy
+               CROSS JOIN LATERAL (
+                   SELECT terms -> 'limits' AS limits FROM policies
+                   WHERE number = CASE WHEN own.superseded_by IS NULL THEN own.number ELSE own.superseded_by END
+                   LIMIT 1
+               ) AS p
+               LEFT JOIN limit_accounts a ON a.api_key = k.id"#,
+            &keys,
+        )
+        .fetch_all(db.rows())
+    )?;
+    let (mut all, mut known) = (BTreeMap::new(), HashMap::with_capacity(rows.len()));
+    for row in rows {
+        all.extend(row.windows.zip(row.given).map(|(windows, given)| (row.id, accounts(&windows, &given))));
+        known.insert(row.id, Known { tenant: row.tenant, limits: row.limits.0 });
+    }
+    Ok((known, all))
+}
+
+/// Writes what a desk has come to: accounts that still are as they were before, and those that nobody else has made. Answers of
+/// which keys.
+///
+/// # Errors
+/// As any write.
+pub async fn replace(db: &Db, before: &BTreeMap<Uuid, Accounts>, desk: &Desk) -> Result<BTreeSet<Uuid>> {
+    let then = Columns::of(before.iter().filter(|(key, _)| desk.has_changed(key)))?;
+    let now = Columns::of(desk.changed_accounts())?;
+    let fresh = Columns::of(desk.fresh.iter())?;
+    let tenants: Vec<Uuid> = fresh.keys.iter().filter_map(|key| desk.known.get(key)).map(|known| known.tenant).collect();
+    let done = again!(
+        sqlx::query_scalar!(
+            r#"WITH changed AS (
+                   UPDATE limit_accounts a
+                   SET windows = ($4::integer[])[$10 * place - $10 + 1:$10 * place], given = ($5::bigint[])[$10 * place - $10 + 1:$10 * place]
+                   FROM unnest($1::uuid[]) WITH ORDINALITY AS old (api_key, place)
+                   WHERE a.api_key = old.api_key
+                     AND a.windows = ($2::integer[])[$10 * place - $10 + 1:$10 * place]
+                     AND a.given = ($3::bigint[])[$10 * place - $10 + 1:$10 * place]
+                   RETURNING a.api_key
+               ), made AS (
+                   INSERT INTO limit_accounts AS a (api_key, tenant, windows, given)
+                   SELECT new.api_key, new.tenant, ($8::integer[])[$10 * place - $10 + 1:$10 * place], ($9::bigint[])[$10 * place - $10 + 1:$10 * place]
+                   FROM unnest($6::uuid[], $7::uuid[]) WITH ORDINALITY AS new (api_key, tenant, place)
+                   ORDER BY place
+                   ON CONFLICT DO NOTHING
+                   RETURNING a.api_key
+               )
+               SELECT api_key AS "api_key!" FROM changed UNION ALL SELECT api_key FROM made"#,
+            &then.keys,
+            &then.windows,
+            &then.given,
+            &now.windows,
+            &now.given,
+            &fresh.keys,
+            &tenants,
+            &fresh.windows,
+            &fresh.given,
+            SLOTS as i64,
+        )
+        .fetch_all(db.rows())
+    )?;
+    Ok(done.into_iter().collect())
 }
 
 /// Sees to it that there are accounts of these keys, as far as there are keys.

@@ -47,9 +47,7 @@ pub struct Parcel {
 /// As any write; then nothing was added, or the connection broke while it was.
 pub async fn add(db: &Db, now: Timestamp, made: &Made, days: u32, parcels: Vec<Parcel>) -> Result<Vec<UsageReceived>> {
     made.keep(db, now, days).await?;
-    // Row by row through the indexes: over a table that looks small, a join would rather read all of it.
-    let mut tx =
-        again!(db.system().begin_with("BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL jit = off"))?;
+    let mut tx = again!(db.rows().begin())?;
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('keyward usage'))::text AS lock").fetch_one(&mut *tx).await?;
 
     let ids: Vec<_> = parcels.iter().map(|parcel| parcel.batch.id).collect();

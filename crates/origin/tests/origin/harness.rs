@@ -11,7 +11,12 @@ use std::{
 };
 
 use keyward_core::Timestamp;
-use keyward_origin::{clock::Clock, config::Config, sealing::SealingKey, server::Server};
+use keyward_origin::{
+    clock::Clock,
+    config::Config,
+    sealing::SealingKey,
+    server::{Door, Server},
+};
 use keyward_postgres::{AlreadyRunning, Options, PrivatePostgres};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -108,6 +113,8 @@ pub struct Origin {
     /// Milliseconds that the server's clock is ahead of the system's.
     ahead: Arc<AtomicU64>,
     running: Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>,
+    /// What answers the running server's requests.
+    pub door: Option<Arc<Door>>,
 }
 
 impl Origin {
@@ -126,6 +133,7 @@ impl Origin {
             decision_hours: keyward_origin::config::DEFAULT_DECISION_HOURS,
             ahead: Arc::default(),
             running: None,
+            door: None,
         };
         origin.restart().await;
         origin
@@ -142,6 +150,7 @@ impl Origin {
             issuer: self.issuer,
             ahead: Arc::clone(&self.ahead),
             running: None,
+            door: None,
         };
         other.restart().await;
         // Only the one that founded the deployment has the first keys.
@@ -176,6 +185,7 @@ impl Origin {
             Timestamp::from_millis(system + ahead.load(Ordering::Relaxed))
         });
         let server = Server::start(config, url, &SealingKey::new(MASTER_KEY), clock).await.expect("a server");
+        self.door = Some(Arc::clone(server.door()));
         let listener = TcpListener::bind(self.address).await.expect("a port");
         self.address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel();
@@ -186,6 +196,7 @@ impl Origin {
     }
 
     pub async fn stop(&mut self) {
+        self.door = None;
         if let Some((stop, serving)) = self.running.take() {
             let _ = stop.send(());
             serving.await.expect("no panic").expect("an orderly end");

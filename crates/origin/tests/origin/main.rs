@@ -15,6 +15,7 @@ mod debts;
 mod decisions;
 mod deployment;
 mod described;
+mod door;
 mod edge;
 mod events;
 mod feed;
