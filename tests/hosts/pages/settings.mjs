@@ -22,14 +22,15 @@ await visit(async (site, page) => {
   const user = await navigation();
   const shown = await page.getByRole("table").count();
   const switches = await page.getByRole("button", { name: /^Tenant:/ }).count();
-  // By its address, the page is there; what it would show is refused.
-  site.expected.push([403, "/api/v1/signing-keys"]);
+  // At its address, the page says what it would need, and asks the origin for nothing.
   await site.go("/signing-keys");
-  const refused = await page.getByRole("alert").textContent();
+  await page.getByRole("heading", { name: "Your key isn't for this page" }).waitFor();
+  const refused = await page.getByRole("main").textContent();
+  const asked = site.requests.filter((request) => request.includes("/api/v1/signing-keys")).length;
   // Another tenant in an address is the origin's to refuse.
   site.expected.push([403, "/api/v1/api-keys"]);
   await site.go("/keys?tenant=01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e99");
   await page.getByText("scope_insufficient").first().waitFor();
   await site.look("tenant-refused");
-  return { server, lines, shown, operator, user, switches, refused };
+  return { server, lines, shown, operator, user, switches, refused, asked };
 });
