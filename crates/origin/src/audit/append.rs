@@ -4,7 +4,7 @@ use keyward_api::Code;
 use keyward_core::{AuditSaid, Digest, TenantId, Timestamp};
 use sqlx::{PgConnection, types::Uuid};
 
-use super::event::{Event, Members};
+use super::event::Event;
 use crate::{
     error::{Error, Result},
     tenants::ceilings::{self, Counts},
@@ -99,16 +99,13 @@ impl Records {
     /// Those of a transaction's events.
     ///
     /// # Errors
-    /// Never with times and members that can be stored.
+    /// Never with times that can be stored.
     pub fn of(events: &[Event], new_policies: usize) -> Result<Self> {
         fn column<T>(events: &[Event], of: impl Fn(&Event) -> T) -> Vec<T> {
             events.iter().map(of).collect()
         }
         let by = |of: fn(&super::Actor) -> Option<String>| column(events, |event| event.actor.as_deref().and_then(of));
         let id = |of: fn(&super::Actor) -> Uuid| column(events, |event| event.actor.as_deref().map(of));
-        let texts = |of: fn(&Event) -> &Option<Members>| {
-            events.iter().map(|event| of(event).as_ref().map(serde_json::to_string).transpose()).collect::<Result<Vec<_>, _>>()
-        };
         let mut records = Self {
             times: events.iter().map(|event| millis(event.at)).collect::<Result<_>>()?,
             actions: column(events, |event| event.action.as_str().to_owned()),
@@ -120,9 +117,9 @@ impl Records {
             requests: id(|actor| actor.request),
             target_kinds: column(events, |event| event.target.as_ref().map(|target| target.kind.clone())),
             targets: column(events, |event| event.target.as_ref().map(|target| target.id.clone())),
-            befores: texts(|event| &event.before).map_err(Error::internal)?,
-            afters: texts(|event| &event.after).map_err(Error::internal)?,
-            notes: texts(|event| &event.details).map_err(Error::internal)?,
+            befores: column(events, |event| event.before.clone()),
+            afters: column(events, |event| event.after.clone()),
+            notes: column(events, |event| event.details.clone()),
             said: Vec::new(),
             made_for: events.iter().filter_map(|event| event.made_for.clone()).collect(),
             counts: Counts::of(events, new_policies),

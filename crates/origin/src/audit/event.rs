@@ -119,12 +119,12 @@ pub struct Event {
     pub target: Option<AuditTarget>,
     /// The owner for whom a key comes into use: one that may not be disabled.
     pub made_for: Option<String>,
-    /// What of the target changed, as it was.
-    pub before: Option<Members>,
-    /// As it is now.
-    pub after: Option<Members>,
-    /// What else there is to say.
-    pub details: Option<Members>,
+    /// What of the target changed, as it was: JSON, as it is hashed.
+    pub before: Option<String>,
+    /// As it is now, likewise.
+    pub after: Option<String>,
+    /// What else there is to say, likewise.
+    pub details: Option<String>,
 }
 
 impl Event {
@@ -159,20 +159,33 @@ impl Event {
     /// As it was: an object, without secrets.
     #[must_use]
     pub fn before(self, before: impl Into<Option<Members>>) -> Self {
-        Self { before: before.into(), ..self }
+        Self { before: before.into().map(|members| text(&members)), ..self }
     }
 
     /// As it is now: an object, without secrets.
     #[must_use]
     pub fn after(self, after: impl Into<Option<Members>>) -> Self {
-        Self { after: after.into(), ..self }
+        Self { after: after.into().map(|members| text(&members)), ..self }
     }
 
     /// What else there is to say.
     #[must_use]
     pub fn details(self, details: impl Into<Option<Members>>) -> Self {
-        Self { details: details.into(), ..self }
+        Self { details: details.into().map(|members| text(&members)), ..self }
     }
+}
+
+/// What is said of the target as it is now, for what is done all the time: by a type with its members in the order of
+/// their names, as [`Members`] have them.
+pub fn in_order(said: &impl Serialize) -> Option<String> {
+    let said = text(said);
+    debug_assert_eq!(serde_json::from_str::<Members>(&said).ok().map(|members| text(&members)).as_ref(), Some(&said));
+    Some(said)
+}
+
+/// Names are strings and values are JSON already, so that there is always a text.
+fn text(said: &impl Serialize) -> String {
+    serde_json::to_string(said).unwrap_or_default()
 }
 
 /// The members of a JSON object; nothing for any other value.

@@ -17,7 +17,7 @@ use tokio::{sync::Semaphore, time::interval};
 pub(crate) use append::with_records;
 pub use append::{Records, append, digest};
 pub use checkpoint::{Kept, Signed, checkpoint, checkpoints, newest_up_to, unproved};
-pub use event::{Action, Actor, Event, changed, members};
+pub use event::{Action, Actor, Event, changed, in_order, members};
 pub use search::{Filter, Range, page, search};
 pub use tally::{Denial, Issue, Tally};
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use keyward_core::{ApiKeyClaims, Digest, Environment, KeyId, KeyPrefix, PolicyNumber, Role, ScopeClass, Status, TenantId, Timestamp};
 use keyward_issuer::{ENTROPY_LEN, SecretKeyText, SigningKey, mint_api_key};
-use serde_json::json;
+use serde::Serialize;
 use sqlx::{
     PgConnection,
     types::{Uuid, time::OffsetDateTime},
 };
 
 use crate::{
-    audit::{Action, Actor, Event, Records, members, with_records},
+    audit::{Action, Actor, Event, Records, in_order, with_records},
     auth::{Witness, Witnesses},
     batch::grouped,
     clock::{datetime, expiry, rfc3339},
@@ -173,22 +173,37 @@ impl NewKey {
     /// What the audit trail says of it.
     pub fn event(&self) -> Event {
         let Self { profile, draft, stamp, .. } = self;
-        let after = json!({
-            "name": profile.name,
-            "description": profile.description,
-            "owner_id": profile.owner,
-            "scope": draft.scope,
-            "environment": draft.environment,
-            "token_exchange": draft.exchange,
-            // Its number is enough: what it says never changes.
-            "policy": stamp.policy,
-            "rotation_period_days": profile.rotation_period_days,
-            "expires_at": expiry(draft.expires).map(rfc3339),
-            "key_hint": stamp.hint,
+        let after = in_order(&Made {
+            description: profile.description.as_deref(),
+            environment: draft.environment,
+            expires_at: expiry(draft.expires).map(rfc3339),
+            key_hint: &stamp.hint,
+            name: &profile.name,
+            owner_id: &profile.owner,
+            policy: stamp.policy,
+            rotation_period_days: profile.rotation_period_days,
+            scope: draft.scope,
+            token_exchange: draft.exchange,
         });
-        let event = Event { actor: profile.by.clone(), ..Event::by_itself(Action::ApiKeyCreated, profile.created) };
-        event.on_key(draft.id).made_for(&profile.owner).after(members(after))
+        let event = Event { actor: profile.by.clone(), after, ..Event::by_itself(Action::ApiKeyCreated, profile.created) };
+        event.on_key(draft.id).made_for(&profile.owner)
     }
+}
+
+/// A new key as the audit trail tells of it.
+#[derive(Serialize)]
+struct Made<'a> {
+    description: Option<&'a str>,
+    environment: Environment,
+    expires_at: Option<String>,
+    key_hint: &'a str,
+    name: &'a str,
+    owner_id: &'a str,
+    /// Its number is enough: what it says never changes.
+    policy: PolicyNumber,
+    rotation_period_days: Option<i32>,
+    scope: ScopeClass,
+    token_exchange: bool,
 }
 
 /// Stores new keys, one transaction and one message for each tenant; for each of them whether it was stored. It isn't where

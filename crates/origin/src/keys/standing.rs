@@ -2,12 +2,12 @@
 
 use keyward_api::{Code, keys::Key};
 use keyward_core::{Amendment, KeyId, Status, StatusIndex, TenantId, Timestamp};
-use serde_json::json;
+use serde::Serialize;
 use sqlx::types::{Uuid, time::OffsetDateTime};
 
 use super::{create::finish, precondition::IfMatch, row::KeyRow};
 use crate::{
-    audit::{Action, Event, members},
+    audit::{Action, Event, in_order},
     auth::Caller,
     clock::{datetime, expiry_seconds},
     db::Tx,
@@ -47,7 +47,14 @@ pub fn announce(changed: &[Changed]) -> Result<Change> {
 
 /// What the audit trail says of a key whose state was changed.
 pub fn turned(caller: &Caller, action: Action, id: KeyId, states: (&str, &str), now: Timestamp) -> Event {
-    Event::by(caller.actor(), action, now).on_key(id).before(members(json!({"state": states.0}))).after(members(json!({"state": states.1})))
+    let [before, after] = [states.0, states.1].map(|state| in_order(&Turned { state }));
+    Event { before, after, ..Event::by(caller.actor(), action, now).on_key(id) }
+}
+
+/// What changes of a key that is turned.
+#[derive(Serialize)]
+struct Turned<'a> {
+    state: &'a str,
 }
 
 /// Takes a key out of use until it is resumed. Again is as good as once.
