@@ -8,10 +8,7 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError},
 };
 
 use keyward_api::Code;
@@ -31,15 +28,13 @@ pub struct Failures {
     interval: u64,
     /// When all failures of an address will be forgotten, milliseconds: each puts it off by one interval.
     schedule: Mutex<Lately<IpAddr, u64>>,
-    /// Whether there ever was a failure: most servers needn't look.
-    any: AtomicBool,
 }
 
 impl Failures {
     /// At most so many failures a minute from an address (and as many at once); 0: any number.
     pub fn new(per_minute: u32) -> Self {
         let interval = MINUTE_MS.checked_div(per_minute.into()).map_or(0, |interval| interval.max(1));
-        Self { interval, schedule: Mutex::new(Lately::new(ADDRESSES)), any: AtomicBool::new(false) }
+        Self { interval, schedule: Mutex::new(Lately::new(ADDRESSES)) }
     }
 
     /// Passes where the address has failures left.
@@ -47,7 +42,7 @@ impl Failures {
     /// # Errors
     /// `rate_limited`, with when to come again.
     pub fn guard(&self, address: IpAddr, now: Timestamp) -> Result<(), Error> {
-        if self.interval == 0 || !self.any.load(Ordering::Relaxed) {
+        if self.interval == 0 {
             return Ok(());
         }
         let due = self.schedule.lock().unwrap_or_else(PoisonError::into_inner).recall(&network(address)).unwrap_or(0);
@@ -65,7 +60,6 @@ impl Failures {
             return;
         }
         let address = network(address);
-        self.any.store(true, Ordering::Relaxed);
         let mut schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
         let due = schedule.recall(&address).unwrap_or(0).max(now.millis()) + self.interval;
         // What comes in while it is refused anyway doesn't put it off for ever.

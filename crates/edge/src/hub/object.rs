@@ -144,8 +144,7 @@ impl Region {
         let asked = asked.and_then(|(path, id)| Some((Kind::at(path)?, uuid::Uuid::try_parse(id).ok()?)));
         let Some((kind, id)) = asked else { return status(404) };
         let body: JsString = JsFuture::from(request.inner().text()?).await?.unchecked_into();
-        // In UTF-16; a batch is ASCII but for the names of endpoints.
-        if body.length() as usize > kind.longest() {
+        if is_longer(&body, kind.longest()) {
             return status(413);
         }
         self.outbox.take(kind, &id.to_string(), body)?;
@@ -275,6 +274,11 @@ impl Region {
             }
         });
     }
+}
+
+/// Whether a text has more bytes of UTF-8 than that. A unit of UTF-16 has three at most, so that hardly any has to be counted.
+fn is_longer(text: &JsString, most: usize) -> bool {
+    text.length() as usize > most / 3 && String::from(text).len() > most
 }
 
 /// Work of work that goes on in the background already.
