@@ -73,28 +73,28 @@ with_limits! {
         #[serde(default)]
         #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, max_length = 1024))]
         pub description: Given<String>,
-        /// See [`CreateKey::owner_id`]. Not for policies.
+        /// The owner whose key it is from now on. Not for policies.
         #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 128))]
         pub owner_id: Option<String>,
-        /// See [`CreateKey::rotation_period_days`]; `null` takes it away. Not for policies.
+        /// 1 to 3650: how long a raw key is meant to be used; `null` takes it away. Not for policies.
         #[serde(default)]
         #[cfg_attr(feature = "openapi", schema(value_type = Option<u32>, minimum = 1, maximum = 3650))]
         pub rotation_period_days: Given<u32>,
-        /// See [`CreateKey::capabilities`].
+        /// What it can do; takes the place of all that it could.
         #[cfg_attr(feature = "openapi", schema(max_items = 256))]
         pub capabilities: Option<Vec<String>>,
-        /// See [`CreateKey::allowed_endpoints`].
+        /// `[METHOD ]/path` patterns, one at least, or `"any"`.
         pub allowed_endpoints: Option<Restriction>,
-        /// See [`CreateKey::blocked_endpoints`].
+        /// Patterns that are refused whatever else is said; takes the place of all of them.
         #[cfg_attr(feature = "openapi", schema(max_items = 256))]
         pub blocked_endpoints: Option<Vec<String>>,
-        /// See [`CreateKey::allowed_ips`].
+        /// Addresses and CIDR blocks, one at least, or `"any"`.
         pub allowed_ips: Option<Restriction>,
-        /// See [`CreateKey::allowed_domains`].
+        /// Hosts of the Origin header, one at least, or `"any"`.
         pub allowed_domains: Option<Restriction>,
-        /// See [`CreateKey::require_tls`].
+        /// Whether requests have to come over TLS.
         pub require_tls: Option<bool>,
-        /// See [`CreateKey::tenant_constraints`]; takes the place of all of them.
+        /// Named constraints for the upstream, of known types; takes the place of all of them.
         pub tenant_constraints: Option<BTreeMap<String, Value>>,
     }
 }

@@ -297,10 +297,9 @@ async fn run_recover(arguments: Recover) -> anyhow::Result<()> {
     let memory = Memory::read(&database.data_dir)?;
     let done = recover(&db, &foundation, &memory, arguments.gap, root.as_ref(), Clock::system().now()).await?;
     db.close().await;
-    println!(
-        "{}",
-        json!({"epoch": done.epoch, "first_policy": done.first_policy, "first_index": done.first_index, "revoked_again": done.revoked})
-    );
+    let told =
+        json!({"epoch": done.epoch, "first_policy": done.first_policy, "first_index": done.first_index, "revoked_again": done.revoked});
+    show::line(&told.to_string())?;
     Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
 }
 
@@ -358,8 +357,7 @@ fn inspect(argument: &str) -> anyhow::Result<()> {
         "status_offset": claims.index.offset(),
         "policy": claims.policy,
     });
-    println!("{}", serde_json::to_string_pretty(&shown)?);
-    Ok(())
+    show::line(&serde_json::to_string_pretty(&shown)?)
 }
 
 fn parse_network(text: &str) -> Result<Network, String> {

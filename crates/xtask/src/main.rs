@@ -18,6 +18,7 @@ use anyhow::{Result, ensure};
 use bench::{Bench, Part};
 use clap::{Parser, Subcommand};
 use products::{Product, Profile};
+use up::Ports;
 use wasm::{Flavour, Module};
 
 /// Keyward's own commands: build it, run it, test it, measure it
@@ -46,10 +47,16 @@ enum Task {
         #[arg(long)]
         dalek: bool,
     },
-    /// Run everything here: origin on 127.0.0.1:8080, edge on 127.0.0.1:8787, and an echo service behind it
+    /// Run everything here, on the loopback: origin, edge, and an echo service behind it
     Up {
+        /// Where the origin listens
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// Where the edge listens
+        #[arg(long, default_value_t = 8787)]
+        edge_port: u16,
         /// Instead: run on free ports with passing data, tell a key's whole life, and end
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["port", "edge_port"])]
         check: bool,
     },
     /// Check everything that has to hold before a change goes in
@@ -108,7 +115,7 @@ fn perform(task: Task) -> Result<()> {
     match task {
         Task::Setup => setup::all(),
         Task::Build { products, release, plain, dalek } => {
-            setup::all()?;
+            setup::to_run()?;
             if plain || dalek {
                 ensure!(products == [Product::Edge], "--plain and --dalek are for the edge alone: cargo xtask build edge --plain");
                 let flavour = Flavour { vectors: !plain, tables: !dalek };
@@ -119,21 +126,21 @@ fn perform(task: Task) -> Result<()> {
             let products = if products.is_empty() { &products::ALL[..] } else { &products };
             products::build(products, if release { Profile::Release } else { Profile::Dev })
         }
-        Task::Up { check } => {
-            setup::all()?;
+        Task::Up { port, edge_port, check } => {
+            setup::to_run()?;
             products::build(&products::RUN, Profile::Dev)?;
             let runtime = tokio::runtime::Runtime::new()?;
-            if check { runtime.block_on(up::check()) } else { runtime.block_on(up::stay()) }
+            if check { runtime.block_on(up::check()) } else { runtime.block_on(up::stay(Ports { origin: port, edge: edge_port })) }
         }
         Task::Test { fast } => checks::all(fast),
         Task::Vectors { check } => vectors::generate(check),
         Task::Bench { benches, only } => {
-            setup::all()?;
+            setup::to_run()?;
             bench::run(&benches, &only)
         }
         Task::Sqlx { check } => queries::describe(check),
         Task::Screenshots => {
-            setup::all()?;
+            setup::to_run()?;
             products::build(&products::RUN, Profile::Dev)?;
             tokio::runtime::Runtime::new()?.block_on(screenshots::take())
         }

@@ -19,7 +19,7 @@ const FOLDER: &str = "docs/screenshots";
 
 /// Takes them all anew.
 pub(crate) async fn take() -> Result<()> {
-    let stack = Stack::start(false).await?;
+    let stack = Stack::start(None).await?;
     let edge = format!("http://{}", stack.edge.addresses().first().context("the edge's address")?);
     let admin = stack.origin.admin_key()?;
     eventually("the edge follows the origin", SOON, async || {

@@ -19,13 +19,18 @@ const TARGETS: [&str; 3] = ["wasm32-unknown-unknown", "wasm32-wasip1", "thumbv7e
 /// Where Debian puts Chromium.
 const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// All of them, in order.
-pub(crate) fn all() -> Result<()> {
+/// What is needed to build everything and to run it.
+pub(crate) fn to_run() -> Result<()> {
     targets()?;
     npm()?;
-    python()?;
-    programs()?;
     postgres()
+}
+
+/// The same, and what the tests need beside it.
+pub(crate) fn all() -> Result<()> {
+    to_run()?;
+    python()?;
+    programs()
 }
 
 /// Rust's standard library for the other targets. A `rust-toolchain.toml` could name them, but rustup ignores that
@@ -53,7 +58,7 @@ fn npm() -> Result<()> {
 fn locked(name: &str, folder: &Path) -> Result<()> {
     let stamp = folder.join("node_modules/.keyward-lock");
     let Some(digest) = outdated(&folder.join("package-lock.json"), &stamp)? else { return Ok(()) };
-    ensure!(which("npm").is_some(), "node and npm are missing: install Node 20 or newer");
+    ensure!(which("npm").is_some(), "node and npm are missing: install Node 20.19, 22.13 or newer");
     step(name, || {
         // None of them needs an install script; what doesn't run can do no harm.
         let mut npm = Command::new("npm");

@@ -1,6 +1,9 @@
 //! The whole of Keyward on this machine: an origin, an edge, and an upstream for it to guard.
 
-use std::{fs, net::SocketAddr};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+};
 
 use anyhow::{Context, Result, ensure};
 use keyward_tests::{Artefacts, Edge, EdgeConfig, Origin, OriginConfig, Upstream, eventually};
@@ -8,8 +11,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{shell::root, story};
 
-const ORIGIN: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
-const EDGE: ([u8; 4], u16) = ([127, 0, 0, 1], 8787);
+/// On the loopback, where each listens.
+#[derive(Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) origin: u16,
+    pub(crate) edge: u16,
+}
 
 /// What runs; dropping it ends it.
 pub(crate) struct Stack {
@@ -19,23 +26,23 @@ pub(crate) struct Stack {
 }
 
 impl Stack {
-    /// Starts everything: at the well-known addresses with data that stay, or on free ports with data that don't.
-    pub(crate) async fn start(lasting: bool) -> Result<Self> {
+    /// Starts everything: on these ports with data that stay, or on free ones with data that don't.
+    pub(crate) async fn start(ports: Option<Ports>) -> Result<Self> {
         let upstream = Upstream::start().await?;
         let mut config = OriginConfig { own_database: true, ..OriginConfig::default() };
-        if lasting {
+        if let Some(ports) = ports {
             let home = root().join(".keyward");
             fs::create_dir_all(&home)?;
             config.data = Some(home.join("data"));
-            config.listen = Some(SocketAddr::from(ORIGIN));
+            config.listen = Some(loopback(ports.origin));
             config.fsync = true;
         }
         let origin = Origin::start_with(config).await.context("starting the origin")?;
         // There is no TLS on the loopback, and keys ask for it unless told otherwise.
         let config = EdgeConfig::new(&origin, &upstream)?.var("KEYWARD_ASSUME_TLS", "1");
         let mut config = config.var("KEYWARD_ROUTES", story::ROUTES);
-        if lasting {
-            config.listen = vec![SocketAddr::from(EDGE)];
+        if let Some(ports) = ports {
+            config.listen = vec![loopback(ports.edge)];
         }
         let edge = Edge::start(config).await.context("starting the edge")?;
         Ok(Self { origin, edge, upstream })
@@ -45,7 +52,7 @@ impl Stack {
 /// Starts everything, tells the story on it, and ends it.
 pub(crate) async fn check() -> Result<()> {
     let start = std::time::Instant::now();
-    let stack = Stack::start(false).await?;
+    let stack = Stack::start(None).await?;
     eprintln!("{:8} ms  origin, edge and upstream are up", start.elapsed().as_millis());
     let told = story::tell(&stack).await;
     if told.is_err() {
@@ -55,15 +62,15 @@ pub(crate) async fn check() -> Result<()> {
 }
 
 /// Starts everything and stays until Ctrl-C.
-pub(crate) async fn stay() -> Result<()> {
-    for address in [ORIGIN, EDGE] {
-        let address = SocketAddr::from(address);
-        ensure!(std::net::TcpListener::bind(address).is_ok(), "something already listens on {address}");
+pub(crate) async fn stay(ports: Ports) -> Result<()> {
+    for (port, option) in [(ports.origin, "--port"), (ports.edge, "--edge-port")] {
+        let address = loopback(port);
+        ensure!(TcpListener::bind(address).is_ok(), "something already listens on {address}: name another port by {option}");
     }
     // Before anything is started, so that an early Ctrl-C ends us in order too.
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut stack = tokio::select! {
-        stack = Stack::start(true) => stack?,
+        stack = Stack::start(Some(ports)) => stack?,
         _ = interrupt.recv() => return Ok(()),
         _ = terminate.recv() => return Ok(()),
     };
@@ -109,6 +116,7 @@ Keyward is up.
 Create a key at the origin:
 
   alias keyward={program}
+  export KEYWARD_URL={origin}
   export KEYWARD_KEY=$(cat {key})
   KEY=$(keyward keys create '{name}' --capability llm:gpt-4)
 
@@ -126,6 +134,10 @@ Ctrl-C ends everything; the data stay in .keyward."#,
         upstream = stack.upstream.address(),
         name = story::first_key()["name"].as_str().unwrap_or_default(),
     ))
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 fn tail(text: &str) -> String {

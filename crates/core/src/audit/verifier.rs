@@ -167,15 +167,6 @@ impl AuditVerifier {
             _ => Ok(AuditProof { first: if self.last.is_some() { self.first } else { 0 }, last, proved: self.proved }),
         }
     }
-
-    /// Reads all of these.
-    ///
-    /// # Errors
-    /// As [`AuditVerifier::read`] and [`AuditVerifier::finish`].
-    pub fn read_all(mut self, records: &[AuditRecord]) -> Result<AuditProof, AuditFault> {
-        records.iter().try_for_each(|record| self.read(record))?;
-        self.finish()
-    }
 }
 
 #[cfg(test)]
@@ -217,7 +208,9 @@ mod tests {
     }
 
     fn verify(records: &[AuditRecord], checkpoints: &[Checkpoint]) -> Result<AuditProof, AuditFault> {
-        AuditVerifier::new(checkpoints, 1)?.read_all(records)
+        let mut verifier = AuditVerifier::new(checkpoints, 1)?;
+        records.iter().try_for_each(|record| verifier.read(record))?;
+        verifier.finish()
     }
 
     /// Makes all hashes anew, as somebody does who can write to the database.

@@ -39,7 +39,7 @@ impl Pace {
     };
     /// For a server, which stays to give back what it keeps.
     pub const SERVE: Self = Self { keep_part: TRIFLE, keep_least: 1, ..Self::SPEND };
-    /// For who hands them on in blocks: a hub. It keeps them for no longer than it is sure to be there.
+    /// For who hands them on in blocks: a key's object. It keeps them for no longer than it is sure to be there.
     pub const LEND: Self = Self { target_ms: 1000, first: 128, most: 1 << 18, keep_ms: 10_000, ..Self::SPEND };
 }
 

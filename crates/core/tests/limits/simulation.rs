@@ -1,4 +1,4 @@
-//! One key, an authority, hubs and their isolates; everything from one seed.
+//! One key, an authority, two regions' objects and their isolates; everything from one seed.
 
 mod hour;
 
@@ -52,7 +52,7 @@ fn ask((id, meter, window, least, wanted): Question) -> Ask {
     Ask { id, meter, window, least, wanted }
 }
 
-/// A hub (0 and 1) or an isolate. Its authority is `above`; `None`: the one of all.
+/// A region's object (0 and 1) or an isolate. Its authority is `above`; `None`: the one of all.
 struct Node {
     above: Option<usize>,
     skew: i64,
@@ -62,7 +62,7 @@ struct Node {
     holder: Holder,
     questions: Answered<(u64, Option<u64>)>,
     returns: Answered<()>,
-    /// Questions that wait until this hub has permits.
+    /// Questions that wait until this object has permits.
     parked: Vec<Message>,
     /// Requests that wait for permits, and until when.
     waiting: Vec<(u64, Charge)>,
@@ -238,9 +238,9 @@ impl Simulation {
                         let granted = self.questions.once(id, now, || account.grant(window, limit, least, wanted).unwrap_or_default());
                         granted.map(|granted| (granted.amount, granted.left))
                     }
-                    Some(hub) => {
-                        let (limits, now) = (self.limits, self.clock(hub));
-                        let node = &mut self.nodes[hub];
+                    Some(object) => {
+                        let (limits, now) = (self.limits, self.clock(object));
+                        let node = &mut self.nodes[object];
                         let mut short = false;
                         // What can't be answered yet isn't remembered: it waits here, or comes again.
                         let known = node.questions.once(id, now, || match node.holder.lend(&limits, meter, window, (least, wanted), now) {
@@ -250,17 +250,17 @@ impl Simulation {
                                 (0, None)
                             }
                         });
-                        self.ask(hub);
+                        self.ask(object);
                         if short {
-                            self.nodes[hub].questions.forget(id);
-                            self.nodes[hub].parked.push(message);
+                            self.nodes[object].questions.forget(id);
+                            self.nodes[object].parked.push(message);
                             return;
                         }
                         known
                     }
                 };
                 if let Some((amount, left)) = answer {
-                    let life = self.nodes[from].above.map_or(0, |hub| self.nodes[hub].life);
+                    let life = self.nodes[from].above.map_or(0, |object| self.nodes[object].life);
                     self.send(Message::Answer(from, (id, meter, window, least, wanted), amount, left, life));
                 }
             }
@@ -282,9 +282,9 @@ impl Simulation {
                             account.take_back(window, amount);
                         });
                     }
-                    Some(hub) => {
-                        let now = self.clock(hub);
-                        let node = &mut self.nodes[hub];
+                    Some(object) => {
+                        let now = self.clock(object);
+                        let node = &mut self.nodes[object];
                         if node.life == life {
                             node.returns.once(id, now, || node.holder.reclaim(meter, window, amount));
                         }

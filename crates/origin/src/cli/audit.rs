@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{
     connection::CONNECTION_HELP,
     failure::EXIT_CODES,
+    show,
     trail::{CheckpointsOf, Export, Search},
 };
 use crate::audit::unproved;
@@ -129,12 +130,9 @@ impl Verify {
         }
         let proof = verifier.finish()?;
         let signatures = if root.is_some() { "hold" } else { "not looked at: no root was named" };
-        println!(
-            "{}",
-            json!({"tenant": checkpoints[0].tenant, "first": proof.first, "last": proof.last, "proved": proof.proved,
-                   "checkpoints": checkpoints.len(), "signatures": signatures})
-        );
-        Ok(())
+        let proved = json!({"tenant": checkpoints[0].tenant, "first": proof.first, "last": proof.last, "proved": proof.proved,
+                            "checkpoints": checkpoints.len(), "signatures": signatures});
+        show::line(&proved.to_string())
     }
 }
 

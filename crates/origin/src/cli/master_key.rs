@@ -8,7 +8,7 @@ use serde_json::json;
 use sqlx::Connection;
 use zeroize::Zeroizing;
 
-use super::{Database, MASTER_KEY, runtime};
+use super::{Database, MASTER_KEY, runtime, show::line};
 use crate::{
     audit::{Action, Event, append},
     bootstrap::{self, reseal},
@@ -70,7 +70,7 @@ async fn rotate(database: &Database) -> anyhow::Result<()> {
         (None, None) => rotate_file(&db, &database.data_dir).await?,
     };
     db.close().await;
-    println!("{}", json!({"done": said}));
+    line(&json!({"done": said}).to_string())?;
     Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
 }
 

@@ -16,7 +16,7 @@ use serde_json::json;
 use sqlx::Connection;
 use zeroize::Zeroizing;
 
-use super::{Database, MASTER_KEY_HELP, opened, runtime};
+use super::{Database, MASTER_KEY_HELP, opened, runtime, show::line};
 use crate::{
     audit::{Action, Event, append, members},
     clock::Clock,
@@ -121,8 +121,7 @@ fn new(file: &Path) -> anyhow::Result<()> {
 }
 
 fn show(key: &SigningKey) -> anyhow::Result<()> {
-    println!("{}", base64url(key.public_key().as_bytes()));
-    Ok(())
+    line(&base64url(key.public_key().as_bytes()))
 }
 
 /// The root in a file.
@@ -176,8 +175,7 @@ fn sign(root: &SigningKey, pinned: Option<&str>, yes: bool, path: &Path) -> anyh
     }
     let jws = root.sign(&proposed)?;
     Manifest::open(&jws, &[root.public_key()], made).context("the proposal contradicts itself")?;
-    println!("{jws}");
-    Ok(())
+    line(&jws)
 }
 
 /// When a manifest says it was signed: to read it as of then.
@@ -232,7 +230,7 @@ async fn adopt(public_key: &str, database: &Database) -> anyhow::Result<()> {
     tx.commit().await?;
     drop(connection);
     db.close().await;
-    println!("{}", json!({"next_root": kid}));
+    line(&json!({"next_root": kid}).to_string())?;
     Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
 }
 
@@ -243,7 +241,7 @@ async fn print_proposal(days: u64, issuer: Option<&str>, database: &Database) ->
     let (current, proposed) = propose(&mut connection, &foundation.data_key, issuer, days * DAY, Clock::system().now()).await?;
     drop(connection);
     db.close().await;
-    println!("{}", serde_json::to_string_pretty(&Proposal { current, proposed })?);
+    line(&serde_json::to_string_pretty(&Proposal { current, proposed })?)?;
     Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
 }
 
@@ -265,7 +263,7 @@ async fn publish(path: &Path, issuer: Option<&str>, database: &Database) -> anyh
     tx.commit().await?;
     drop(connection);
     db.close().await;
-    println!("{}", json!({"version": version}));
+    line(&json!({"version": version}).to_string())?;
     Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
 }
 

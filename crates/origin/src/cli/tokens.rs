@@ -15,7 +15,7 @@ use super::{
 
 const EXAMPLES: &str = "\
 Examples:
-  keyward tokens exchange --capability llm:gpt-4 --expires-in 60   # for the asking key
+  keyward tokens exchange --capability llm:gpt-4 --expires-in 60   # for the asking key, unless it can't be exchanged
   keyward tokens exchange --stdin < raw.key                        # for another key
   keyward tokens introspect < token
   keyward tokens revoke < token";

@@ -1,11 +1,11 @@
-import { useMemo } from "preact/hooks";
 import { useKeyUsage } from "../../api/keys";
 import type { UsageReport } from "../../api/types";
-import { Chart, short } from "../../ui/chart";
+import { short } from "../../ui/chart";
 import { Empty, Loading } from "../../ui/empty";
 import { Fault } from "../../ui/fault";
 import { Choice } from "../../ui/field";
 import { Meters } from "../../ui/meters";
+import { Outcomes } from "../../ui/outcomes";
 
 const RANGES = [["1", "Today"], ["7", "7 days"], ["30", "30 days"], ["90", "90 days"]] as const;
 
@@ -31,23 +31,13 @@ export function Usage({ id, days, onDays }: { id: string; days: number; onDays: 
 }
 
 function Report({ report }: { report: UsageReport }) {
-  const { series } = report;
-  const times = useMemo(() => series.map((point) => Date.parse(point.start) / 1000), [series]);
-  const lines = useMemo(
-    () => [
-      { label: "Passed", ink: "good" as const, values: series.map((point) => point.requests - point.refused - point.errors) },
-      { label: "Refused", ink: "bad" as const, values: series.map((point) => point.refused) },
-      { label: "Upstream errors", ink: "warn" as const, values: series.map((point) => point.errors) },
-    ],
-    [series],
-  );
   const latency = report.latency.map(({ up_to_ms, requests }, at) => ({
     name: up_to_ms === null ? `over ${report.latency[at - 1]?.up_to_ms} ms` : `up to ${up_to_ms} ms`,
     value: requests,
   }));
   return (
     <>
-      <Chart label="Requests over time" times={times} series={lines} />
+      <Outcomes label="Requests over time" points={report.series} />
       <p class="faint small">
         {short(report.total_requests)} requests, {short(report.total_refused)} refused, {short(report.total_errors)} errors of the upstream;{" "}
         {bytes(report.bytes_in)} in, {bytes(report.bytes_out)} out; {report.cost_cents.toLocaleString()} cents.

@@ -4,10 +4,11 @@ import { Link } from "wouter-preact";
 import { useRecent } from "../../api/decisions";
 import { useKey, useSummary } from "../../api/keys";
 import type { Decision, UsageReport } from "../../api/types";
-import { Chart, short } from "../../ui/chart";
+import { short } from "../../ui/chart";
 import { Empty, Loading } from "../../ui/empty";
 import { Fault } from "../../ui/fault";
 import { Meters } from "../../ui/meters";
+import { Outcomes } from "../../ui/outcomes";
 
 /** Decisions that are looked at for the busiest keys. */
 const RECENT = 500;
@@ -35,7 +36,7 @@ function Report({ report }: { report: UsageReport }) {
       ) : (
         <section class="card stack" aria-labelledby="traffic">
           <h2 id="traffic">Requests</h2>
-          <OverTime report={report} />
+          <Outcomes label="Requests by outcome over time" points={report.series} />
           <div class="columns">
             <Meters title="Refusals by reason" none="Nothing was refused." of={refusals.map(({ outcome, requests }) => ({ name: outcome, value: requests, tone: "bad" }))} />
             <Meters title="Busiest endpoints" of={report.most_used_endpoints.slice(0, TOP).map(({ endpoint, requests }) => ({ name: endpoint, value: requests }))} />
@@ -54,19 +55,6 @@ function Figure({ name, value }: { name: string; value: string }) {
       <dd>{value}</dd>
     </div>
   );
-}
-
-function OverTime({ report: { series } }: { report: UsageReport }) {
-  const times = useMemo(() => series.map((point) => Date.parse(point.start) / 1000), [series]);
-  const lines = useMemo(
-    () => [
-      { label: "Passed", ink: "good" as const, values: series.map((point) => point.requests - point.refused - point.errors) },
-      { label: "Refused", ink: "bad" as const, values: series.map((point) => point.refused) },
-      { label: "Upstream errors", ink: "warn" as const, values: series.map((point) => point.errors) },
-    ],
-    [series],
-  );
-  return <Chart label="Requests by outcome over time" times={times} series={lines} />;
 }
 
 /** From the newest decisions: which keys they are about, by the requests that they stand for. */
