@@ -5,6 +5,7 @@ use std::{future::poll_fn, net::SocketAddr, pin::pin, task::Poll};
 use axum::{
     body::Bytes,
     http::{Request, header},
+    response::Response,
 };
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -27,12 +28,26 @@ async fn hung_up<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
+/// Asks in this process, so that hanging up can be timed.
+async fn ask(origin: &Origin, key: &str, method: &str, path: &str, body: &Value) -> Response {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::AUTHORIZATION, format!("Bearer {key}"))
+        .header(header::CONTENT_TYPE, "application/json")
+        .header("idempotency-key", "the same each time")
+        .body(Full::new(Bytes::from(body)))
+        .unwrap();
+    let door = origin.door.clone().unwrap();
+    door.answer(SocketAddr::from(([127, 0, 0, 1], 4711)), request).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_hangs_up_leaves_no_transaction_open() {
     let origin = Origin::start().await;
     let admin = origin.admin();
     let id = admin.create(json!({})).await.id;
-    let door = origin.door.clone().unwrap();
     let mut database = origin.database.connect().await;
     let create = json!({"name": "made once"});
     let cases: [(&str, String, Value); 6] = [
@@ -44,19 +59,8 @@ async fn whoever_hangs_up_leaves_no_transaction_open() {
         ("POST", "/api/v1/signing-keys".to_owned(), json!({"role": "token"})),
     ];
     for (method, path, body) in cases {
-        let request = || {
-            let body = if body.is_null() { String::new() } else { body.to_string() };
-            Request::builder()
-                .method(method)
-                .uri(&path)
-                .header(header::AUTHORIZATION, format!("Bearer {}", admin.key))
-                .header(header::CONTENT_TYPE, "application/json")
-                .header("idempotency-key", "the same each time")
-                .body(Full::new(Bytes::from(body)))
-                .unwrap()
-        };
         for steps in 1.. {
-            let answer = hung_up(steps, door.answer(SocketAddr::from(([127, 0, 0, 1], 4711)), request())).await;
+            let answer = hung_up(steps, ask(&origin, &admin.key, method, &path, &body)).await;
             eventually(&format!("the end of the transaction of {method} {path}, dropped after {steps} steps"), async || {
                 let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
                 (database.fetch_one(open).await.unwrap().get::<i64, _>(0) == 0).then_some(())
@@ -64,6 +68,30 @@ async fn whoever_hangs_up_leaves_no_transaction_open() {
             .await;
             if let Some(answer) = answer {
                 assert!(!answer.status().is_server_error(), "{method} {path}: {answer:?}");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_denial_stays_in_the_trail_whenever_its_reader_hangs_up() {
+    let origin = Origin::start().await;
+    let (admin, denied) = (origin.admin(), origin.caller(json!({})).await);
+    let trail = |action: &str| format!("/api/v1/audit?limit=1000&action={action}");
+    let mut made = 0;
+    for (method, path) in [("GET", trail("none")), ("POST", "/api/v1/audit/checkpoints".to_owned())] {
+        for steps in 1.. {
+            made += 1;
+            denied.get(KEYS).await.refused(403, "capability_missing");
+            let answer = hung_up(steps, ask(&origin, &admin.key, method, &path, &Value::Null)).await;
+            eventually("all denials in the trail", async || {
+                let records = admin.get(&trail("management_denied")).await.ok();
+                let counts = records.as_array().unwrap().iter().map(|record| record["details"]["count"].as_u64().unwrap());
+                (counts.sum::<u64>() == made).then_some(())
+            })
+            .await;
+            if answer.is_some() {
                 break;
             }
         }
