@@ -16,6 +16,8 @@ pub enum Code {
     ValidationFailed,
     /// The body is longer than is read.
     BodyTooLarge,
+    /// The body didn't come in time.
+    RequestTimeout,
     /// The body is not declared to be JSON.
     UnsupportedMediaType,
     /// No such thing, or none that the caller may know of.
@@ -80,10 +82,11 @@ pub enum Code {
 
 impl Code {
     /// All of them but the reasons, of which [`Reason::ALL`] has all.
-    pub const OWN: [Self; 32] = [
+    pub const OWN: [Self; 33] = [
         Self::MalformedRequest,
         Self::ValidationFailed,
         Self::BodyTooLarge,
+        Self::RequestTimeout,
         Self::UnsupportedMediaType,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -127,6 +130,7 @@ impl Code {
             Self::MalformedRequest => "malformed_request",
             Self::ValidationFailed => "validation_failed",
             Self::BodyTooLarge => "body_too_large",
+            Self::RequestTimeout => "request_timeout",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -169,6 +173,7 @@ impl Code {
             Self::GrantExceeded | Self::ScopeInsufficient | Self::CsrfRefused => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
             Self::KeyRevoked
             | Self::KeyExpired
             | Self::RotationInProgress
@@ -200,6 +205,7 @@ impl Code {
             Self::MalformedRequest => "The request can't be read",
             Self::ValidationFailed => "The request is not valid",
             Self::BodyTooLarge => "The body is too large",
+            Self::RequestTimeout => "The body didn't come in time",
             Self::UnsupportedMediaType => "The body must be application/json",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, Method, Uri, header, request::Parts},
 };
 use keyward_api::{Code, session::CSRF_HEADER};
-use keyward_core::{AnyOr, AuditActor, PolicyClaims, Reason, canonical_address};
+use keyward_core::{AnyOr, AuditActor, PolicyClaims, Reason, canonical_address, origin_host};
 use uuid::Uuid;
 
 use super::Row;
@@ -136,9 +136,7 @@ impl<'a> Asked<'a> {
 
     /// The host of the Origin header, lower case (RFC 6454 section 7).
     pub(super) fn domain(&self) -> Option<String> {
-        let origin = self.headers.get(header::ORIGIN)?.to_str().ok()?;
-        let host = origin.split_once("://")?.1;
-        Some(host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase())
+        origin_host(self.headers.get(header::ORIGIN)?.to_str().ok()?)
     }
 
     /// As the client names itself, bounded; what isn't ASCII is left out.

@@ -43,6 +43,9 @@ use crate::{
 const FRESH_MS: u64 = 50;
 /// Epochs that a follower can be ahead: recoveries that a restored backup doesn't know of.
 const MAX_AHEAD: u32 = 1_000;
+/// Sequence numbers that a follower can be ahead: ten thousand changes a second for three years. What nobody can have seen must not be
+/// written down: a recovery goes beyond what was.
+const MAX_CHANGES_AHEAD: u64 = 1 << 40;
 /// Manifest versions that a follower can be ahead.
 const MAX_MANIFESTS_AHEAD: u64 = 10_000_000;
 /// How long a reading may take before the database counts as unavailable.
@@ -277,8 +280,14 @@ async fn remember_seen(app: &App, follower: Follower, ours: Reading) -> Result<(
     if seen <= ours.position && follower.manifest <= ours.manifest {
         return Ok(());
     }
-    if seen.epoch > ours.position.epoch.saturating_add(MAX_AHEAD) || follower.manifest > ours.manifest.saturating_add(MAX_MANIFESTS_AHEAD) {
-        return Err(Error::field("epoch", "no deployment has had so many"));
+    let most = Position { epoch: ours.position.epoch.saturating_add(MAX_AHEAD), seq: ours.position.seq.saturating_add(MAX_CHANGES_AHEAD) };
+    let manifests = ours.manifest.saturating_add(MAX_MANIFESTS_AHEAD);
+    for (field, is_too_many) in
+        [("epoch", seen.epoch > most.epoch), ("after", seen.seq > most.seq), ("manifest", follower.manifest > manifests)]
+    {
+        if is_too_many {
+            return Err(Error::field(field, "no deployment has had so many"));
+        }
     }
     let feed = (seen > ours.position).then_some((seen.epoch, seen.seq));
     app.journal(Entry { feed, manifest: Some(follower.manifest), ..Entry::default() }).await

@@ -26,7 +26,7 @@ use super::{
     paging::{page, page_size, shorten},
 };
 use crate::{
-    audit::{self, Action, Event, Filter, Kept, Range, members},
+    audit::{self, Action, Event, Filter, Kept, Range, Seat, members},
     auth::Caller,
     error::{Error, Result},
     state::App,
@@ -212,7 +212,7 @@ pub async fn get_export(
     Query(query): Query<ExportQuery>,
 ) -> Result<Response> {
     let tenant = reading(&caller, query.tenant)?;
-    let turn = Arc::clone(&app.audit.exports).try_acquire_owned().map_err(|_| Code::RateLimited)?;
+    let seat = app.audit.exports.open(tenant, app.clock.now())?;
     audit::Tally::flush_tenant(&app, tenant).await?;
     let mut tx = app.db.tenant(tenant).await?;
     tx.record(event(&caller, &app, Action::AuditExported, json!({"query": uri.query()})));
@@ -235,7 +235,7 @@ pub async fn get_export(
         first: positive(first),
         last: positive(last),
     };
-    let begin = Export { app, tenant, next: first, last, head: Some(head), _turn: turn };
+    let begin = Export { app, tenant, next: first, last, head: Some(head), seat };
     // A read that fails on the way breaks the answer off, and the client sees that it did.
     let lines = try_unfold(begin, |mut export| async move {
         let lines = export.lines().await.map_err(|error| std::io::Error::other(error.to_string()))?;
@@ -251,12 +251,15 @@ struct Export {
     next: i64,
     last: i64,
     head: Option<ExportHead>,
-    _turn: tokio::sync::OwnedSemaphorePermit,
+    seat: Seat,
 }
 
 impl Export {
     /// The next lines; `None` at the end.
     async fn lines(&mut self) -> Result<Option<String>> {
+        if !self.seat.reads(self.app.clock.now()) {
+            return Err(Error::from(Code::RateLimited).detail("Nobody has read for too long."));
+        }
         let mut lines = String::new();
         if let Some(head) = self.head.take() {
             line(&mut lines, &head)?;

@@ -85,6 +85,18 @@ async fn an_edge_that_has_seen_more_than_the_database_knows_stops_the_server() {
     let origin = Origin::start().await;
     let (admin, edge) = (origin.admin(), origin.edge());
     admin.create(json!({})).await;
+    // What nobody can have seen is no sign of that, and isn't written down.
+    for (epoch, after, manifest, field) in [
+        (1, u64::MAX, 1, "after"),
+        (1, i64::MAX as u64, 1, "after"),
+        (900, 1 << 53, 1, "after"),
+        (u32::MAX, 0, 1, "epoch"),
+        (1, 0, u64::MAX, "manifest"),
+    ] {
+        let answer = edge.get(&format!("/edge/v1/feed?epoch={epoch}&after={after}&manifest={manifest}&wait_ms=0")).await;
+        assert_eq!(answer.problem(), (422, "validation_failed".into(), field.into()), "{epoch} {after} {manifest}");
+    }
+    admin.create(json!({})).await;
     edge.get("/edge/v1/feed?epoch=1&after=500&manifest=1&wait_ms=0").await.refused(503, "recovery_required");
     all_stands_still(&admin, &edge).await;
     recover(&origin, &origin.database.url());
