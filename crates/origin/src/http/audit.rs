@@ -132,7 +132,7 @@ pub async fn get(
     let asked = json!({"query": uri.query()});
     let range = Range { from: query.from.map(Moment::into), to: query.to.map(Moment::into) };
     let filter = Filter { actor: query.actor, action: query.action, key: query.key, range, cursor: query.cursor, limit };
-    app.audit.tally.flush_tenant(&app, tenant).await?;
+    audit::Tally::flush_tenant(&app, tenant).await?;
     let mut tx = app.db.tenant(tenant).await?;
     let (records, more) = audit::search(&mut tx, tenant, filter).await?;
     tx.record(event(&caller, &app, Action::AuditRead, asked));
@@ -180,7 +180,7 @@ pub async fn post_checkpoints(
     Query(query): Query<InTenant>,
 ) -> Result<Json<Checkpoints>> {
     let tenant = reading(&caller, query.tenant)?;
-    app.audit.tally.flush_tenant(&app, tenant).await?;
+    audit::Tally::flush_tenant(&app, tenant).await?;
     let kept = audit::checkpoint(&app, tenant).await?;
     Ok(Json(answer(&app, kept.into_iter().collect())))
 }
@@ -213,7 +213,7 @@ pub async fn get_export(
 ) -> Result<Response> {
     let tenant = reading(&caller, query.tenant)?;
     let seat = app.audit.exports.open(tenant, app.clock.now())?;
-    app.audit.tally.flush_tenant(&app, tenant).await?;
+    audit::Tally::flush_tenant(&app, tenant).await?;
     let mut tx = app.db.tenant(tenant).await?;
     tx.record(event(&caller, &app, Action::AuditExported, json!({"query": uri.query()})));
     tx.commit().await?;
