@@ -118,6 +118,13 @@ function pairs(lines, at) {
   return found;
 }
 
+// Whether a response is an answer. The runtime takes an interim one (1xx) for the final one, and can make none with a status
+// beyond 599. src/forward.rs has the same.
+function isAnswer(response) {
+  const { status } = response;
+  return (status >= 200 && status <= 599) || (status === 101 && Boolean(response.webSocket));
+}
+
 // The upstream's response with these headers. It can't be changed, so that it is made anew; but not one that opens a
 // WebSocket.
 function withFields(response, fields) {
@@ -202,9 +209,15 @@ function pass(answer, url, headers, request, env, context) {
   // A redirect is the client's to follow, past the edge's decision on it.
   return fetch(gate.upstream + target, { method, headers, redirect: "manual", signal: hold?.signal }).then(
     (response) => {
-      const length = response.headers.get("content-length");
-      count(ticket, answer & COSTS, method, response, length, env, context);
-      return withFields(hold === undefined ? response : hold.follow(response, method, length), fields);
+      // What is thrown in here the other handler doesn't see.
+      try {
+        if (!isAnswer(response)) throw new Error(`an answer with the status ${response.status}`);
+        const length = response.headers.get("content-length");
+        count(ticket, answer & COSTS, method, response, length, env, context);
+        return withFields(hold === undefined ? response : hold.follow(response, method, length), fields);
+      } catch (fault) {
+        return failed(hold, ticket, fault);
+      }
     },
     (fault) => failed(hold, ticket, fault),
   );

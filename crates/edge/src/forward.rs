@@ -18,7 +18,8 @@ pub(crate) async fn send(
     (fields, hold): (&[Field], Option<&Hold>),
 ) -> Result<web_sys::Response, String> {
     let answer = exchange(config, request, target, passage, hold).await.and_then(|response| {
-        let followed = hold.map(|hold| hold.follow(&response, &request.method()));
+        must_be_answer(&response)?;
+        let followed = hold.map(|hold| hold.follow(&response, &request.method())).transpose()?;
         with_fields(followed.unwrap_or(response), fields)
     });
     answer.map_err(|fault| {
@@ -30,6 +31,17 @@ pub(crate) async fn send(
             Err(_) => "an exception".to_owned(),
         }
     })
+}
+
+/// Passes a response that is an answer. The runtime takes an interim one (1xx) for the final one, and can make none with a
+/// status beyond 599. js/gate.js has the same.
+fn must_be_answer(response: &web_sys::Response) -> Result<(), JsValue> {
+    let opens_socket = || js_sys::Reflect::get(response, &"webSocket".into()).is_ok_and(|socket| socket.is_truthy());
+    match response.status() {
+        200..=599 => Ok(()),
+        101 if opens_socket() => Ok(()),
+        status => Err(js_sys::Error::new(&format!("an answer with the status {status}")).into()),
+    }
 }
 
 /// A response of the runtime's own can't be changed, so that it is made anew; but not one that opens a WebSocket.

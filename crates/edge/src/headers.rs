@@ -14,8 +14,9 @@ pub const DECISION: &str = "x-keyward-decision";
 
 /// Headers that are taken out, beside the identity headers: the credentials; what makes an upstream read another
 /// method than the one that was decided on; and a connection's own, by which a client could have the next hop drop
-/// what the edge adds (RFC 9110 section 7.6.1). `upgrade` stays: WebSockets need it.
-const STRIPPED: [&str; 10] = [
+/// what the edge adds (RFC 9110 section 7.6.1). `upgrade` stays: WebSockets need it. `expect` asks for an interim answer,
+/// which the runtime would take for the final one: the body is sent on unasked.
+const STRIPPED: [&str; 11] = [
     "authorization",
     "x-api-key",
     "x-http-method-override",
@@ -26,6 +27,7 @@ const STRIPPED: [&str; 10] = [
     "proxy-connection",
     "te",
     "trailer",
+    "expect",
 ];
 
 /// Whether a header of this name (lower case) is kept from the upstream. An underscore counts as a hyphen: to CGI's

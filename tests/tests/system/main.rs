@@ -13,6 +13,7 @@ mod decisions;
 mod durability;
 mod limit_outage;
 mod limits;
+mod onward;
 mod outage;
 mod propagation;
 mod recovery;
