@@ -6,6 +6,7 @@
 
 mod support;
 
+mod claims;
 mod concurrency;
 mod costs;
 mod debts;
