@@ -70,3 +70,42 @@ async fn a_status_that_is_no_final_one_is_no_answer() -> Result<()> {
     ensure!(stack.metrics(0).await?.sum("keyward_upstream_failures_total") == 20);
     Ok(())
 }
+
+/// Sends it the short way, and again the long way (the scheme in lower case is out of the ordinary): what the upstream got.
+async fn both_ways(stack: &Stack, key: &str, request: &Request) -> Result<[Request; 2]> {
+    let mut got = Vec::new();
+    for scheme in ["Bearer", "bearer"] {
+        let _ = stack.upstream.take();
+        let request = request.clone().header("authorization", &format!("{scheme} {key}"));
+        timeout(AT_ONCE, stack.send(0, &request)).await??.expect(200)?;
+        got.append(&mut stack.upstream.take());
+    }
+    got.try_into().map_err(|got| anyhow::anyhow!("each once: {got:?}"))
+}
+
+#[tokio::test]
+async fn no_header_of_a_client_says_another_path_method_or_identity_than_was_decided_on() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::start().await?;
+    let [_, key] = keys(&stack).await?;
+    let names = [
+        "X-Original-URL",
+        "X-Rewrite-URL",
+        "X-Forwarded-Uri",
+        "X-Forwarded-Prefix",
+        "X.Original.Url",
+        "X-Original-Method",
+        "X-HTTP-Method-Override",
+        "X-Keyward.Tenant",
+        "X!Keyward-Scope",
+        "X_Keyward_Scope",
+        "Expect",
+    ];
+    let request = names.iter().fold(Request::get("/files/a"), |request, name| request.header(name, "claimed"));
+    for got in both_ways(&stack, &key, &request.header("X-Forwarded-Host", "passes")).await? {
+        let claims: Vec<_> = got.headers.0.iter().filter(|(_, value)| value == "claimed").collect();
+        ensure!(claims.is_empty(), "{claims:?}");
+        ensure!(got.headers.first("x-keyward-scope") == Some("user") && got.headers.first("x-forwarded-host") == Some("passes"), "{got:?}");
+    }
+    Ok(())
+}
