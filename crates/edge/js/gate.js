@@ -152,6 +152,7 @@ function survey(headers) {
     else if (name === "x-api-key") apiKey = value;
     else if (name === "origin") origin = value;
     else if (name === "__proto__") return undefined;
+    else if (name === "upgrade" && value.toLowerCase() !== "websocket") continue;
     if (name === gate.clientIp) address = value;
     if (name === gate.tls) tls = value;
     if (name === gate.tokens) tokens = value;

@@ -89,6 +89,9 @@ fn onward(sent: &web_sys::Headers, passage: &Passage) -> Result<web_sys::Headers
             onward.delete(&name)?;
         }
     }
+    if sent.get("upgrade")?.is_some_and(|to| !headers::upgrades(&to)) {
+        onward.delete("upgrade")?;
+    }
     let mut values = Vec::with_capacity(headers::IDENTITY.len());
     headers::identity(passage, |value| values.push(value.to_string()));
     let decision = (headers::DECISION, headers::decision(passage));

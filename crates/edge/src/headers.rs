@@ -14,9 +14,9 @@ pub const DECISION: &str = "x-keyward-decision";
 
 /// Headers that are taken out, beside the identity headers: the credentials; what makes an upstream read another method or
 /// path than those that were decided on (decision 0115); and a connection's own, by which a client could have the next hop drop
-/// what the edge adds (RFC 9110 section 7.6.1). `upgrade` stays: WebSockets need it. `expect` asks for an interim answer,
+/// what the edge adds (RFC 9110 section 7.6.1). `upgrade` stays where [`upgrades`] says so. `expect` asks for an interim answer,
 /// which the runtime would take for the final one: the body is sent on unasked.
-const STRIPPED: [&str; 19] = [
+const STRIPPED: [&str; 20] = [
     "authorization",
     "x-api-key",
     "x-http-method-override",
@@ -36,6 +36,7 @@ const STRIPPED: [&str; 19] = [
     "te",
     "trailer",
     "expect",
+    "http2-settings",
 ];
 
 /// Whether a header of this name (lower case) is kept from the upstream. Whatever is no letter or digit counts as a hyphen: to CGI's
@@ -44,6 +45,11 @@ pub fn is_stripped(name: &str) -> bool {
     let same = |a: u8, b: u8| a == b || (b == b'-' && !a.is_ascii_alphanumeric());
     let begins = |with: &str| name.len() >= with.len() && name.bytes().zip(with.bytes()).all(|(a, b)| same(a, b));
     begins(PREFIX) || STRIPPED.iter().any(|stripped| name.len() == stripped.len() && begins(stripped))
+}
+
+/// Whether an `Upgrade` to this goes on: to WebSockets alone, which the edge can join. js/gate.js has the same.
+pub fn upgrades(to: &str) -> bool {
+    to.eq_ignore_ascii_case("websocket")
 }
 
 /// What the identity headers tell the upstream, as whom the request passes: a value for each of [`IDENTITY`], each

@@ -109,3 +109,16 @@ async fn no_header_of_a_client_says_another_path_method_or_identity_than_was_dec
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_request_that_would_rather_speak_http2_is_answered_all_the_same() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::start().await?;
+    let [_, key] = keys(&stack).await?;
+    let request = Request::get("/files/a").header("connection", "Upgrade, HTTP2-Settings").header("upgrade", "h2c");
+    for got in both_ways(&stack, &key, &request.header("http2-settings", "AAMAAABkAAQAAP__")).await? {
+        ensure!(got.headers.first("upgrade").is_none() && got.headers.first("http2-settings").is_none(), "{got:?}");
+    }
+    ensure!(stack.metrics(0).await?.sum("keyward_upstream_failures_total") == 0);
+    Ok(())
+}
