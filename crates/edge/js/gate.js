@@ -174,18 +174,19 @@ function cost(headers) {
 }
 
 // Counts the upstream's answer, with the length that it says of its body.
-function count(ticket, costs, method, response, length, env, context) {
+function count(instance, ticket, costs, method, response, length, env, context) {
   const bytes = method === "HEAD" || length === null ? 0 : +length;
   const cents = costs ? cost(response.headers) : NaN;
-  if (glue.gateAnswered(opened, ticket, response.status, bytes, cents, Date.now())) glue.gateTend(env, context);
+  if (glue.gateAnswered(instance, ticket, response.status, bytes, cents, Date.now())) glue.gateTend(env, context);
 }
 
 // The answer where the upstream gave none.
-function failed(hold, ticket, fault) {
+function failed(hold, instance, ticket, fault) {
   hold?.end();
   // Whoever has gone isn't told, and what became of the request isn't known.
   if (hold?.left) return new Response(null, { status: 499 });
-  return hold?.lost ? refused(gate.lost) : glue.gateFailed(ticket, String(fault?.message ?? fault));
+  // Between two instances there is no gate.
+  return hold?.lost && gate !== undefined ? refused(gate.lost) : glue.gateFailed(instance, ticket, String(fault?.message ?? fault));
 }
 
 // Sends a permitted request on, with these headers and those that say as whom it passes.
@@ -195,6 +196,8 @@ function pass(answer, url, headers, request, env, context) {
   const { told, identity, known } = gate;
   const ticket = told[TICKET];
   const slot = told[SLOT];
+  // Another may have taken its place when the answer comes, and know another request by this ticket.
+  const instance = opened;
   const lines = read(answer >>> CODE_BITS);
   let at = 0;
   const target = answer & AS_SENT ? url.slice(told[BEGINS]) : lines[at++];
@@ -214,13 +217,13 @@ function pass(answer, url, headers, request, env, context) {
       try {
         if (!isAnswer(response)) throw new Error(`an answer with the status ${response.status}`);
         const length = response.headers.get("content-length");
-        count(ticket, answer & COSTS, method, response, length, env, context);
+        count(instance, ticket, answer & COSTS, method, response, length, env, context);
         return withFields(hold === undefined ? response : hold.follow(response, method, length), fields);
       } catch (fault) {
-        return failed(hold, ticket, fault);
+        return failed(hold, instance, ticket, fault);
       }
     },
-    (fault) => failed(hold, ticket, fault),
+    (fault) => failed(hold, instance, ticket, fault),
   );
 }
 

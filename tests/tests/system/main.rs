@@ -12,6 +12,7 @@ mod costs;
 mod debts;
 mod decisions;
 mod durability;
+mod instances;
 mod limit_outage;
 mod limits;
 mod onward;
