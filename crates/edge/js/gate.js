@@ -230,8 +230,8 @@ function pass(answer, url, headers, request, env, context) {
 /** The response, or a promise of it; undefined where the request has to go the long way. */
 export function shortWay(request, env, context) {
   const { method } = request;
-  // A body goes on as it is, its length too, and only a request can hand it on so. These two never have one.
-  if (method !== "GET" && method !== "HEAD" && request.body !== null) return undefined;
+  // A body goes on as it is, its length too, and only a request can hand it on so; a GET's as well.
+  if (request.body !== null) return undefined;
   if (gate === undefined && !open()) return undefined;
   const sent = survey(request.headers);
   if (sent?.key === undefined) return undefined;

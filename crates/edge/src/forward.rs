@@ -65,11 +65,21 @@ async fn exchange(
     hold: Option<&Hold>,
 ) -> Result<web_sys::Response, JsValue> {
     let url = format!("{}{}{}", config.upstream, target.path.as_str(), target.query);
-    // A request stands in for its own initialiser: so the method, and the body with its length, go on as they came. A
-    // dictionary would not take a body for a GET.
-    let onto = web_sys::Request::new_with_str_and_init(&url, request.unchecked_ref())?;
+    let headers = onward(&request.headers(), passage)?;
     let init = web_sys::RequestInit::new();
-    init.set_headers(onward(&request.headers(), passage)?.as_ref());
+    let onto = if request.method() == "HEAD" {
+        // What it has for a body means nothing (RFC 9110, section 9.3.2).
+        for name in ["content-length", "transfer-encoding"] {
+            headers.delete(name)?;
+        }
+        init.set_method("HEAD");
+        web_sys::Request::new_with_str(&url)?
+    } else {
+        // A request stands in for its own initialiser: so the method, and the body with its length, go on as they came. A
+        // dictionary would not take a body for a GET.
+        web_sys::Request::new_with_str_and_init(&url, request.unchecked_ref())?
+    };
+    init.set_headers(headers.as_ref());
     // A redirect is the client's to follow, past the edge's decision on it.
     init.set_redirect(web_sys::RequestRedirect::Manual);
     if let Some(hold) = hold {

@@ -122,3 +122,19 @@ async fn a_request_that_would_rather_speak_http2_is_answered_all_the_same() -> R
     ensure!(stack.metrics(0).await?.sum("keyward_upstream_failures_total") == 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_body_goes_on_on_either_way_but_none_of_head() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::start().await?;
+    let [_, key] = keys(&stack).await?;
+    for (method, bytes) in [("POST", 4), ("DELETE", 4), ("GET", 4), ("HEAD", 0)] {
+        let request = Request { body: b"text".to_vec(), ..Request::new(method, "/files/a") };
+        for got in both_ways(&stack, &key, &request).await? {
+            ensure!(got.body.len() == bytes, "{got:?}");
+            let length = got.headers.first("content-length").or(got.headers.first("transfer-encoding"));
+            ensure!(length == Some(bytes.to_string().as_str()).filter(|_| bytes > 0), "{got:?}");
+        }
+    }
+    Ok(())
+}
