@@ -57,7 +57,7 @@ impl Held {
         match action {
             Action::Suspend => turned(caller, audit::Action::ApiKeySuspended, id, (&self.state, "suspended"), now),
             Action::Resume => turned(caller, audit::Action::ApiKeyResumed, id, (&self.state, "active"), now).made_for(&self.owner),
-            Action::Revoke => revoked(caller, id, &self.state, request.reason.as_deref(), now),
+            Action::Revoke => revoked(caller, self, request.reason.as_deref(), now),
             Action::Reassign => Event::by(caller.actor(), audit::Action::ApiKeyUpdated, now)
                 .on_key(id)
                 .before(members(json!({"owner_id": self.owner})))

@@ -130,7 +130,8 @@ pub async fn rotate(
 pub fn turned(caller: &Caller, action: Action, before: &KeyRow, after: &KeyRow, now: Timestamp) -> Event {
     let ends = |key: &KeyRow| json!({"key_hint": key.hint, "expires_at": key.expires_at.map(rfc3339), "policy": key.policy_in_force});
     let (was, is) = changed(&ends(before), &ends(after));
-    Event::by(caller.actor(), action, now).on_key(after.id()).before(was).after(is)
+    let lives_again = before.has_expired(now) && !after.has_expired(now);
+    Event::by(caller.actor(), action, now).on_key(after.id()).of_expired(lives_again).before(was).after(is)
 }
 
 fn answer(key: KeyRow, raw: &SecretKeyText, now: Timestamp) -> Result<KeyRotated> {

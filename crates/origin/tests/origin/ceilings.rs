@@ -81,3 +81,42 @@ async fn creates_changes_and_policies_are_bounded_and_taking_a_key_out_of_use_is
     origin.advance(Duration::from_secs(3600));
     manager.act(&keys[0].id, "resume", None).await.ok();
 }
+
+#[tokio::test]
+async fn keys_that_expired_and_are_renewed_or_rotated_are_held_against_the_ceiling_again() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let (id, manager) = tenant(&origin, json!({"live_keys": 5})).await;
+    let path = format!("/api/v1/tenants/{id}");
+    let change = async |change: Value| admin.send("PATCH", &path, Some(&change), &[]).await.ok();
+    let used = async || admin.get(&path).await.ok()["used"]["live_keys"].clone();
+    let mut old = Vec::new();
+    for _ in 0..4 {
+        old.push(manager.create(json!({"expires_in_days": 1})).await);
+    }
+    origin.advance(Duration::from_secs(2 * 24 * 3600));
+    // Counted anew: they make room for others.
+    change(json!({"name": "Still small"})).await;
+    let mut new = Vec::new();
+    for _ in 0..4 {
+        new.push(manager.create(json!({})).await);
+    }
+    let back = json!({"expires_in_days": 30});
+    for call in ["renew", "rotate"] {
+        manager.act(&old[0].id, call, Some(back.clone())).await.refused(409, "ceiling_reached");
+    }
+    // What has ended by itself makes no room by being revoked, alone, with others, or as one of many.
+    manager.act(&old[0].id, "revoke", None).await.ok();
+    manager.act(&old[1].id, "revoke", Some(json!({"reason": "over"}))).await.ok();
+    manager.post(&format!("{KEYS}/bulk/revoke"), json!({"ids": [old[2].id]})).await.ok();
+    assert_eq!(used().await, 5);
+    manager.try_create(json!({})).await.refused(409, "ceiling_reached");
+    // What is live does, and what comes back takes it.
+    manager.act(&new[0].id, "revoke", None).await.ok();
+    manager.act(&old[3].id, "renew", Some(back.clone())).await.ok();
+    assert_eq!(used().await, 5);
+    origin.advance(Duration::from_secs(2));
+    manager.try_create(json!({})).await.refused(409, "ceiling_reached");
+    change(json!({"name": "Small"})).await;
+    assert_eq!(used().await, 5, "the count was right before");
+}
