@@ -122,6 +122,10 @@ impl Idempotency {
         .filter(|credential| credential.status != 1)
         .ok_or(Code::IdempotencyConflict)?;
         let row = key_rows!("WHERE tenant = $1 AND id = $2", tenant.0, credential.api_key).fetch_one(tx.connection()).await?;
+        // It was given to somebody else since: to this caller it isn't there any more.
+        if !caller.sees(&row.owner) {
+            return Err(Code::IdempotencyConflict.into());
+        }
         let short = credential.signing_key.as_slice().try_into().map_err(Error::internal)?;
         let signer = app.keyrings.current().api_key_signer(short).cloned().ok_or(Code::IdempotencyConflict)?;
         let index = StatusIndex(u32::try_from(first.index).map_err(Error::internal)?);
