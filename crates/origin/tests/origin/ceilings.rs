@@ -120,3 +120,20 @@ async fn keys_that_expired_and_are_renewed_or_rotated_are_held_against_the_ceili
     change(json!({"name": "Small"})).await;
     assert_eq!(used().await, 5, "the count was right before");
 }
+
+#[tokio::test]
+async fn a_retry_is_answered_as_before_whatever_the_ceiling_says_by_then() {
+    let origin = Origin::start().await;
+    let (_, manager) = tenant(&origin, json!({"creates_per_hour": 4})).await;
+    let ask = async |path: &str, key: &str, body: Value| manager.send("POST", path, Some(&body), &[("Idempotency-Key", key)]).await;
+    let many = format!("{KEYS}/bulk/create");
+    let (one, two) = (json!({"name": "one"}), json!({"keys": [{"name": "two"}, {"name": "three"}]}));
+    let (first, others) = (ask(KEYS, "a", one.clone()).await.ok(), ask(&many, "b", two.clone()).await.ok());
+    for _ in 0..2 {
+        manager.try_create(json!({})).await.refused(429, "rate_limited");
+        assert_eq!(ask(KEYS, "a", one.clone()).await.ok()["raw_key"], first["raw_key"]);
+        assert_eq!(ask(&many, "b", two.clone()).await.ok()["keys"], others["keys"]);
+        ask(KEYS, "a", json!({"name": "another"})).await.refused(422, "idempotency_mismatch");
+        ask(KEYS, "c", one.clone()).await.refused(429, "rate_limited");
+    }
+}
