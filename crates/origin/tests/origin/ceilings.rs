@@ -137,3 +137,17 @@ async fn a_retry_is_answered_as_before_whatever_the_ceiling_says_by_then() {
         ask(KEYS, "c", one.clone()).await.refused(429, "rate_limited");
     }
 }
+
+#[tokio::test]
+async fn a_ceiling_that_is_raised_on_one_server_is_raised_on_all_within_seconds() {
+    let origin = Origin::start().await;
+    let beside = origin.beside().await;
+    let (id, manager) = tenant(&origin, json!({"creates_per_hour": 2})).await;
+    let elsewhere = beside.client(&manager.key);
+    manager.create(json!({})).await;
+    elsewhere.try_create(json!({})).await.refused(429, "rate_limited");
+    let raised = json!({"ceilings": {"creates_per_hour": 3}});
+    origin.admin().send("PATCH", &format!("/api/v1/tenants/{id}"), Some(&raised), &[]).await.ok();
+    origin.advance(Duration::from_secs(3));
+    elsewhere.create(json!({})).await;
+}
