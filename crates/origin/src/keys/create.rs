@@ -61,11 +61,16 @@ pub async fn create_at_once(app: &App, presumed: &Caller, request: &CreateKey) -
         Err(error) if error.code().status() < 500 => return Ok(None),
         Err(error) => return Err(error),
     };
-    let Some(policies) = known_policies(app, tenant, &prepared) else { return Ok(None) };
+    let places = places(&prepared);
+    let Some(policies) = known_policies(app, tenant, &prepared) else {
+        app.positions.give_back(&places);
+        return Ok(None);
+    };
     let Minted { keys, raws } = mint(app, &prepared, &policies)?;
     let keys: Vec<_> = keys.into_iter().map(|key| NewKey { on: Some(presumed.witness()), ..key }).collect();
     for key in &keys {
         if !app.new_keys.ask(key.clone()).await? {
+            app.positions.give_back(&places);
             forget_policies(app, tenant, &prepared);
             return Ok(None);
         }
@@ -109,7 +114,7 @@ pub async fn create_many(
         match prepare(app, caller, tenant, request, now).await.map_err(|error| error.within(&format!("keys[{at}]"))) {
             Ok(key) => prepared.push(key),
             Err(error) if error.code() == Code::ValidationFailed => errors.extend(error.into_fields()),
-            Err(error) => return Err(error),
+            Err(error) => return app.positions.unless_made(&places(&prepared), Err(error)),
         }
         if errors.len() >= MOST_ERRORS {
             break;
@@ -117,13 +122,27 @@ pub async fn create_many(
     }
     if !errors.is_empty() {
         errors.truncate(MOST_ERRORS);
-        return Err(Error::invalid(errors));
+        return app.positions.unless_made(&places(&prepared), Err(Error::invalid(errors)));
     }
     create_prepared(app, caller, tenant, prepared, idempotency, now).await
 }
 
-/// Creates keys that may be made, in one message where that will do.
+/// Creates keys that may be made. Their places are for others where they aren't.
 async fn create_prepared(
+    app: &App,
+    caller: &Caller,
+    tenant: TenantId,
+    prepared: Vec<Prepared>,
+    idempotency: Option<Idempotency>,
+    now: Timestamp,
+) -> Result<Vec<KeyCreated>> {
+    let places = places(&prepared);
+    let made = anew_or_again(app, caller, tenant, prepared, idempotency, now).await;
+    app.positions.unless_made(&places, made)
+}
+
+/// Creates keys that may be made, in one message where that will do; or gives again what the same request made before.
+async fn anew_or_again(
     app: &App,
     caller: &Caller,
     tenant: TenantId,
@@ -142,6 +161,7 @@ async fn create_prepared(
                 None => return Err(refused),
             }
         }
+        app.positions.give_back(&places(&prepared));
         return replayed(replays, now);
     }
     if idempotency.is_none()
@@ -197,6 +217,10 @@ fn mint(app: &App, prepared: &[Prepared], policies: &[PolicyNumber]) -> Result<M
 /// What is said of keys that have been stored.
 fn answers(keys: Vec<NewKey>, raws: Vec<SecretKeyText>, prepared: Vec<Prepared>) -> Result<Vec<KeyCreated>> {
     keys.into_iter().zip(raws).zip(prepared).map(|((key, raw), Prepared { terms, .. })| created(key, &raw, terms)).collect()
+}
+
+fn places(prepared: &[Prepared]) -> Vec<Place> {
+    prepared.iter().map(|key| key.draft.place).collect()
 }
 
 fn only(made: Vec<KeyCreated>) -> Result<KeyCreated> {
@@ -258,6 +282,7 @@ async fn make(
         }
         if !replays.is_empty() {
             // They were claimed in one transaction, so that it is all or none.
+            app.positions.give_back(&places(&prepared));
             return replayed(replays, now);
         }
     }

@@ -151,3 +151,36 @@ async fn a_ceiling_that_is_raised_on_one_server_is_raised_on_all_within_seconds(
     origin.advance(Duration::from_secs(3));
     elsewhere.create(json!({})).await;
 }
+
+#[tokio::test]
+async fn what_is_refused_or_asked_again_uses_up_no_place_in_the_status_lists() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let key = admin.create(json!({})).await;
+    let missing = "01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11";
+    admin.post("/api/v1/owners", json!({"id": "left"})).await.ok();
+    admin.send("PATCH", "/api/v1/owners/left", Some(&json!({"disabled": true})), &[]).await.ok();
+    let again = async |path: &str| admin.send("POST", path, Some(&json!({"name": "x"})), &[("Idempotency-Key", "x")]).await;
+    let made = again(KEYS).await.ok()["raw_key"].clone();
+    let rotate = format!("{KEYS}/{}/rotate", key.id);
+    let rotated = admin.send("POST", &rotate, None, &[("Idempotency-Key", "y")]).await.ok()["new_raw_key"].clone();
+    let keys: Vec<_> = (0..40).map(|at| json!({"name": "x", "expires_in_days": if at == 39 { 9999 } else { 9 }})).collect();
+    // As many as a block has, of each.
+    let taken = "SELECT last_value FROM position_blocks";
+    let before = origin.database.count(taken).await;
+    for _ in 0..60 {
+        admin.act(missing, "rotate", None).await.refused(404, "not_found");
+        admin.act(&key.id, "rotate", None).await.refused(409, "rotation_in_progress");
+        admin.send("POST", &rotate, None, &[("If-Match", "\"x\"")]).await.refused(412, "precondition_failed");
+        assert_eq!(admin.send("POST", &rotate, None, &[("Idempotency-Key", "y")]).await.ok()["new_raw_key"], rotated);
+        assert_eq!(again(KEYS).await.ok()["raw_key"], made);
+        admin.try_create(json!({"owner_id": "left"})).await.refused(409, "owner_disabled");
+        admin.post(&format!("{KEYS}/bulk/create"), json!({"keys": keys})).await.refused(422, "validation_failed");
+    }
+    assert_eq!(origin.database.count(taken).await, before);
+    // What was given back is good for others, once each.
+    for _ in 0..20 {
+        admin.create(json!({})).await;
+    }
+    assert_eq!(origin.database.count(taken).await, before);
+}
