@@ -210,8 +210,10 @@ function pass(answer, url, headers, request, env, context) {
 
   const { method } = request;
   const hold = answer & HOLDS ? new Hold(slot, request, env, context) : undefined;
-  // A redirect is the client's to follow, past the edge's decision on it.
-  return fetch(gate.upstream + target, { method, headers, redirect: "manual", signal: hold?.signal }).then(
+  // A redirect is the client's to follow, past the edge's decision on it. And without its credential a request looks like
+  // anybody's: what it is answered isn't to be kept by a cache, nor to be found in one
+  // (docs/decisions/0116-no-cache-behind-the-edge.md).
+  return fetch(gate.upstream + target, { method, headers, redirect: "manual", cache: "no-store", signal: hold?.signal }).then(
     (response) => {
       // What is thrown in here the other handler doesn't see.
       try {

@@ -80,6 +80,9 @@ async fn exchange(
         web_sys::Request::new_with_str_and_init(&url, request.unchecked_ref())?
     };
     init.set_headers(headers.as_ref());
+    // Without its credential a request looks like anybody's: what it is answered isn't to be kept by a cache, nor to be found in
+    // one (docs/decisions/0116-no-cache-behind-the-edge.md).
+    init.set_cache(web_sys::RequestCache::NoStore);
     // A redirect is the client's to follow, past the edge's decision on it.
     init.set_redirect(web_sys::RequestRedirect::Manual);
     if let Some(hold) = hold {

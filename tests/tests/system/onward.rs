@@ -138,3 +138,21 @@ async fn a_body_goes_on_on_either_way_but_none_of_head() -> Result<()> {
     }
     Ok(())
 }
+
+/// A request that has lost its credential looks like anybody's: the runtime adds these where it passes its caches by.
+#[tokio::test]
+async fn no_answer_is_taken_from_a_cache_between_edge_and_upstream() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::start().await?;
+    let [_, key] = keys(&stack).await?;
+    for method in ["GET", "HEAD", "POST"] {
+        for got in both_ways(&stack, &key, &Request::new(method, "/files/a")).await? {
+            let said = ["cache-control", "pragma"].map(|name| got.headers.first(name));
+            ensure!(said == [Some("no-cache"); 2], "{got:?}");
+        }
+    }
+    for got in both_ways(&stack, &key, &Request::get("/files/a").header("cache-control", "max-age=7")).await? {
+        ensure!(got.headers.first("cache-control") == Some("max-age=7"), "{got:?}");
+    }
+    Ok(())
+}
