@@ -68,7 +68,7 @@ impl Server {
         let mut tasks = JoinSet::new();
         let (readers, writers, revokers) = (db.clone(), db.clone(), db.clone());
         let app = Arc::new(App {
-            rows: Batch::new(&mut tasks, move |wanted| {
+            rows: Batch::one_by_one(&mut tasks, move |wanted| {
                 let db = readers.clone();
                 async move { auth::find(&db, &wanted).await }
             }),

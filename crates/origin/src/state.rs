@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::anyhow;
 use crate::{
     audit::Audit,
     auth::{Found, Wanted},
@@ -31,6 +30,7 @@ use crate::{
     tokens::Tokens,
     usage::Usage,
 };
+use anyhow::anyhow;
 
 /// A running server.
 pub struct App {

@@ -66,7 +66,9 @@ pub async fn find(db: &Db, wanted: &[Wanted]) -> Result<Vec<Option<Found>>> {
                    JOIN policies p ON p.number = coalesce(c.amended_policy, c.policy)
                    WHERE c.index = wanted.index LIMIT 1
                ) AS found
-               LEFT JOIN limit_accounts a ON wanted.account AND a.api_key = found.id"#,
+               LEFT JOIN LATERAL (
+                   SELECT windows, given FROM limit_accounts WHERE wanted.account AND api_key = found.id LIMIT 1
+               ) AS a ON true"#,
             &indices,
             &accounts,
         )

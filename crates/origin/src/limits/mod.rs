@@ -28,8 +28,6 @@ pub use store::Seen;
 
 /// Batches of questions under way at a time: they are of different keys, so that their commits share writes to the disk.
 const WORKERS: usize = 4;
-/// Of our own holder's, which don't wait for anybody.
-const OWN_WORKERS: usize = 2;
 
 /// How often it is looked what goes back.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -56,7 +54,7 @@ impl Escrow {
             async move { serve(&db, now.now(), errands).await }
         });
         let (ours, now) = (db.clone(), clock.clone());
-        let own = Batch::with(tasks, OWN_WORKERS, move |errands| {
+        let own = Batch::one_by_one(tasks, move |errands| {
             let (db, now) = (ours.clone(), now.clone());
             async move { presumed::serve(&db, now.now(), errands).await }
         });

@@ -36,7 +36,7 @@ const FLUSH: Duration = Duration::from_millis(500);
 /// a few rows of each addition, so that a server which answers for very many keys would otherwise leave its database little time for
 /// anything else.
 const SHARE: u32 = 30;
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// How often it is looked whether another server has left anything.
 const LOOK: Duration = Duration::from_secs(60);
 /// How long the end of a server waits for its last counts.
