@@ -35,8 +35,8 @@ const FLUSH: Duration = Duration::from_millis(500);
 /// How long it waits to be added to the sums then: so many times as long as adding took the last time, up to the most. Each key costs
 /// a few rows of each addition, so that a server which answers for very many keys would otherwise leave its database little time for
 /// anything else.
-const SHARE: u32 = 30;
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const SHARE: u32 = 50;
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How often it is looked whether another server has left anything.
 const LOOK: Duration = Duration::from_secs(60);
 /// How long the end of a server waits for its last counts.
