@@ -68,9 +68,9 @@ impl Server {
         let mut tasks = JoinSet::new();
         let (readers, writers, revokers) = (db.clone(), db.clone(), db.clone());
         let app = Arc::new(App {
-            rows: Batch::new(&mut tasks, move |indices| {
+            rows: Batch::one_by_one(&mut tasks, move |wanted| {
                 let db = readers.clone();
-                async move { auth::find(&db, &indices).await }
+                async move { auth::find(&db, &wanted).await }
             }),
             new_keys: Batch::one_by_one(&mut tasks, move |keys| {
                 let db = writers.clone();

@@ -1,7 +1,7 @@
 //! What this server decides itself (`validate`), counted in memory and written now and again.
 //!
-//! Nothing is written on the way of a request. What was counted and not yet written is lost with the server: that of half a second,
-//! of a server that answers for very many keys that of one, and for as long as the database is away what fits.
+//! Nothing is written on the way of a request. What was counted and not yet written down is lost with the server: that of half a
+//! second, and for as long as the database is away what fits.
 
 use std::{
     collections::HashMap,
@@ -10,13 +10,12 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::future::join_all;
 use keyward_api::usage::{MAX_BATCH_ENTRIES, OTHER, UsageBatch, UsageCaller, UsageEntry};
 use keyward_core::{KeyId, TenantId, Timestamp};
 use sqlx::types::Uuid;
 use tokio::sync::Notify;
 
-use super::{ingest::Parcel, sums::hours};
+use super::{ingest::Parcel, sums::hours, waiting};
 use crate::{error::Result, ids::new_id, state::App};
 
 /// Keys that are counted between two flushes, and what is kept apart of each.
@@ -95,11 +94,11 @@ impl Tally {
         self.half_full.notified().await;
     }
 
-    /// Writes all that was counted.
+    /// Writes down all that was counted, to be added to the sums; whether there was anything.
     ///
     /// # Errors
     /// As any write; then it stays, and is written by a later one.
-    pub async fn flush(&self, app: &App) -> Result<()> {
+    pub async fn flush(&self, app: &App) -> Result<bool> {
         let mut outbox = self.outbox.lock().await;
         if outbox.is_empty() {
             let counted = mem::take(&mut *self.lock());
@@ -108,17 +107,12 @@ impl Tally {
             }
             *outbox = parcels(counted.keys, app.clock.now())?;
         }
-        let sent = join_all(outbox.iter().map(|parcel| app.usage.writer.ask(parcel.clone()))).await;
-        let mut kept = Vec::new();
-        let mut failed = Ok(());
-        for (parcel, sent) in mem::take(&mut *outbox).into_iter().zip(sent) {
-            if let Err(error) = sent {
-                failed = Err(error);
-                kept.push(parcel);
-            }
+        if outbox.is_empty() {
+            return Ok(false);
         }
-        *outbox = kept;
-        failed
+        waiting::put(&app.db, &outbox).await?;
+        outbox.clear();
+        Ok(true)
     }
 
     fn lock(&self) -> MutexGuard<'_, Counted> {

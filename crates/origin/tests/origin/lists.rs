@@ -177,12 +177,12 @@ async fn every_statement_of_a_list_reads_by_an_index_in_the_order_wanted_under_r
 }
 
 #[tokio::test]
-async fn no_index_of_keys_has_a_column_that_a_revocation_changes() {
+async fn no_index_of_keys_or_credentials_has_a_column_that_a_revocation_changes() {
     let origin = Origin::start().await;
-    let changed = "'state', 'phase', 'lapsed', 'revoked_at', 'revocation_reason', 'updated_at', 'version'";
+    let changed = "'state', 'phase', 'lapsed', 'revoked_at', 'revocation_reason', 'updated_at', 'version', 'status'";
     let indexed = format!(
         "SELECT count(*) FROM pg_index CROSS JOIN LATERAL pg_get_indexdef(indexrelid) AS definition
-         WHERE indrelid = 'api_keys'::regclass AND string_to_array(regexp_replace(definition, '\\W+', ' ', 'g'), ' ') && ARRAY[{changed}]"
+         WHERE indrelid IN ('api_keys'::regclass, 'credentials'::regclass) AND string_to_array(regexp_replace(definition, '\\W+', ' ', 'g'), ' ') && ARRAY[{changed}]"
     );
     assert_eq!(origin.database.count(&indexed).await, 0);
 }

@@ -45,4 +45,5 @@ mod slots;
 mod tenants;
 mod usage;
 mod usage_sums;
+mod usage_waiting;
 mod validate;
