@@ -10,6 +10,7 @@ mod ceilings;
 mod ceremony;
 mod cli;
 mod client;
+mod connections;
 mod contention;
 mod database;
 mod debts;
