@@ -54,6 +54,8 @@ pub enum Code {
     SigningKeyInUse,
     /// The manifest is not the one that is due.
     ManifestStale,
+    /// The edge says that it has seen more than there is, and shows nothing that proves it.
+    PositionUnproved,
     /// The tenant has as many of these as it may.
     CeilingReached,
     /// The owner has been disabled, so that no key of its can be made or used.
@@ -82,7 +84,7 @@ pub enum Code {
 
 impl Code {
     /// All of them but the reasons, of which [`Reason::ALL`] has all.
-    pub const OWN: [Self; 33] = [
+    pub const OWN: [Self; 34] = [
         Self::MalformedRequest,
         Self::ValidationFailed,
         Self::BodyTooLarge,
@@ -105,6 +107,7 @@ impl Code {
         Self::SigningKeyUnseen,
         Self::SigningKeyInUse,
         Self::ManifestStale,
+        Self::PositionUnproved,
         Self::CeilingReached,
         Self::OwnerDisabled,
         Self::SessionInvalid,
@@ -149,6 +152,7 @@ impl Code {
             Self::SigningKeyUnseen => "signing_key_unseen",
             Self::SigningKeyInUse => "signing_key_in_use",
             Self::ManifestStale => "manifest_stale",
+            Self::PositionUnproved => "position_unproved",
             Self::CeilingReached => "ceiling_reached",
             Self::OwnerDisabled => "owner_disabled",
             Self::SessionInvalid => "session_invalid",
@@ -180,7 +184,7 @@ impl Code {
             | Self::RotationNotInProgress
             | Self::PolicySuperseded
             | Self::IdempotencyConflict => 409,
-            Self::AlreadyExists | Self::CeilingReached | Self::OwnerDisabled => 409,
+            Self::AlreadyExists | Self::CeilingReached | Self::OwnerDisabled | Self::PositionUnproved => 409,
             Self::SigningKeyState | Self::SigningKeyUnseen | Self::SigningKeyInUse | Self::ManifestStale => 409,
             Self::PreconditionFailed => 412,
             Self::BodyTooLarge => 413,
@@ -224,6 +228,7 @@ impl Code {
             Self::SigningKeyUnseen => "Not every edge can know the signing key yet",
             Self::SigningKeyInUse => "What the signing key signed is in use",
             Self::ManifestStale => "The manifest is not the one that is due",
+            Self::PositionUnproved => "There is no such position",
             Self::CeilingReached => "The tenant has as many as it may",
             Self::OwnerDisabled => "The owner is disabled",
             Self::SessionInvalid => "There is no such session",

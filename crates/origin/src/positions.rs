@@ -31,6 +31,10 @@ pub struct Positions {
 #[derive(Default)]
 struct Left {
     block: Range<u32>,
+    /// Where the block began.
+    began: u32,
+    /// Of the block, handed out and given back.
+    returned: BTreeSet<u32>,
     /// Counts the recoveries that were seen: a block of before one is void.
     generation: u64,
 }
@@ -58,7 +62,7 @@ impl Positions {
     /// Forgets what is in store.
     pub fn reset(&self) {
         let mut left = self.lock();
-        *left = Left { block: 0..0, generation: left.generation + 1 };
+        *left = Left { generation: left.generation + 1, ..Left::default() };
         drop(left);
         self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -75,7 +79,7 @@ impl Positions {
             let _one = self.refill.lock().await;
             let generation = {
                 let left = self.lock();
-                if !left.block.is_empty() {
+                if !left.block.is_empty() || !left.returned.is_empty() {
                     continue;
                 }
                 left.generation
@@ -92,6 +96,7 @@ impl Positions {
             let mut left = self.lock();
             if left.generation == generation {
                 left.block = first..last + 1;
+                left.began = first;
             }
         }
     }
@@ -121,8 +126,28 @@ impl Positions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(place.index.shard());
     }
 
+    /// Takes places back, unless what they were for was done, or may have been. What was refused was undone. (And no place has two
+    /// credentials, whatever is given back: the database has one row for each.)
+    ///
+    /// # Errors
+    /// What was made of them.
+    pub fn unless_made<T>(&self, places: &[Place], made: Result<T>) -> Result<T> {
+        if made.as_ref().is_err_and(|error| error.code().status() < 500) {
+            self.give_back(places);
+        }
+        made
+    }
+
+    /// Takes places back for which certainly nothing is stored. Those of an older block are lost, be it one of before a recovery.
+    pub fn give_back(&self, places: &[Place]) {
+        let mut left = self.lock();
+        let ours = left.began..left.block.start;
+        left.returned.extend(places.iter().map(|place| place.position).filter(|position| ours.contains(position)));
+    }
+
     fn next(&self) -> Option<Place> {
-        let position = self.lock().block.next()?;
+        let mut left = self.lock();
+        let position = left.returned.pop_first().or_else(|| left.block.next())?;
         Some(Place { position, index: self.spread.index(position) })
     }
 

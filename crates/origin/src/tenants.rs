@@ -102,7 +102,7 @@ impl Tenants {
         lock(&self.refused).remove(&tenant);
     }
 
-    /// Passes unless a key was just refused to the tenant: whoever asks again and again uses up no status positions.
+    /// Passes unless a key was just refused to the tenant: whoever asks again and again costs the database nothing.
     ///
     /// # Errors
     /// The ceiling's code.
@@ -113,18 +113,17 @@ impl Tenants {
         }
     }
 
-    /// Remembers a refusal for as long as it will hold, or for a second where that can't be known.
+    /// Remembers a refusal for a moment, also where it would hold for longer: where another server raises the ceiling, nobody
+    /// tells this one.
     pub fn remember_refusal(&self, tenant: TenantId, code: Code, now: Timestamp) {
-        let until = match code {
-            Code::RateLimited => ceilings::next_hour(now),
-            Code::CeilingReached => Timestamp::from_millis(now.millis() + REFUSED_MS),
-            _ => return,
-        };
-        lock(&self.refused).insert(tenant, (until, code));
+        if matches!(code, Code::RateLimited | Code::CeilingReached) {
+            let until = Timestamp::from_millis(now.millis() + REFUSED_MS).min(ceilings::next_hour(now));
+            lock(&self.refused).insert(tenant, (until, code));
+        }
     }
 }
 
-/// For how long a ceiling of live keys is taken to be reached still.
+/// For how long a ceiling is taken to be reached still.
 const REFUSED_MS: u64 = 1000;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -119,6 +119,8 @@ pub struct Event {
     pub target: Option<AuditTarget>,
     /// The owner for whom a key comes into use: one that may not be disabled.
     pub made_for: Option<String>,
+    /// Whether the key had expired: it isn't among its tenant's live keys, or wasn't until this.
+    pub of_expired: bool,
     /// What of the target changed, as it was: JSON, as it is hashed.
     pub before: Option<String>,
     /// As it is now, likewise.
@@ -135,7 +137,7 @@ impl Event {
 
     /// The server did something.
     pub fn by_itself(action: Action, at: Timestamp) -> Self {
-        Self { action, actor: None, at, target: None, made_for: None, before: None, after: None, details: None }
+        Self { action, actor: None, at, target: None, made_for: None, of_expired: false, before: None, after: None, details: None }
     }
 
     /// To something.
@@ -154,6 +156,12 @@ impl Event {
     #[must_use]
     pub fn made_for(self, owner: impl Into<String>) -> Self {
         Self { made_for: Some(owner.into()), ..self }
+    }
+
+    /// To a key that had expired, or hadn't.
+    #[must_use]
+    pub fn of_expired(self, of_expired: bool) -> Self {
+        Self { of_expired, ..self }
     }
 
     /// As it was: an object, without secrets.

@@ -110,7 +110,7 @@ pub async fn post_rotate_finish(
     params(KeyPath, InTenant, Precondition),
     responses(
         (status = 200, description = "The key as it is now", body = Key, headers(("ETag"))),
-        (status = "default", description = "key_revoked, rotation_not_in_progress, owner_disabled, rate_limited"),
+        (status = "default", description = "grant_exceeded, key_revoked, rotation_not_in_progress, owner_disabled, ceiling_reached, rate_limited"),
     )
 )]
 pub async fn post_rotate_cancel(

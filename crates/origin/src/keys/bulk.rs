@@ -27,6 +27,7 @@ use crate::{
     error::{Error, Result},
     feed::Change,
     state::App,
+    tenants::owners,
 };
 
 /// What is done.
@@ -56,7 +57,7 @@ impl Held {
         match action {
             Action::Suspend => turned(caller, audit::Action::ApiKeySuspended, id, (&self.state, "suspended"), now),
             Action::Resume => turned(caller, audit::Action::ApiKeyResumed, id, (&self.state, "active"), now).made_for(&self.owner),
-            Action::Revoke => revoked(caller, id, &self.state, request.reason.as_deref(), now),
+            Action::Revoke => revoked(caller, self, request.reason.as_deref(), now),
             Action::Reassign => Event::by(caller.actor(), audit::Action::ApiKeyUpdated, now)
                 .on_key(id)
                 .before(members(json!({"owner_id": self.owner})))
@@ -97,7 +98,7 @@ pub async fn bulk(app: &App, caller: &Caller, tenant: TenantId, action: Action, 
     // Looked at again now that nobody else changes them.
     let held = Held::hold(&mut tx, tenant, &chosen).await?;
     let matched = those(&mut tx, tenant, &filter, &chosen).await?;
-    let (changed, change) = act(&mut tx, action, &request, &matched, now).await?;
+    let (changed, change) = act(&mut tx, tenant, (action, &request), &matched, now).await?;
     let key_ids: Vec<KeyId> = changed.iter().copied().map(KeyId).collect();
     let done = BulkDone {
         matched: matched.len().try_into().unwrap_or(u32::MAX),
@@ -158,7 +159,13 @@ fn check(caller: &Caller, action: Action, request: &Bulk) -> Result<()> {
     Ok(())
 }
 
-async fn act(tx: &mut Tx, action: Action, request: &Bulk, ids: &[Uuid], now: Timestamp) -> Result<(Vec<Uuid>, Change)> {
+async fn act(
+    tx: &mut Tx,
+    tenant: TenantId,
+    (action, request): (Action, &Bulk),
+    ids: &[Uuid],
+    now: Timestamp,
+) -> Result<(Vec<Uuid>, Change)> {
     match action {
         Action::Suspend => suspend_in(tx, ids, now).await,
         Action::Resume => resume_in(tx, ids, now).await,
@@ -168,15 +175,19 @@ async fn act(tx: &mut Tx, action: Action, request: &Bulk, ids: &[Uuid], now: Tim
         }
         // None of the feed's business: an edge doesn't know of owners.
         Action::Reassign => {
+            let owner = request.owner_id.as_deref().unwrap_or_default();
             let changed = sqlx::query_scalar!(
                 "UPDATE api_keys SET owner = $2, updated_at = $3, version = version + 1
                  WHERE id = ANY($1) AND owner <> $2 AND state <> 'revoked' RETURNING id",
                 ids,
-                request.owner_id.as_deref().unwrap_or_default(),
+                owner,
                 datetime(now),
             )
             .fetch_all(tx.connection())
             .await?;
+            if !changed.is_empty() {
+                owners::make_for_key(tx, tenant, owner, now).await?;
+            }
             Ok((changed, Change::default()))
         }
     }

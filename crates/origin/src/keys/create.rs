@@ -13,7 +13,7 @@ use sqlx::types::Json;
 
 use super::{
     WARNING, grant,
-    idempotency::Idempotency,
+    idempotency::{Idempotency, Replay},
     issue::{Draft, NewKey, Profile, create_keys, store_in},
     row::{Holding, KeyRow},
     terms::{Checks, new_terms},
@@ -61,11 +61,16 @@ pub async fn create_at_once(app: &App, presumed: &Caller, request: &CreateKey) -
         Err(error) if error.code().status() < 500 => return Ok(None),
         Err(error) => return Err(error),
     };
-    let Some(policies) = known_policies(app, tenant, &prepared) else { return Ok(None) };
+    let places = places(&prepared);
+    let Some(policies) = known_policies(app, tenant, &prepared) else {
+        app.positions.give_back(&places);
+        return Ok(None);
+    };
     let Minted { keys, raws } = mint(app, &prepared, &policies)?;
     let keys: Vec<_> = keys.into_iter().map(|key| NewKey { on: Some(presumed.witness()), ..key }).collect();
     for key in &keys {
         if !app.new_keys.ask(key.clone()).await? {
+            app.positions.give_back(&places);
             forget_policies(app, tenant, &prepared);
             return Ok(None);
         }
@@ -86,19 +91,7 @@ pub async fn create(
 ) -> Result<KeyCreated> {
     let now = app.clock.now();
     let prepared = vec![prepare(app, caller, tenant, request, now).await?];
-    app.tenants.may_create(tenant, now)?;
-    if idempotency.is_none()
-        && let Some(policies) = known_policies(app, tenant, &prepared)
-    {
-        let Minted { mut keys, raws } = mint(app, &prepared, &policies)?;
-        if let Some(key) = keys.pop()
-            && app.new_keys.ask(key.clone()).await?
-        {
-            return only(answers(vec![key], raws, prepared)?);
-        }
-        forget_policies(app, tenant, &prepared);
-    }
-    only(make(app, caller, tenant, prepared, idempotency, now).await?)
+    only(create_prepared(app, caller, tenant, prepared, idempotency, now).await?)
 }
 
 /// Creates keys in a tenant, all of them or none, in one transaction.
@@ -121,7 +114,7 @@ pub async fn create_many(
         match prepare(app, caller, tenant, request, now).await.map_err(|error| error.within(&format!("keys[{at}]"))) {
             Ok(key) => prepared.push(key),
             Err(error) if error.code() == Code::ValidationFailed => errors.extend(error.into_fields()),
-            Err(error) => return Err(error),
+            Err(error) => return app.positions.unless_made(&places(&prepared), Err(error)),
         }
         if errors.len() >= MOST_ERRORS {
             break;
@@ -129,20 +122,67 @@ pub async fn create_many(
     }
     if !errors.is_empty() {
         errors.truncate(MOST_ERRORS);
-        return Err(Error::invalid(errors));
+        return app.positions.unless_made(&places(&prepared), Err(Error::invalid(errors)));
     }
-    app.tenants.may_create(tenant, now)?;
+    create_prepared(app, caller, tenant, prepared, idempotency, now).await
+}
+
+/// Creates keys that may be made. Their places are for others where they aren't.
+async fn create_prepared(
+    app: &App,
+    caller: &Caller,
+    tenant: TenantId,
+    prepared: Vec<Prepared>,
+    idempotency: Option<Idempotency>,
+    now: Timestamp,
+) -> Result<Vec<KeyCreated>> {
+    let places = places(&prepared);
+    let made = anew_or_again(app, caller, tenant, prepared, idempotency, now).await;
+    app.positions.unless_made(&places, made)
+}
+
+/// Creates keys that may be made, in one message where that will do; or gives again what the same request made before.
+async fn anew_or_again(
+    app: &App,
+    caller: &Caller,
+    tenant: TenantId,
+    prepared: Vec<Prepared>,
+    idempotency: Option<Idempotency>,
+    now: Timestamp,
+) -> Result<Vec<KeyCreated>> {
+    if let Err(refused) = app.tenants.may_create(tenant, now) {
+        // To what was made before nothing is added.
+        let Some(idempotency) = idempotency else { return Err(refused) };
+        let mut tx = app.db.tenant(tenant).await?;
+        let mut replays = Vec::new();
+        for at in 0..prepared.len() {
+            match idempotency.earlier(app, &mut tx, caller, tenant, at, now).await? {
+                Some(replay) => replays.push(replay),
+                None => return Err(refused),
+            }
+        }
+        app.positions.give_back(&places(&prepared));
+        return replayed(replays, now);
+    }
     if idempotency.is_none()
         && let Some(policies) = known_policies(app, tenant, &prepared)
     {
         let Minted { keys, raws } = mint(app, &prepared, &policies)?;
-        let _turn = app.db.turn_for_many().await?;
-        if create_keys(&app.db, tenant, &keys.iter().collect::<Vec<_>>()).await? {
+        if store_at_once(app, tenant, &keys).await? {
             return answers(keys, raws, prepared);
         }
         forget_policies(app, tenant, &prepared);
     }
     make(app, caller, tenant, prepared, idempotency, now).await
+}
+
+/// One key goes with others of the same moment, many by themselves.
+async fn store_at_once(app: &App, tenant: TenantId, keys: &[NewKey]) -> Result<bool> {
+    if let [key] = keys {
+        return app.new_keys.ask(key.clone()).await;
+    }
+    let _turn = app.db.turn_for_many().await?;
+    create_keys(&app.db, tenant, &keys.iter().collect::<Vec<_>>()).await
 }
 
 /// The policies that say what these keys are to hold, where all are known from before, and the keys' shards open: nearly always.
@@ -177,6 +217,10 @@ fn mint(app: &App, prepared: &[Prepared], policies: &[PolicyNumber]) -> Result<M
 /// What is said of keys that have been stored.
 fn answers(keys: Vec<NewKey>, raws: Vec<SecretKeyText>, prepared: Vec<Prepared>) -> Result<Vec<KeyCreated>> {
     keys.into_iter().zip(raws).zip(prepared).map(|((key, raw), Prepared { terms, .. })| created(key, &raw, terms)).collect()
+}
+
+fn places(prepared: &[Prepared]) -> Vec<Place> {
+    prepared.iter().map(|key| key.draft.place).collect()
 }
 
 fn only(made: Vec<KeyCreated>) -> Result<KeyCreated> {
@@ -238,7 +282,8 @@ async fn make(
         }
         if !replays.is_empty() {
             // They were claimed in one transaction, so that it is all or none.
-            return replays.into_iter().map(|replay| Ok(answer(replay.key.show(now)?, &replay.raw))).collect();
+            app.positions.give_back(&places(&prepared));
+            return replayed(replays, now);
         }
     }
     let mut change = Change::default();
@@ -267,6 +312,10 @@ async fn make(
     places.values().for_each(|place| app.positions.opened(*place));
     policies.into_iter().for_each(|(digest, policy)| app.policies.remember(tenant, digest, policy));
     answers(keys, raws, prepared)
+}
+
+fn replayed(replays: Vec<Replay>, now: Timestamp) -> Result<Vec<KeyCreated>> {
+    replays.into_iter().map(|replay| Ok(answer(replay.key.show(now)?, &replay.raw))).collect()
 }
 
 /// Commits; through the feed where there is something to tell. A key under a known policy is none of the feed's business.

@@ -93,52 +93,84 @@ impl Idempotency {
         if first.is_some() {
             return Ok(None);
         }
-        self.replay(app, tx, caller, tenant, &key).await.map(Some)
+        // Not there any more: forgotten this very moment.
+        self.earlier(app, tx, caller, tenant, at, now).await?.ok_or(Code::IdempotencyConflict.into()).map(Some)
+    }
+
+    /// What the first request with the key made at this place of it, where there was one; claims nothing.
+    ///
+    /// # Errors
+    /// As [`Self::claim`].
+    pub async fn earlier(
+        &self,
+        app: &App,
+        tx: &mut Tx,
+        caller: &Caller,
+        tenant: TenantId,
+        at: usize,
+        now: Timestamp,
+    ) -> Result<Option<Replay>> {
+        let key = self.nth(at);
+        let first = sqlx::query_as!(
+            Claimed,
+            "SELECT request, index, sealed FROM idempotency WHERE tenant = $1 AND caller = $2 AND key = $3 AND created_at > $4",
+            tenant.0,
+            caller.id().0,
+            &key,
+            datetime(now) - KEPT,
+        )
+        .fetch_optional(tx.connection())
+        .await?;
+        let Some(first) = first else { return Ok(None) };
+        if first.request != self.request {
+            return Err(Code::IdempotencyMismatch.into());
+        }
+        replay(app, tx, caller, tenant, (&key, first)).await.map(Some)
     }
 
     /// The key for the draft at a place: no client can send one with such a character in it.
     fn nth(&self, at: usize) -> String {
         if at == 0 { self.key.clone() } else { format!("{}\u{1f}{at}", self.key) }
     }
+}
 
-    async fn replay(&self, app: &App, tx: &mut Tx, caller: &Caller, tenant: TenantId, key: &str) -> Result<Replay> {
-        let first = sqlx::query!(
-            "SELECT request, index, sealed FROM idempotency WHERE tenant = $1 AND caller = $2 AND key = $3",
-            tenant.0,
-            caller.id().0,
-            key,
-        )
-        .fetch_one(tx.connection())
-        .await?;
-        if first.request != self.request {
-            return Err(Code::IdempotencyMismatch.into());
-        }
-        let credential = sqlx::query!(
-            "SELECT api_key, position, signing_key, prefix, policy, expires_at, status FROM credentials WHERE index = $1",
-            first.index,
-        )
-        .fetch_optional(tx.connection())
-        .await?
-        .filter(|credential| credential.status != 1)
-        .ok_or(Code::IdempotencyConflict)?;
-        let row = key_rows!("WHERE tenant = $1 AND id = $2", tenant.0, credential.api_key).fetch_one(tx.connection()).await?;
-        let short = credential.signing_key.as_slice().try_into().map_err(Error::internal)?;
-        let signer = app.keyrings.current().api_key_signer(short).cloned().ok_or(Code::IdempotencyConflict)?;
-        let index = StatusIndex(u32::try_from(first.index).map_err(Error::internal)?);
-        let entropy = app.data_key.open(&purpose(caller, index, key), &first.sealed)?;
-        let draft = Draft {
-            id: row.id(),
-            scope: row.scope()?,
-            exchange: row.exchange,
-            prefix: KeyPrefix::parse(&credential.prefix).unwrap_or_default(),
-            environment: row.environment()?,
-            expires: expiry_seconds(credential.expires_at),
-            place: Place { position: u32::try_from(credential.position).map_err(Error::internal)?, index },
-            entropy: <[u8; ENTROPY_LEN]>::try_from(entropy.as_slice()).map_err(Error::internal)?,
-        };
-        let policy = PolicyNumber(u32::try_from(credential.policy).map_err(Error::internal)?);
-        Ok(Replay { raw: draft.mint_with(&signer, policy), key: row })
+/// What a first request left.
+struct Claimed {
+    request: Vec<u8>,
+    index: i64,
+    sealed: Vec<u8>,
+}
+
+async fn replay(app: &App, tx: &mut Tx, caller: &Caller, tenant: TenantId, (key, first): (&str, Claimed)) -> Result<Replay> {
+    let credential = sqlx::query!(
+        "SELECT api_key, position, signing_key, prefix, policy, expires_at, status FROM credentials WHERE index = $1",
+        first.index,
+    )
+    .fetch_optional(tx.connection())
+    .await?
+    .filter(|credential| credential.status != 1)
+    .ok_or(Code::IdempotencyConflict)?;
+    let row = key_rows!("WHERE tenant = $1 AND id = $2", tenant.0, credential.api_key).fetch_one(tx.connection()).await?;
+    // It was given to somebody else since: to this caller it isn't there any more.
+    if !caller.sees(&row.owner) {
+        return Err(Code::IdempotencyConflict.into());
     }
+    let short = credential.signing_key.as_slice().try_into().map_err(Error::internal)?;
+    let signer = app.keyrings.current().api_key_signer(short).cloned().ok_or(Code::IdempotencyConflict)?;
+    let index = StatusIndex(u32::try_from(first.index).map_err(Error::internal)?);
+    let entropy = app.data_key.open(&purpose(caller, index, key), &first.sealed)?;
+    let draft = Draft {
+        id: row.id(),
+        scope: row.scope()?,
+        exchange: row.exchange,
+        prefix: KeyPrefix::parse(&credential.prefix).unwrap_or_default(),
+        environment: row.environment()?,
+        expires: expiry_seconds(credential.expires_at),
+        place: Place { position: u32::try_from(credential.position).map_err(Error::internal)?, index },
+        entropy: <[u8; ENTROPY_LEN]>::try_from(entropy.as_slice()).map_err(Error::internal)?,
+    };
+    let policy = PolicyNumber(u32::try_from(credential.policy).map_err(Error::internal)?);
+    Ok(Replay { raw: draft.mint_with(&signer, policy), key: row })
 }
 
 fn purpose(caller: &Caller, index: StatusIndex, key: &str) -> String {

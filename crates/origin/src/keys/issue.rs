@@ -269,18 +269,17 @@ pub async fn create_keys(db: &Db, tenant: TenantId, keys: &[&NewKey]) -> Result<
         .fetch_one(db.in_one_message())
         .await;
         let was_sent = std::mem::replace(&mut is_sent, true);
-        match created {
+        let created = match created {
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(REFUSED) => Ok(false),
-            // Sent before over a connection that broke, it may have been committed all the same. Nobody else makes these ids.
-            Err(sqlx::Error::Database(error)) if was_sent && error.is_unique_violation() => {
-                if are_stored(db, &columns.ids).await? {
-                    Ok(true)
-                } else {
-                    Err(sqlx::Error::Database(error))
-                }
-            }
             created => created,
-        }
+        };
+        let refused = match &created {
+            Ok(created) => !created,
+            Err(sqlx::Error::Database(error)) => error.is_unique_violation(),
+            Err(_) => false,
+        };
+        // Sent before over a connection that broke, it may have been committed all the same. Nobody else makes these ids.
+        if was_sent && refused && are_stored(db, &columns.ids).await? { Ok(true) } else { created }
     })?;
     Ok(created)
 }

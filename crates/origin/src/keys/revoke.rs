@@ -141,7 +141,8 @@ async fn revoke_together(db: &Db, tenant: TenantId, revocations: &[&Revocation])
     let ids: Vec<Uuid> = revocations.iter().map(|revocation| revocation.id.0).collect();
     let owners: Vec<Option<&str>> = revocations.iter().map(|revocation| revocation.by.sees_only()).collect();
     let reasons: Vec<Option<&str>> = revocations.iter().map(|revocation| revocation.reason.as_deref()).collect();
-    let event = |revocation: &&Revocation| revoked(&revocation.by, revocation.id, "active", revocation.reason.as_deref(), revocation.at);
+    // The function sees to it that they haven't expired.
+    let event = |revocation: &&Revocation| told(&revocation.by, revocation.id, "active", revocation.reason.as_deref(), revocation.at);
     let events: Vec<Event> = revocations.iter().map(event).collect();
     let records = Records::of(&events, 0)?;
     let presumed: Vec<_> = revocations.iter().filter(|revocation| revocation.presumed).map(|revocation| revocation.by.witness()).collect();
@@ -200,7 +201,7 @@ async fn revoke_of(db: &Db, tenant: TenantId, revocations: &[&Revocation]) -> Re
         outcomes.push(checked.map(|key| Some(key.state != "revoked" && met.insert(key.id))));
         if let (Some(key), Some(Ok(Some(true)))) = (key, outcomes.last()) {
             chosen.push((key.id, revocation.reason.as_deref()));
-            tx.record(revoked(&revocation.by, revocation.id, &key.state, revocation.reason.as_deref(), revocation.at));
+            tx.record(revoked(&revocation.by, key, revocation.reason.as_deref(), revocation.at));
         }
     }
     let mut committed = None;
@@ -235,8 +236,12 @@ impl Revocation {
     }
 }
 
-/// What the audit trail says of a key that was revoked.
-pub fn revoked(caller: &Caller, id: KeyId, state: &str, reason: Option<&str>, now: Timestamp) -> Event {
+/// What the audit trail says of a key that is held and was revoked.
+pub fn revoked(caller: &Caller, key: &Held, reason: Option<&str>, now: Timestamp) -> Event {
+    told(caller, KeyId(key.id), &key.state, reason, now).of_expired(key.has_expired(now))
+}
+
+fn told(caller: &Caller, id: KeyId, state: &str, reason: Option<&str>, now: Timestamp) -> Event {
     let event = turned(caller, Action::ApiKeyRevoked, id, (state, "revoked"), now);
     event.details(reason.and_then(|reason| members(json!({"reason": reason}))))
 }

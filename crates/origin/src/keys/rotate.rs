@@ -59,22 +59,10 @@ pub async fn rotate(
     let renewed = checks.expiry(request.expires_in_days, now, caller.expires());
     checks.finish(())?;
     let settings = app.tenants.settings(app, tenant, &[]).await?;
-    let place = app.positions.take(app).await?;
-
     let mut tx = app.db.tenant(tenant).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
-    let draft = Draft {
-        id,
-        scope: key.scope()?,
-        exchange: key.exchange,
-        prefix: settings.prefix,
-        environment: key.environment()?,
-        expires: if request.expires_in_days == Given::Missing { key.expires() } else { renewed },
-        place,
-        entropy: random()?,
-    };
-    if let Some(idempotency) = idempotency
-        && let Some(replay) = idempotency.claim(app, &mut tx, caller, tenant, (0, &draft), now).await?
+    if let Some(idempotency) = &idempotency
+        && let Some(replay) = idempotency.earlier(app, &mut tx, caller, tenant, 0, now).await?
     {
         return answer(replay.key, &replay.raw, now);
     }
@@ -83,7 +71,8 @@ pub async fn rotate(
     if key.state == "revoked" {
         return Err(Code::KeyRevoked.into());
     }
-    if draft.expires.is_some_and(|expires| u64::from(expires) <= now.secs()) {
+    let expires = if request.expires_in_days == Given::Missing { key.expires() } else { renewed };
+    if expires.is_some_and(|expires| u64::from(expires) <= now.secs()) {
         return Err(Error::from(Code::KeyExpired).detail("Name a new expiry (expires_in_days) to rotate it."));
     }
     // Ending the older one unasked could end what is in use: whoever rotates twice has mostly lost the first answer.
@@ -91,8 +80,41 @@ pub async fn rotate(
         let words = "Finish or cancel it first; or rotate with no overlap, which ends all older raw keys at once.";
         return Err(Error::from(Code::RotationInProgress).detail(words));
     }
-    grant::check(caller, &settings, &key.terms.0, draft.expires)?;
+    grant::check(caller, &settings, &key.terms.0, expires)?;
 
+    // Last, since there is a finite number of them and no ceiling on what is refused.
+    let place = app.positions.take(app).await?;
+    let draft = Draft {
+        id,
+        scope: key.scope()?,
+        exchange: key.exchange,
+        prefix: settings.prefix,
+        environment: key.environment()?,
+        expires,
+        place,
+        entropy: random()?,
+    };
+    let rotated = with(app, caller, tx, key, (draft, overlap), idempotency, now).await;
+    app.positions.unless_made(&[place], rotated)
+}
+
+/// Rotates a key, which is held, to a credential that it may be given.
+async fn with(
+    app: &App,
+    caller: &Caller,
+    mut tx: Tx,
+    key: KeyRow,
+    (draft, overlap): (Draft, u64),
+    idempotency: Option<Idempotency>,
+    now: Timestamp,
+) -> Result<KeyRotated> {
+    let (id, tenant, place) = (key.id(), TenantId(key.tenant), draft.place);
+    if let Some(idempotency) = idempotency
+        && idempotency.claim(app, &mut tx, caller, tenant, (0, &draft), now).await?.is_some()
+    {
+        // The same request would have held the key, and been found above.
+        return Err(Code::IdempotencyConflict.into());
+    }
     let minted = draft.mint(&app.keyrings.current(), key.policy())?;
     let mut change = app.positions.open(tx.connection(), place).await?;
     let retired = retire(&mut tx, &key, overlap, now).await?;
@@ -130,7 +152,8 @@ pub async fn rotate(
 pub fn turned(caller: &Caller, action: Action, before: &KeyRow, after: &KeyRow, now: Timestamp) -> Event {
     let ends = |key: &KeyRow| json!({"key_hint": key.hint, "expires_at": key.expires_at.map(rfc3339), "policy": key.policy_in_force});
     let (was, is) = changed(&ends(before), &ends(after));
-    Event::by(caller.actor(), action, now).on_key(after.id()).before(was).after(is)
+    let lives_again = before.has_expired(now) && !after.has_expired(now);
+    Event::by(caller.actor(), action, now).on_key(after.id()).of_expired(lives_again).before(was).after(is)
 }
 
 fn answer(key: KeyRow, raw: &SecretKeyText, now: Timestamp) -> Result<KeyRotated> {

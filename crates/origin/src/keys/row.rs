@@ -68,6 +68,7 @@ pub struct Held {
     pub id: Uuid,
     pub state: String,
     pub owner: String,
+    pub expires_at: Option<OffsetDateTime>,
 }
 
 impl Held {
@@ -79,11 +80,16 @@ impl Held {
     pub async fn hold(tx: &mut Tx, tenant: TenantId, ids: &[Uuid]) -> Result<Vec<Held>> {
         let held = sqlx::query_as!(
             Held,
-            "SELECT id, state, owner FROM api_keys WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
+            "SELECT id, state, owner, expires_at FROM api_keys WHERE tenant = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
             tenant.0,
             ids,
         );
         Ok(held.fetch_all(tx.connection()).await?)
+    }
+
+    /// Whether its time is over at `now`.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires| expires <= datetime(now))
     }
 }
 
@@ -172,10 +178,15 @@ impl KeyRow {
         expiry_seconds(self.expires_at)
     }
 
+    /// Whether its time is over at `now`.
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expires| expires <= datetime(now))
+    }
+
     /// What it is at `now`. Revoked outlasts expired: it is the stronger word, and final.
     pub fn status(&self, now: Timestamp) -> KeyStatus {
         match self.state.as_str() {
-            "active" | "suspended" if self.expires_at.is_some_and(|expires| expires <= datetime(now)) => KeyStatus::Expired,
+            "active" | "suspended" if self.has_expired(now) => KeyStatus::Expired,
             "active" => KeyStatus::Active,
             "suspended" => KeyStatus::Suspended,
             _ => KeyStatus::Revoked,

@@ -26,6 +26,7 @@ use crate::{
     feed::Change,
     policies::find_or_create,
     state::App,
+    tenants::owners,
 };
 
 /// Changes a key. New constraints are a new policy for all of its live credentials, in one delta.
@@ -63,6 +64,7 @@ pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_
         if !caller.sees(&owner) {
             return Err(Error::from(Code::ScopeInsufficient).detail("A key of user scope can give keys to its own owner alone."));
         }
+        owners::make_for_key(&mut tx, tenant, &owner, now).await?;
         key.owner = owner;
     }
     let mut change = Change::default();

@@ -15,6 +15,9 @@ use crate::{
 };
 
 const HOUR_MS: u64 = 3_600_000;
+/// For how long a key that has expired is counted among the live ones. Whoever changes it looks at the time before, and a count that
+/// left it out meanwhile would miss it for good when it is renewed. Stands in the database's own count, too.
+const AFTERGLOW_MS: u64 = 60_000;
 
 /// What the events of a transaction use up; held against the tenant's ceilings by the database, where its row is held
 /// (`append_to_trail`).
@@ -22,7 +25,7 @@ const HOUR_MS: u64 = 3_600_000;
 pub struct Counts {
     /// Keys made.
     pub made: i64,
-    /// Keys ended.
+    /// Live keys ended, less those that had expired and are live again.
     pub ended: i64,
     /// Changes.
     pub changed: i64,
@@ -40,7 +43,7 @@ impl Counts {
             match event.action {
                 Action::ApiKeyCreated => counts.made += 1,
                 Action::ApiKeyRevoked => {
-                    counts.ended += 1;
+                    counts.ended += i64::from(!event.of_expired);
                     counts.changed += 1;
                 }
                 // Taking a key out of use is never refused: it may be all that is left to do against a thief.
@@ -51,6 +54,7 @@ impl Counts {
                 | Action::ApiKeyRenewed
                 | Action::ApiKeyUpdated
                 | Action::PolicySuperseded => {
+                    counts.ended -= i64::from(event.of_expired);
                     counts.changed += 1;
                     counts.refusable += 1;
                 }
@@ -84,7 +88,7 @@ async fn live_keys(connection: &mut PgConnection, tenant: TenantId, now: Timesta
         r#"SELECT count(*) AS "count!" FROM api_keys
            WHERE tenant = $1 AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > $2)"#,
         tenant.0,
-        datetime(now),
+        datetime(Timestamp::from_millis(now.millis().saturating_sub(AFTERGLOW_MS))),
     )
     .fetch_one(connection)
     .await?;
@@ -96,7 +100,7 @@ async fn policies(connection: &mut PgConnection, tenant: TenantId) -> Result<i64
 }
 
 /// What a tenant has used up, by the counts that refuse. Keys that have expired are among the live ones until they are
-/// counted anew.
+/// counted anew; one that is renewed meanwhile is there twice until then. So the count is never too low (decision 0113).
 ///
 /// # Errors
 /// As any read.

@@ -12,6 +12,7 @@ use crate::{
     audit::{Action, Event, changed, members},
     auth::Caller,
     clock::{datetime, rfc3339},
+    db::Tx,
     error::{Error, Result},
     keys::{
         create::finish,
@@ -131,6 +132,23 @@ pub async fn find(app: &App, caller: &Caller, tenant: TenantId, id: &str) -> Res
     let found = rows!("WHERE tenant = $1 AND id = $2", tenant.0, id).fetch_optional(tx.connection()).await?;
     tx.commit().await?;
     Ok(found.filter(|owner| caller.sees(&owner.id)).ok_or(Code::NotFound)?.show())
+}
+
+/// Makes an owner whom a key now names, where there is none of that id. After the rows of keys are held and before the end of
+/// the trail is: so nobody waits in a circle.
+///
+/// # Errors
+/// As any write.
+pub async fn make_for_key(tx: &mut Tx, tenant: TenantId, id: &str, now: Timestamp) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO owners (tenant, id, kind, name, created_at, updated_at) VALUES ($1, $2, 'person', $2, $3, $3) ON CONFLICT DO NOTHING",
+        tenant.0,
+        id,
+        datetime(now),
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
 }
 
 /// Makes an owner before it has a key.

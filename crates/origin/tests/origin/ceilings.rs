@@ -81,3 +81,106 @@ async fn creates_changes_and_policies_are_bounded_and_taking_a_key_out_of_use_is
     origin.advance(Duration::from_secs(3600));
     manager.act(&keys[0].id, "resume", None).await.ok();
 }
+
+#[tokio::test]
+async fn keys_that_expired_and_are_renewed_or_rotated_are_held_against_the_ceiling_again() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let (id, manager) = tenant(&origin, json!({"live_keys": 5})).await;
+    let path = format!("/api/v1/tenants/{id}");
+    let change = async |change: Value| admin.send("PATCH", &path, Some(&change), &[]).await.ok();
+    let used = async || admin.get(&path).await.ok()["used"]["live_keys"].clone();
+    let mut old = Vec::new();
+    for _ in 0..4 {
+        old.push(manager.create(json!({"expires_in_days": 1})).await);
+    }
+    origin.advance(Duration::from_secs(2 * 24 * 3600));
+    // Counted anew: they make room for others.
+    change(json!({"name": "Still small"})).await;
+    let mut new = Vec::new();
+    for _ in 0..4 {
+        new.push(manager.create(json!({})).await);
+    }
+    let back = json!({"expires_in_days": 30});
+    for call in ["renew", "rotate"] {
+        manager.act(&old[0].id, call, Some(back.clone())).await.refused(409, "ceiling_reached");
+    }
+    // What has ended by itself makes no room by being revoked, alone, with others, or as one of many.
+    manager.act(&old[0].id, "revoke", None).await.ok();
+    manager.act(&old[1].id, "revoke", Some(json!({"reason": "over"}))).await.ok();
+    manager.post(&format!("{KEYS}/bulk/revoke"), json!({"ids": [old[2].id]})).await.ok();
+    assert_eq!(used().await, 5);
+    manager.try_create(json!({})).await.refused(409, "ceiling_reached");
+    // What is live does, and what comes back takes it.
+    manager.act(&new[0].id, "revoke", None).await.ok();
+    manager.act(&old[3].id, "renew", Some(back.clone())).await.ok();
+    assert_eq!(used().await, 5);
+    origin.advance(Duration::from_secs(2));
+    manager.try_create(json!({})).await.refused(409, "ceiling_reached");
+    change(json!({"name": "Small"})).await;
+    assert_eq!(used().await, 5, "the count was right before");
+}
+
+#[tokio::test]
+async fn a_retry_is_answered_as_before_whatever_the_ceiling_says_by_then() {
+    let origin = Origin::start().await;
+    let (_, manager) = tenant(&origin, json!({"creates_per_hour": 4})).await;
+    let ask = async |path: &str, key: &str, body: Value| manager.send("POST", path, Some(&body), &[("Idempotency-Key", key)]).await;
+    let many = format!("{KEYS}/bulk/create");
+    let (one, two) = (json!({"name": "one"}), json!({"keys": [{"name": "two"}, {"name": "three"}]}));
+    let (first, others) = (ask(KEYS, "a", one.clone()).await.ok(), ask(&many, "b", two.clone()).await.ok());
+    for _ in 0..2 {
+        manager.try_create(json!({})).await.refused(429, "rate_limited");
+        assert_eq!(ask(KEYS, "a", one.clone()).await.ok()["raw_key"], first["raw_key"]);
+        assert_eq!(ask(&many, "b", two.clone()).await.ok()["keys"], others["keys"]);
+        ask(KEYS, "a", json!({"name": "another"})).await.refused(422, "idempotency_mismatch");
+        ask(KEYS, "c", one.clone()).await.refused(429, "rate_limited");
+    }
+}
+
+#[tokio::test]
+async fn a_ceiling_that_is_raised_on_one_server_is_raised_on_all_within_seconds() {
+    let origin = Origin::start().await;
+    let beside = origin.beside().await;
+    let (id, manager) = tenant(&origin, json!({"creates_per_hour": 2})).await;
+    let elsewhere = beside.client(&manager.key);
+    manager.create(json!({})).await;
+    elsewhere.try_create(json!({})).await.refused(429, "rate_limited");
+    let raised = json!({"ceilings": {"creates_per_hour": 3}});
+    origin.admin().send("PATCH", &format!("/api/v1/tenants/{id}"), Some(&raised), &[]).await.ok();
+    origin.advance(Duration::from_secs(3));
+    elsewhere.create(json!({})).await;
+}
+
+#[tokio::test]
+async fn what_is_refused_or_asked_again_uses_up_no_place_in_the_status_lists() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let key = admin.create(json!({})).await;
+    let missing = "01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11";
+    admin.post("/api/v1/owners", json!({"id": "left"})).await.ok();
+    admin.send("PATCH", "/api/v1/owners/left", Some(&json!({"disabled": true})), &[]).await.ok();
+    let again = async |path: &str| admin.send("POST", path, Some(&json!({"name": "x"})), &[("Idempotency-Key", "x")]).await;
+    let made = again(KEYS).await.ok()["raw_key"].clone();
+    let rotate = format!("{KEYS}/{}/rotate", key.id);
+    let rotated = admin.send("POST", &rotate, None, &[("Idempotency-Key", "y")]).await.ok()["new_raw_key"].clone();
+    let keys: Vec<_> = (0..40).map(|at| json!({"name": "x", "expires_in_days": if at == 39 { 9999 } else { 9 }})).collect();
+    // As many as a block has, of each.
+    let taken = "SELECT last_value FROM position_blocks";
+    let before = origin.database.count(taken).await;
+    for _ in 0..60 {
+        admin.act(missing, "rotate", None).await.refused(404, "not_found");
+        admin.act(&key.id, "rotate", None).await.refused(409, "rotation_in_progress");
+        admin.send("POST", &rotate, None, &[("If-Match", "\"x\"")]).await.refused(412, "precondition_failed");
+        assert_eq!(admin.send("POST", &rotate, None, &[("Idempotency-Key", "y")]).await.ok()["new_raw_key"], rotated);
+        assert_eq!(again(KEYS).await.ok()["raw_key"], made);
+        admin.try_create(json!({"owner_id": "left"})).await.refused(409, "owner_disabled");
+        admin.post(&format!("{KEYS}/bulk/create"), json!({"keys": keys})).await.refused(422, "validation_failed");
+    }
+    assert_eq!(origin.database.count(taken).await, before);
+    // What was given back is good for others, once each.
+    for _ in 0..20 {
+        admin.create(json!({})).await;
+    }
+    assert_eq!(origin.database.count(taken).await, before);
+}

@@ -61,3 +61,15 @@ async fn requests_at_the_same_moment_make_one_key() {
     let listed = admin.get(KEYS).await.ok();
     assert_eq!(listed.as_array().unwrap().iter().filter(|key| key["name"] == "one").count(), 1);
 }
+
+#[tokio::test]
+async fn a_retry_is_not_shown_a_key_that_was_given_to_somebody_else_since() {
+    let origin = Origin::start().await;
+    let ann = origin.caller(json!({"capabilities": ["keys:*"], "owner_id": "ann"})).await;
+    let body = json!({"name": "hers"});
+    let made = create(&ann, "a", &body).await.ok();
+    let id = made["api_key"]["id"].as_str().unwrap();
+    origin.admin().act(id, "patch", Some(json!({"owner_id": "bob"}))).await.ok();
+    create(&ann, "a", &body).await.refused(409, "idempotency_conflict");
+    ann.get(&format!("{KEYS}/{id}")).await.refused(404, "not_found");
+}

@@ -30,6 +30,28 @@ async fn hole_5_keys_of_people_who_left_are_found_reassigned_and_revoked_by_tena
 }
 
 #[tokio::test]
+async fn hole_5_whoever_is_given_a_key_is_an_owner_who_can_be_disabled() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let [one, other] = [origin.key(json!({})).await, origin.key(json!({})).await];
+    let reassign =
+        async |ids: &[&str], owner: &str| admin.post(&format!("{KEYS}/bulk/reassign"), json!({"ids": ids, "owner_id": owner})).await;
+    admin.act(&one.id, "patch", Some(json!({"owner_id": "new"}))).await.ok();
+    reassign(&[&other.id], "newer").await.ok();
+    for (owner, key) in [("new", &one), ("newer", &other)] {
+        assert_eq!(admin.get(&format!("/api/v1/owners/{owner}")).await.ok()["name"], owner);
+        admin.send("PATCH", &format!("/api/v1/owners/{owner}"), Some(&json!({"disabled": true})), &[]).await.ok();
+        assert_eq!(admin.verdict(&key.raw).await.as_deref(), Some("API key is suspended"));
+    }
+    // Who is disabled is given nothing, as before; and what gives nothing makes nobody.
+    admin.act(&one.id, "patch", Some(json!({"owner_id": "newer"}))).await.refused(409, "owner_disabled");
+    reassign(&[&one.id], "newer").await.refused(409, "owner_disabled");
+    admin.act(&one.id, "revoke", None).await.ok();
+    assert_eq!(reassign(&[&one.id], "nobody").await.ok()["changed"], 0);
+    admin.get("/api/v1/owners/nobody").await.refused(404, "not_found");
+}
+
+#[tokio::test]
 async fn hole_7_zero_is_a_limit_of_zero_and_days_are_bounded() {
     let origin = Origin::start().await;
     let admin = origin.admin();

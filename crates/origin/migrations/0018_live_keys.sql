@@ -1,0 +1,158 @@
+-- Whoever a key was given to is an owner, also where that was done by changing the key: else nobody could be disabled.
+-- The database's owner may be bound by row-level security too.
+ALTER TABLE api_keys NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE owners NO FORCE ROW LEVEL SECURITY;
+INSERT INTO owners (tenant, id, kind, name, created_at, updated_at)
+SELECT tenant, owner, 'person', owner, min(created_at), min(created_at) FROM api_keys GROUP BY tenant, owner
+ON CONFLICT DO NOTHING;
+ALTER TABLE owners FORCE ROW LEVEL SECURITY;
+ALTER TABLE api_keys FORCE ROW LEVEL SECURITY;
+
+-- As before, but for live keys (decision 0113): one that lives again counts as a new one does, and a key is among those that are
+-- counted until a minute after its end.
+CREATE OR REPLACE FUNCTION append_to_trail(
+    ours uuid, times bigint[], actions text[], actor_tenants uuid[], actor_keys uuid[], actor_owners text[], addresses text[],
+    user_agents text[], requests uuid[], target_kinds text[], targets text[], befores text[], afters text[], notes text[],
+    said bytea[],
+    -- Owners for whom keys come into use: none of them may be disabled.
+    made_for text[],
+    -- What is counted, and when; keys that live again are taken off those that ended, and changes that may be refused are some of
+    -- those that changed something.
+    made bigint, ended bigint, changed bigint, refusable bigint, new_policies bigint, now_ms bigint
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    head     record;
+    this_hour CONSTANT bigint := now_ms / 3600000;
+    moments  bigint[] := '{}';
+    prevs    bytea[] := '{}';
+    hashes   bytea[] := '{}';
+    last     bytea;
+    moment   bigint;
+BEGIN
+    LOOP
+        -- The counts and the end are of the row as it is once it is held; the ceilings may be those of a moment before.
+        SELECT h.seq, h.at_ms, h.hash, h.live_keys, h.policies, h.creates, h.changes, h.hour,
+               t.max_live_keys, t.max_creates_per_hour, t.max_policies, t.max_changes_per_hour
+        INTO head
+        FROM audit_heads AS h LEFT JOIN tenants AS t ON t.id = h.tenant
+        WHERE h.tenant = ours FOR NO KEY UPDATE OF h;
+        EXIT WHEN FOUND;
+        -- The first record of all.
+        INSERT INTO audit_heads (tenant, seq, at_ms, hash) VALUES (ours, 0, 0, decode(repeat('00', 32), 'hex')) ON CONFLICT DO NOTHING;
+    END LOOP;
+
+    IF head.hour <> this_hour THEN
+        head.creates := 0;
+        head.changes := 0;
+    END IF;
+    head.creates := head.creates + made;
+    head.changes := head.changes + changed;
+    -- Null stays null: that isn't counted yet.
+    head.live_keys := CASE WHEN head.live_keys + made < ended THEN 0 ELSE head.live_keys + made - ended END;
+    head.policies := head.policies + new_policies;
+    -- A count that is taken now sees what this transaction has stored.
+    IF head.live_keys IS NULL AND (made <> 0 OR ended <> 0) THEN
+        SELECT count(*) INTO head.live_keys FROM api_keys
+        WHERE tenant = ours AND state <> 'revoked' AND (expires_at IS NULL OR expires_at > to_timestamp(now_ms / 1000.0 - 60));
+    END IF;
+    IF head.policies IS NULL AND new_policies > 0 THEN
+        SELECT count(*) INTO head.policies FROM policies WHERE tenant = ours;
+    END IF;
+    IF made > ended AND head.live_keys > head.max_live_keys OR new_policies > 0 AND head.policies > head.max_policies THEN
+        RETURN 'ceiling_reached';
+    END IF;
+    IF made > 0 AND head.creates > head.max_creates_per_hour OR refusable > 0 AND head.changes > head.max_changes_per_hour THEN
+        RETURN 'rate_limited';
+    END IF;
+
+    last := head.hash;
+    moment := head.at_ms;
+    FOR at IN 1 .. cardinality(said) LOOP
+        -- Servers' clocks differ a little; the chain has one order.
+        moment := greatest(moment, times[at]);
+        moments[at] := moment;
+        prevs[at] := last;
+        last := sha256('keyward/audit/v1\000'::bytea || last || uuid_send(ours) || int8send(head.seq + at) || int8send(moment) || said[at]);
+        hashes[at] := last;
+    END LOOP;
+    INSERT INTO audit_log (tenant, seq, at_ms, action, actor_tenant, actor_key, actor_owner, address, user_agent, request_id,
+                           target_kind, target, before, after, details, prev, hash)
+    SELECT ours, head.seq + given.at, given.moment, given.action, given.actor_tenant, given.actor_key, given.actor_owner, given.address,
+           given.user_agent, given.request, given.target_kind, given.target, given.before, given.after, given.note, given.prev, given.hash
+    FROM unnest(moments, actions, actor_tenants, actor_keys, actor_owners, addresses, user_agents, requests, target_kinds, targets,
+                befores, afters, notes, prevs, hashes) WITH ORDINALITY
+         AS given (moment, action, actor_tenant, actor_key, actor_owner, address, user_agent, request, target_kind, target,
+                   before, after, note, prev, hash, at);
+    UPDATE audit_heads
+    SET seq = head.seq + cardinality(said), at_ms = moment, hash = last, live_keys = head.live_keys, policies = head.policies,
+        hour = this_hour, creates = head.creates, changes = head.changes
+    WHERE tenant = ours;
+    IF EXISTS (SELECT FROM owners WHERE tenant = ours AND id = ANY(made_for) AND disabled) THEN
+        RETURN 'owner_disabled';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- As before, but for keys that have expired: they are looked at one by one, since to revoke one makes no room.
+CREATE OR REPLACE FUNCTION revoke_keys(
+    ours uuid, ids uuid[], sought_owners text[], reasons text[], revoked timestamptz, channel text,
+    known_indices bigint[], known_owners text[], known_statuses smallint[], known_amended bigint[], known_ends timestamptz[],
+    known_in_force bigint[],
+    times bigint[], actions text[], actor_tenants uuid[], actor_keys uuid[], actor_owners text[], addresses text[],
+    user_agents text[], requests uuid[], target_kinds text[], targets text[], befores text[], afters text[], notes text[],
+    said bytea[], made_for text[], made bigint, ended bigint, changed bigint, refusable bigint, new_policies bigint, now_ms bigint,
+    OUT epoch bigint, OUT seq bigint, OUT indices bigint[]
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    held    bigint;
+    refused text;
+BEGIN
+    PERFORM set_config('keyward.tenant', ours::text, true);
+    IF NOT are_as_known(known_indices, known_owners, known_statuses, known_amended, known_ends, known_in_force) THEN
+        RETURN;
+    END IF;
+    SELECT count(*) INTO held
+    FROM unnest(ids, sought_owners) AS given (id, owner)
+    CROSS JOIN LATERAL (
+        SELECT FROM api_keys AS key
+        WHERE key.tenant = ours AND key.id = given.id AND key.state = 'active' AND (given.owner IS NULL OR given.owner = key.owner)
+          AND (key.expires_at IS NULL OR key.expires_at > revoked)
+        LIMIT 1
+    ) AS found;
+    IF held < cardinality(ids) THEN
+        RETURN;
+    END IF;
+    -- In one order by all, so that nobody waits in a circle.
+    UPDATE api_keys AS key
+    SET state = 'revoked', lapsed = false, revoked_at = revoked, revocation_reason = given.reason, updated_at = revoked,
+        version = version + 1
+    FROM (SELECT id, owner, reason FROM unnest(ids, sought_owners, reasons) AS given (id, owner, reason) ORDER BY id) AS given
+    WHERE key.id = given.id AND key.state = 'active' AND (given.owner IS NULL OR given.owner = key.owner);
+    GET DIAGNOSTICS held = ROW_COUNT;
+    IF held < cardinality(ids) THEN
+        -- Somebody else has just changed one of them.
+        RAISE EXCEPTION 'changed' USING ERRCODE = 'KW001';
+    END IF;
+    WITH ended AS (
+        UPDATE credentials SET status = 1 WHERE api_key = ANY(ids) AND status <> 1 RETURNING index
+    )
+    SELECT coalesce(array_agg(index), '{}') INTO indices FROM ended;
+    refused := append_to_trail(ours, times, actions, actor_tenants, actor_keys, actor_owners, addresses, user_agents, requests,
+                               target_kinds, targets, befores, afters, notes, said, made_for, made, ended, changed, refusable,
+                               new_policies, now_ms);
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION '%', refused USING ERRCODE = 'KW001';
+    END IF;
+    -- The last statement: the number's lock is held until the commit.
+    UPDATE feed_state AS state SET seq = state.seq + 1 WHERE recovery IS NULL RETURNING state.epoch, state.seq INTO epoch, seq;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'recovery_required' USING ERRCODE = 'KW001';
+    END IF;
+    INSERT INTO feed_log (epoch, seq, change)
+    SELECT revoke_keys.epoch, revoke_keys.seq, jsonb_build_object('changes', coalesce(jsonb_agg(jsonb_build_array(number, 1)), '[]'))
+    FROM unnest(indices) AS number;
+    PERFORM pg_notify(channel, '');
+END
+$$;
