@@ -24,6 +24,7 @@ mod feed;
 mod grants;
 mod hangups;
 mod harness;
+mod held_back;
 mod holes;
 mod idempotency;
 mod key_holes;
