@@ -138,7 +138,7 @@ impl Server {
             // Those who wait for news are told that there is none.
             app.feed.close();
         };
-        if !connections::serve(listener, Arc::clone(&self.door), stop).await {
+        if !connections::serve(listener, Arc::clone(&self.door), self.app.config.connections, stop).await {
             tracing::warn!("some requests were cut off");
         }
         // Nothing is added any more: what is signed now is the end of every trail.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// What the database says of the credential at an index.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     /// The key.
     pub key: KeyId,
