@@ -156,3 +156,11 @@ BEGIN
     PERFORM pg_notify(channel, '');
 END
 $$;
+
+-- What may be asked for again within a day is also a tenant, with its first key or without.
+ALTER TABLE idempotency
+    ALTER COLUMN index DROP NOT NULL,
+    ALTER COLUMN sealed DROP NOT NULL,
+    -- The tenant that was made; the row is the caller's own tenant's.
+    ADD COLUMN made uuid,
+    ADD CHECK ((index IS NULL) = (sealed IS NULL) AND (index IS NOT NULL OR made IS NOT NULL));

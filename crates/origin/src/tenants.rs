@@ -35,6 +35,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Those of a tenant that is about to be.
+    pub fn of_new(prefix: KeyPrefix) -> Self {
+        Self { prefix, capabilities: BTreeSet::new() }
+    }
+
     /// Whether its keys can be given a capability: it stands in the catalogue, or is `resource:*` of a resource in it.
     pub fn knows(&self, capability: &str) -> bool {
         let own = || match capability.strip_suffix('*') {

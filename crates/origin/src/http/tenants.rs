@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, Uri},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::Response,
 };
 use keyward_api::{
@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    keys::idempotency::Idempotency,
     state::App,
     tenants::{acting_in, catalogue, manage, owners},
 };
@@ -57,24 +58,29 @@ pub struct OwnersQuery {
     limit: Option<u32>,
 }
 
-/// Makes a tenant, and its first management key where that is asked for.
+/// Makes a tenant, and its first management key where that is asked for: both or neither.
 ///
 /// Takes a key of admin scope.
 #[utoipa::path(
     post, path = "/api/v1/tenants", operation_id = "createTenant", tag = "Tenants",
     security(("key" = ["tenants:create"])),
+    params(Idempotency),
     request_body = CreateTenant,
     responses(
         (status = 201, description = "The tenant", body = TenantCreated),
-        (status = "default", description = "already_exists, owner_disabled, rate_limited, capacity_exhausted"),
+        (status = "default", description = "grant_exceeded, already_exists, owner_disabled, ceiling_reached, rate_limited, capacity_exhausted"),
     )
 )]
 pub async fn post(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<CreateTenants>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
     body: Body<CreateTenant>,
 ) -> Result<Response> {
-    Ok(secret((StatusCode::CREATED, Json(manage::make(&app, &caller, body.value).await?))))
+    let idempotency = Idempotency::from_request(&headers, &method, uri.path(), caller.tenant(), &body.bytes)?;
+    Ok(secret((StatusCode::CREATED, Json(manage::make(&app, &caller, body.value, idempotency).await?))))
 }
 
 /// Lists the tenants that the caller sees.
