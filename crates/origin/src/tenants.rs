@@ -138,11 +138,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The tenant in which a caller acts: its own, or the one that an admin names.
 ///
 /// # Errors
-/// `scope_insufficient` where anybody else names another.
-pub fn acting_in(caller: &Caller, named: Option<TenantId>) -> Result<TenantId> {
+/// `scope_insufficient` where anybody else names another; `not_found` where there is none: nothing is read or written for it.
+pub async fn acting_in(app: &App, caller: &Caller, named: Option<TenantId>) -> Result<TenantId> {
     match named {
         None => Ok(caller.tenant()),
-        Some(tenant) if tenant == caller.tenant() || caller.scope() == ScopeClass::Admin => Ok(tenant),
+        Some(tenant) if tenant == caller.tenant() => Ok(tenant),
+        Some(tenant) if caller.scope() == ScopeClass::Admin => app.tenants.settings(app, tenant, &[]).await.map(|_| tenant),
         Some(_) => Err(Error::from(Code::ScopeInsufficient).detail("Only a key of admin scope can name another tenant.")),
     }
 }

@@ -154,7 +154,7 @@ pub async fn get_owners(
     uri: Uri,
     Query(query): Query<OwnersQuery>,
 ) -> Result<Response> {
-    let (tenant, limit) = (acting_in(&caller, query.tenant)?, page_size(query.limit)?);
+    let (tenant, limit) = (acting_in(&app, &caller, query.tenant).await?, page_size(query.limit)?);
     if query.cursor.as_ref().is_some_and(|cursor| cursor.contains('\0')) {
         return Err(Error::field("cursor", "an owner's id"));
     }
@@ -190,7 +190,7 @@ pub async fn post_owner(
     Query(query): Query<InTenant>,
     body: Body<CreateOwner>,
 ) -> Result<(StatusCode, Json<Owner>)> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     Ok((StatusCode::CREATED, Json(owners::make(&app, &caller, tenant, body.value).await?)))
 }
 
@@ -207,7 +207,7 @@ pub async fn get_owner(
     OwnerPath(id): OwnerPath,
     Query(query): Query<InTenant>,
 ) -> Result<Json<Owner>> {
-    Ok(Json(owners::find(&app, &caller, acting_in(&caller, query.tenant)?, &id).await?))
+    Ok(Json(owners::find(&app, &caller, acting_in(&app, &caller, query.tenant).await?, &id).await?))
 }
 
 /// Changes an owner; disabling it suspends all of its keys.
@@ -230,7 +230,7 @@ pub async fn patch_owner(
     Query(query): Query<InTenant>,
     body: Body<UpdateOwner>,
 ) -> Result<Json<Owner>> {
-    Ok(Json(owners::update(&app, &caller, acting_in(&caller, query.tenant)?, &id, body.value).await?))
+    Ok(Json(owners::update(&app, &caller, acting_in(&app, &caller, query.tenant).await?, &id, body.value).await?))
 }
 
 /// Adds a capability to the tenant's catalogue.
@@ -252,6 +252,6 @@ pub async fn post_capability(
     Query(query): Query<InTenant>,
     body: Body<AddCapability>,
 ) -> Result<(StatusCode, Json<OwnCapability>)> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     Ok((StatusCode::CREATED, Json(catalogue::add(&app, &caller, tenant, body.value).await?)))
 }

@@ -44,11 +44,17 @@ async fn a_tenants_callers_see_nothing_of_another_tenant_and_an_admin_crosses_by
     // Equal terms of two tenants are two policies.
     let same = theirs.create(json!({"capabilities": ["keys:read"]})).await;
     assert_ne!(same.body["policy"], ours.create(json!({"capabilities": ["keys:read"]})).await.body["policy"]);
-    admin.get(&format!("{KEYS}?tenant=01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11")).await.ok();
-    admin
-        .send("POST", &format!("{KEYS}?tenant=01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11"), Some(&json!({"name": "x"})), &[])
-        .await
-        .refused(404, "not_found");
+    // A tenant that isn't there has no keys to list, no catalogue, no use, and no trail: reading one would begin it.
+    let none = "tenant=01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11";
+    let trails = origin.database.count("SELECT count(*) FROM audit_heads").await;
+    for path in
+        ["/api-keys", "/api-keys/catalog/capabilities", "/api-keys/analytics/summary", "/audit", "/audit/export", "/owners", "/events"]
+    {
+        admin.get(&format!("/api/v1{path}?{none}")).await.refused(404, "not_found");
+    }
+    admin.post(&format!("{KEYS}?{none}"), json!({"name": "x"})).await.refused(404, "not_found");
+    admin.post(&format!("{KEYS}/validate?{none}"), json!({"api_key": raw, "endpoint": "/x"})).await.refused(404, "not_found");
+    assert_eq!(origin.database.count("SELECT count(*) FROM audit_heads").await, trails);
 }
 
 #[tokio::test]
