@@ -106,7 +106,7 @@ pub struct ListQuery {
 ///
 /// The raw key is in this answer and in no other. Nobody gives out more than they hold themselves.
 ///
-/// Takes a key of tenant or admin scope.
+/// A key of user scope creates keys of its own owner alone.
 #[utoipa::path(
     post, path = "/api/v1/api-keys", operation_id = "createKey", tag = "Keys",
     security(("key" = ["keys:create"])),
