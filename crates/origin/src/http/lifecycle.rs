@@ -213,7 +213,7 @@ pub async fn post_suspend(
     params(KeyPath, InTenant, Precondition),
     responses(
         (status = 200, description = "The key as it is now", body = Key, headers(("ETag"))),
-        (status = "default", description = "grant_exceeded, key_revoked, owner_disabled, rate_limited"),
+        (status = "default", description = "key_revoked, owner_disabled, rate_limited"),
     )
 )]
 pub async fn post_resume(
@@ -257,7 +257,7 @@ pub async fn post_bulk_suspend(
     request_body = Bulk,
     responses(
         (status = 200, description = "What was done", body = BulkDone),
-        (status = "default", description = "owner_disabled, rate_limited, grant_exceeded"),
+        (status = "default", description = "owner_disabled, rate_limited"),
     )
 )]
 pub async fn post_bulk_resume(
