@@ -87,6 +87,8 @@ async fn nothing_that_the_applications_role_can_say_takes_it_out_of_its_tenant()
     let origin = Origin::start().await;
     let other = other(&origin).await;
     origin.admin().send("POST", &format!("{KEYS}?tenant={other}"), Some(&json!({"name": "theirs"})), &[]).await.ok();
+    let gone = origin.key(json!({})).await;
+    origin.admin().act(&gone.id, "revoke", None).await.ok();
     let mut owner = origin.database.connect().await;
     let (ours, superuser): (String, String) = {
         let row = owner.fetch_one("SELECT id::text, current_user::text FROM tenants WHERE slug = 'default'").await.unwrap();
@@ -165,6 +167,10 @@ async fn nothing_that_the_applications_role_can_say_takes_it_out_of_its_tenant()
         format!("UPDATE api_keys SET state = 'revoked' WHERE tenant = '{other}'"),
         format!("UPDATE tenants SET max_live_keys = 0 WHERE id = '{other}'"),
         format!("UPDATE audit_heads SET seq = seq + 1 WHERE tenant = '{other}'"),
+        // What has ended doesn't come back.
+        format!("UPDATE credentials SET status = 0 WHERE api_key = '{}'", gone.id),
+        "UPDATE credentials SET status = 3, amended_policy = policy WHERE status = 1".into(),
+        "UPDATE credentials SET index = index + 1 WHERE status = 1".into(),
     ] {
         assert_eq!(app.execute(AssertSqlSafe(statement.clone())).await.unwrap().rows_affected(), 0, "{statement}");
     }
