@@ -10,6 +10,7 @@ mod ceremony;
 mod cli;
 mod client;
 mod contention;
+mod contract;
 mod database;
 mod debts;
 mod decisions;
