@@ -16,6 +16,8 @@ pub enum Code {
     ValidationFailed,
     /// The body is longer than is read.
     BodyTooLarge,
+    /// The body didn't come in time.
+    RequestTimeout,
     /// The body is not declared to be JSON.
     UnsupportedMediaType,
     /// No such thing, or none that the caller may know of.
@@ -52,6 +54,8 @@ pub enum Code {
     SigningKeyInUse,
     /// The manifest is not the one that is due.
     ManifestStale,
+    /// The edge says that it has seen more than there is, and shows nothing that proves it.
+    PositionUnproved,
     /// The tenant has as many of these as it may.
     CeilingReached,
     /// The owner has been disabled, so that no key of its can be made or used.
@@ -80,10 +84,11 @@ pub enum Code {
 
 impl Code {
     /// All of them but the reasons, of which [`Reason::ALL`] has all.
-    pub const OWN: [Self; 32] = [
+    pub const OWN: [Self; 34] = [
         Self::MalformedRequest,
         Self::ValidationFailed,
         Self::BodyTooLarge,
+        Self::RequestTimeout,
         Self::UnsupportedMediaType,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -102,6 +107,7 @@ impl Code {
         Self::SigningKeyUnseen,
         Self::SigningKeyInUse,
         Self::ManifestStale,
+        Self::PositionUnproved,
         Self::CeilingReached,
         Self::OwnerDisabled,
         Self::SessionInvalid,
@@ -127,6 +133,7 @@ impl Code {
             Self::MalformedRequest => "malformed_request",
             Self::ValidationFailed => "validation_failed",
             Self::BodyTooLarge => "body_too_large",
+            Self::RequestTimeout => "request_timeout",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -145,6 +152,7 @@ impl Code {
             Self::SigningKeyUnseen => "signing_key_unseen",
             Self::SigningKeyInUse => "signing_key_in_use",
             Self::ManifestStale => "manifest_stale",
+            Self::PositionUnproved => "position_unproved",
             Self::CeilingReached => "ceiling_reached",
             Self::OwnerDisabled => "owner_disabled",
             Self::SessionInvalid => "session_invalid",
@@ -169,13 +177,14 @@ impl Code {
             Self::GrantExceeded | Self::ScopeInsufficient | Self::CsrfRefused => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
             Self::KeyRevoked
             | Self::KeyExpired
             | Self::RotationInProgress
             | Self::RotationNotInProgress
             | Self::PolicySuperseded
             | Self::IdempotencyConflict => 409,
-            Self::AlreadyExists | Self::CeilingReached | Self::OwnerDisabled => 409,
+            Self::AlreadyExists | Self::CeilingReached | Self::OwnerDisabled | Self::PositionUnproved => 409,
             Self::SigningKeyState | Self::SigningKeyUnseen | Self::SigningKeyInUse | Self::ManifestStale => 409,
             Self::PreconditionFailed => 412,
             Self::BodyTooLarge => 413,
@@ -200,6 +209,7 @@ impl Code {
             Self::MalformedRequest => "The request can't be read",
             Self::ValidationFailed => "The request is not valid",
             Self::BodyTooLarge => "The body is too large",
+            Self::RequestTimeout => "The body didn't come in time",
             Self::UnsupportedMediaType => "The body must be application/json",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
@@ -218,6 +228,7 @@ impl Code {
             Self::SigningKeyUnseen => "Not every edge can know the signing key yet",
             Self::SigningKeyInUse => "What the signing key signed is in use",
             Self::ManifestStale => "The manifest is not the one that is due",
+            Self::PositionUnproved => "There is no such position",
             Self::CeilingReached => "The tenant has as many as it may",
             Self::OwnerDisabled => "The owner is disabled",
             Self::SessionInvalid => "There is no such session",

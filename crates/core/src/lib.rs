@@ -76,7 +76,8 @@ pub use manifest::{KeyState, Manifest, ManifestError, ManifestKey, Role};
 pub use path::{NormalPath, PathError};
 pub use pattern::{EndpointPattern, PatternError};
 pub use policy::{
-    AnyOr, Decision, DomainPattern, Exceeds, Grant, Limits, Policy, PolicyCache, PolicyClaims, PolicyError, PolicyTerms, Request,
+    AnyOr, Decision, DomainPattern, Exceeds, Grant, Limits, Policy, PolicyCache, PolicyClaims, PolicyError, PolicyTerms, Request, host,
+    origin_host,
 };
 pub use reason::{Class, Reason};
 pub use replica::{FeedError, Position, Progress, Replica};

@@ -118,6 +118,13 @@ function pairs(lines, at) {
   return found;
 }
 
+// Whether a response is an answer. The runtime takes an interim one (1xx) for the final one, and can make none with a status
+// beyond 599. src/forward.rs has the same.
+function isAnswer(response) {
+  const { status } = response;
+  return (status >= 200 && status <= 599) || (status === 101 && Boolean(response.webSocket));
+}
+
 // The upstream's response with these headers. It can't be changed, so that it is made anew; but not one that opens a
 // WebSocket.
 function withFields(response, fields) {
@@ -145,6 +152,7 @@ function survey(headers) {
     else if (name === "x-api-key") apiKey = value;
     else if (name === "origin") origin = value;
     else if (name === "__proto__") return undefined;
+    else if (name === "upgrade" && value.toLowerCase() !== "websocket") continue;
     if (name === gate.clientIp) address = value;
     if (name === gate.tls) tls = value;
     if (name === gate.tokens) tokens = value;
@@ -166,18 +174,19 @@ function cost(headers) {
 }
 
 // Counts the upstream's answer, with the length that it says of its body.
-function count(ticket, costs, method, response, length, env, context) {
+function count(instance, ticket, costs, method, response, length, env, context) {
   const bytes = method === "HEAD" || length === null ? 0 : +length;
   const cents = costs ? cost(response.headers) : NaN;
-  if (glue.gateAnswered(opened, ticket, response.status, bytes, cents, Date.now())) glue.gateTend(env, context);
+  if (glue.gateAnswered(instance, ticket, response.status, bytes, cents, Date.now())) glue.gateTend(env, context);
 }
 
 // The answer where the upstream gave none.
-function failed(hold, ticket, fault) {
+function failed(hold, instance, ticket, fault) {
   hold?.end();
   // Whoever has gone isn't told, and what became of the request isn't known.
   if (hold?.left) return new Response(null, { status: 499 });
-  return hold?.lost ? refused(gate.lost) : glue.gateFailed(ticket, String(fault?.message ?? fault));
+  // Between two instances there is no gate.
+  return hold?.lost && gate !== undefined ? refused(gate.lost) : glue.gateFailed(instance, ticket, String(fault?.message ?? fault));
 }
 
 // Sends a permitted request on, with these headers and those that say as whom it passes.
@@ -187,6 +196,8 @@ function pass(answer, url, headers, request, env, context) {
   const { told, identity, known } = gate;
   const ticket = told[TICKET];
   const slot = told[SLOT];
+  // Another may have taken its place when the answer comes, and know another request by this ticket.
+  const instance = opened;
   const lines = read(answer >>> CODE_BITS);
   let at = 0;
   const target = answer & AS_SENT ? url.slice(told[BEGINS]) : lines[at++];
@@ -199,22 +210,30 @@ function pass(answer, url, headers, request, env, context) {
 
   const { method } = request;
   const hold = answer & HOLDS ? new Hold(slot, request, env, context) : undefined;
-  // A redirect is the client's to follow, past the edge's decision on it.
-  return fetch(gate.upstream + target, { method, headers, redirect: "manual", signal: hold?.signal }).then(
+  // A redirect is the client's to follow, past the edge's decision on it. And without its credential a request looks like
+  // anybody's: what it is answered isn't to be kept by a cache, nor to be found in one
+  // (docs/decisions/0116-no-cache-behind-the-edge.md).
+  return fetch(gate.upstream + target, { method, headers, redirect: "manual", cache: "no-store", signal: hold?.signal }).then(
     (response) => {
-      const length = response.headers.get("content-length");
-      count(ticket, answer & COSTS, method, response, length, env, context);
-      return withFields(hold === undefined ? response : hold.follow(response, method, length), fields);
+      // What is thrown in here the other handler doesn't see.
+      try {
+        if (!isAnswer(response)) throw new Error(`an answer with the status ${response.status}`);
+        const length = response.headers.get("content-length");
+        count(instance, ticket, answer & COSTS, method, response, length, env, context);
+        return withFields(hold === undefined ? response : hold.follow(response, method, length), fields);
+      } catch (fault) {
+        return failed(hold, instance, ticket, fault);
+      }
     },
-    (fault) => failed(hold, ticket, fault),
+    (fault) => failed(hold, instance, ticket, fault),
   );
 }
 
 /** The response, or a promise of it; undefined where the request has to go the long way. */
 export function shortWay(request, env, context) {
   const { method } = request;
-  // A body goes on as it is, its length too, and only a request can hand it on so. These two never have one.
-  if (method !== "GET" && method !== "HEAD" && request.body !== null) return undefined;
+  // A body goes on as it is, its length too, and only a request can hand it on so; a GET's as well.
+  if (request.body !== null) return undefined;
   if (gate === undefined && !open()) return undefined;
   const sent = survey(request.headers);
   if (sent?.key === undefined) return undefined;

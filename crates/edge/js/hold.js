@@ -75,7 +75,7 @@ export class Hold {
     if (this.#leave === undefined) this.#context.waitUntil(new Promise((resolve) => (this.#leave = resolve)));
   }
 
-  /** The same response; the hold ends with it. `length` is what it says of its body's. */
+  /** The same response; the hold ends with it, and where this throws, is still to be ended. `length` is what it says of its body's. */
   follow(response, method, length = response.headers.get("content-length")) {
     if (response.webSocket) {
       this.stay();
@@ -85,19 +85,20 @@ export class Hold {
       this.end();
       return response;
     }
-    this.stay();
     // Its length goes on as it is; where the runtime decodes the body, and encodes it again, nobody knows that of either.
     const known = length !== null && !response.headers.has("content-encoding");
     const { readable, writable } = known ? new FixedLengthStream(+length) : new IdentityTransformStream();
+    const anew = new Response(readable, response);
     const ended = () => this.end();
+    this.stay();
     response.body.pipeTo(writable, { signal: this.signal }).then(ended, ended);
-    return new Response(readable, response);
+    return anew;
   }
 
   /** Ends it. */
   end() {
     clearInterval(this.#timer);
-    glue.slotFree(this.#slot);
     this.#leave?.();
+    glue.slotFree(this.#slot);
   }
 }

@@ -13,7 +13,7 @@ use keyward_api::{
     decisions::{DecisionBatch, MAX_DECISIONS, MAX_SAMPLED_PATH, MAX_SAMPLED_WORD, Sampled},
     usage::{PASSED, UPSTREAM_UNAVAILABLE},
 };
-use keyward_core::{Class, KeyId, PolicyNumber, Position, Requirement, RouteTable, Timestamp};
+use keyward_core::{Class, KeyId, PolicyNumber, Position, Requirement, RouteTable, Timestamp, bounds::MAX_COST_CENTS};
 use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
@@ -126,7 +126,8 @@ impl Decisions {
         if status == 0 {
             (sample.outcome, sample.status) = (UPSTREAM_UNAVAILABLE, Code::UpstreamUnavailable.status());
         }
-        sample.cost = cost.unwrap_or(sample.cost);
+        // As it is counted: the origin refuses a batch that claims absurdly much.
+        sample.cost = cost.unwrap_or(sample.cost).min(MAX_COST_CENTS);
         sample.duration_ms = u32::try_from(now.since(sample.ground.at)).ok();
     }
 
@@ -281,14 +282,17 @@ mod tests {
         decisions.passed(ground(1, 11), (2, 0), || facts(&long));
         decisions.passed(ground(1, 12), (3, 0), || facts("/v1/chat/b"));
         decisions.refused(ground(2, 13), Reason::Revoked.into(), || Facts { route: None, ..facts("/x") });
-        decisions.answered(1, 200, Some(4), Timestamp::from_millis(17));
+        decisions.answered(1, 200, Some(u64::MAX), Timestamp::from_millis(17));
         decisions.answered(2, 0, None, Timestamp::from_millis(18));
         decisions.answered(9, 200, None, Timestamp::from_millis(18));
         let all = sealed(&mut decisions, 20);
         let told =
             |all: &[Sampled]| all.iter().map(|one| (one.at_ms, one.outcome.clone(), one.status, one.cost, one.weight)).collect::<Vec<_>>();
-        let expected =
-            [(10, "passed".into(), 200, 4, 1), (11, "upstream_unavailable".into(), 502, 0, 1), (13, "key_revoked".into(), 401, 0, 1)];
+        let expected = [
+            (10, "passed".into(), 200, MAX_COST_CENTS, 1),
+            (11, "upstream_unavailable".into(), 502, 0, 1),
+            (13, "key_revoked".into(), 401, 0, 1),
+        ];
         assert_eq!(told(&all), expected);
         assert_eq!((all[0].duration_ms, all[0].capability.as_deref(), all[0].policy), (Some(7), Some("llm:chat"), Some(PolicyNumber(3))));
         assert_eq!((all[1].path.len(), all[1].path_cut, all[2].route.as_ref()), (MAX_SAMPLED_PATH, true, None));

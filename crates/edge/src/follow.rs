@@ -13,6 +13,8 @@ pub struct Follower {
     replica: Replica,
     /// Whether what is here can't be brought up to date by deltas, or names parts that are nowhere any more.
     wants_snapshot: bool,
+    /// The last heartbeat that was heard: shows to the other side that the state is one that it has had.
+    heartbeat: String,
 }
 
 /// A question to ask of the other side.
@@ -30,12 +32,12 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// The path and query to ask at; a feed may keep the question for so many milliseconds.
-    pub fn path(&self, wait_ms: u64) -> String {
+    /// The path and query to ask at; a feed may keep the question for so many milliseconds, and is shown the last heartbeat.
+    pub fn path(&self, wait_ms: u64, heartbeat: &str) -> String {
         match self {
             Self::Snapshot => "/edge/v1/snapshot".to_owned(),
             Self::Feed { after: Position { epoch, seq }, manifest } => {
-                format!("/edge/v1/feed?epoch={epoch}&after={seq}&manifest={manifest}&wait_ms={wait_ms}")
+                format!("/edge/v1/feed?epoch={epoch}&after={seq}&manifest={manifest}&wait_ms={wait_ms}&heartbeat={heartbeat}")
             }
         }
     }
@@ -191,7 +193,12 @@ pub struct Rejected;
 impl Follower {
     /// One that knows nothing and trusts these roots.
     pub fn new(roots: Vec<PublicKey>) -> Self {
-        Self { replica: Replica::new(roots), wants_snapshot: false }
+        Self { replica: Replica::new(roots), wants_snapshot: false, heartbeat: String::new() }
+    }
+
+    /// The last heartbeat that was heard; empty where there was none.
+    pub fn heartbeat(&self) -> &str {
+        &self.heartbeat
     }
 
     /// The state.
@@ -305,8 +312,11 @@ impl Follower {
     /// Hears a heartbeat. Where it may be `late`, being older than the state is nothing to count.
     fn hear(&mut self, text: &str, now: Timestamp, late: bool, to: &mut dyn Listener, counters: &mut Counters) -> Result<Next, Rejected> {
         match self.replica.hear(text, now) {
-            Ok(progress) if progress.behind || progress.manifest_behind => Ok(Next::Again),
-            Ok(_) => {
+            Ok(progress) => {
+                text.clone_into(&mut self.heartbeat);
+                if progress.behind || progress.manifest_behind {
+                    return Ok(Next::Again);
+                }
                 to.heartbeat(text);
                 Ok(Next::Done)
             }

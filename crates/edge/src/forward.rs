@@ -18,7 +18,8 @@ pub(crate) async fn send(
     (fields, hold): (&[Field], Option<&Hold>),
 ) -> Result<web_sys::Response, String> {
     let answer = exchange(config, request, target, passage, hold).await.and_then(|response| {
-        let followed = hold.map(|hold| hold.follow(&response, &request.method()));
+        must_be_answer(&response)?;
+        let followed = hold.map(|hold| hold.follow(&response, &request.method())).transpose()?;
         with_fields(followed.unwrap_or(response), fields)
     });
     answer.map_err(|fault| {
@@ -30,6 +31,17 @@ pub(crate) async fn send(
             Err(_) => "an exception".to_owned(),
         }
     })
+}
+
+/// Passes a response that is an answer. The runtime takes an interim one (1xx) for the final one, and can make none with a
+/// status beyond 599. js/gate.js has the same.
+fn must_be_answer(response: &web_sys::Response) -> Result<(), JsValue> {
+    let opens_socket = || js_sys::Reflect::get(response, &"webSocket".into()).is_ok_and(|socket| socket.is_truthy());
+    match response.status() {
+        200..=599 => Ok(()),
+        101 if opens_socket() => Ok(()),
+        status => Err(js_sys::Error::new(&format!("an answer with the status {status}")).into()),
+    }
 }
 
 /// A response of the runtime's own can't be changed, so that it is made anew; but not one that opens a WebSocket.
@@ -53,11 +65,24 @@ async fn exchange(
     hold: Option<&Hold>,
 ) -> Result<web_sys::Response, JsValue> {
     let url = format!("{}{}{}", config.upstream, target.path.as_str(), target.query);
-    // A request stands in for its own initialiser: so the method, and the body with its length, go on as they came. A
-    // dictionary would not take a body for a GET.
-    let onto = web_sys::Request::new_with_str_and_init(&url, request.unchecked_ref())?;
+    let headers = onward(&request.headers(), passage)?;
     let init = web_sys::RequestInit::new();
-    init.set_headers(onward(&request.headers(), passage)?.as_ref());
+    let onto = if request.method() == "HEAD" {
+        // What it has for a body means nothing (RFC 9110, section 9.3.2).
+        for name in ["content-length", "transfer-encoding"] {
+            headers.delete(name)?;
+        }
+        init.set_method("HEAD");
+        web_sys::Request::new_with_str(&url)?
+    } else {
+        // A request stands in for its own initialiser: so the method, and the body with its length, go on as they came. A
+        // dictionary would not take a body for a GET.
+        web_sys::Request::new_with_str_and_init(&url, request.unchecked_ref())?
+    };
+    init.set_headers(headers.as_ref());
+    // Without its credential a request looks like anybody's: what it is answered isn't to be kept by a cache, nor to be found in
+    // one (docs/decisions/0116-no-cache-behind-the-edge.md).
+    init.set_cache(web_sys::RequestCache::NoStore);
     // A redirect is the client's to follow, past the edge's decision on it.
     init.set_redirect(web_sys::RequestRedirect::Manual);
     if let Some(hold) = hold {
@@ -76,6 +101,9 @@ fn onward(sent: &web_sys::Headers, passage: &Passage) -> Result<web_sys::Headers
         {
             onward.delete(&name)?;
         }
+    }
+    if sent.get("upgrade")?.is_some_and(|to| !headers::upgrades(&to)) {
+        onward.delete("upgrade")?;
     }
     let mut values = Vec::with_capacity(headers::IDENTITY.len());
     headers::identity(passage, |value| values.push(value.to_string()));

@@ -13,7 +13,7 @@ use crate::{
     decide::Passage,
     denial::Denial,
     headers,
-    isolate::{AtOnce, Ticket, current, decide_at_once, tend, upstream_failed},
+    isolate::{AtOnce, Isolate, Ticket, current, decide_at_once, tend, upstream_failed},
     limits::fields::Field,
     record::note_answered,
     refuse::{denied, problem},
@@ -24,7 +24,7 @@ use crate::{
 use keyward_api::Code;
 use keyward_core::{KeyId, PolicyNumber, Position, Reason, ScopeClass, TenantId, Timestamp};
 use serde::Serialize;
-use std::{cell::RefCell, fmt, io::Write, sync::Arc};
+use std::{cell::RefCell, fmt, io::Write, rc::Rc, sync::Arc};
 use worker::{Context, Env, js_sys, wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen, web_sys};
 
 /// Bytes of the buffer. A request whose facts don't fit goes the long way.
@@ -279,7 +279,7 @@ pub fn strips(name: &str) -> bool {
 /// Counts the upstream's answer: its status, the length of its body, and what it has cost, or no number. Says whether there is something to see to.
 #[wasm_bindgen(js_name = gateAnswered)]
 pub fn answered(number: u32, ticket: u32, status: u32, bytes: f64, cost: f64, now: f64) -> bool {
-    let isolate = GATE.with_borrow(|gate| gate.opened == number).then(current).flatten();
+    let isolate = opened_under(number);
     let (status, now) = (status.try_into().unwrap_or(0), Timestamp::from_millis(now as u64));
     isolate.is_some_and(|isolate| {
         // What is no number of bytes is none; what is none of cents tells nothing.
@@ -291,8 +291,14 @@ pub fn answered(number: u32, ticket: u32, status: u32, bytes: f64, cost: f64, no
 
 /// The answer where the upstream gave none.
 #[wasm_bindgen(js_name = gateFailed)]
-pub fn failed(ticket: u32, fault: &str) -> Result<web_sys::Response, worker::wasm_bindgen::JsValue> {
-    current().map_or_else(|| problem(Code::UpstreamUnavailable), |isolate| upstream_failed(&isolate, ticket, fault)).into_response()
+pub fn failed(number: u32, ticket: u32, fault: &str) -> Result<web_sys::Response, worker::wasm_bindgen::JsValue> {
+    let isolate = opened_under(number);
+    isolate.map_or_else(|| problem(Code::UpstreamUnavailable), |isolate| upstream_failed(&isolate, ticket, fault)).into_response()
+}
+
+/// The isolate, where the gate was opened under this number: a ticket of another instance's may be of another request here.
+fn opened_under(number: u32) -> Option<Rc<Isolate>> {
+    GATE.with_borrow(|gate| gate.opened == number).then(current).flatten()
 }
 
 /// Sees in the background of a request to what is due.

@@ -12,28 +12,44 @@ pub const IDENTITY: [&str; 5] = ["x-keyward-key-id", "x-keyward-tenant", "x-keyw
 /// The name of the header that says on what state it was decided: `{epoch}.{seq}.{age}`.
 pub const DECISION: &str = "x-keyward-decision";
 
-/// Headers that are taken out, beside the identity headers: the credentials; what makes an upstream read another
-/// method than the one that was decided on; and a connection's own, by which a client could have the next hop drop
-/// what the edge adds (RFC 9110 section 7.6.1). `upgrade` stays: WebSockets need it.
-const STRIPPED: [&str; 10] = [
+/// Headers that are taken out, beside the identity headers: the credentials; what makes an upstream read another method or
+/// path than those that were decided on (decision 0115); and a connection's own, by which a client could have the next hop drop
+/// what the edge adds (RFC 9110 section 7.6.1). `upgrade` stays where [`upgrades`] says so. `expect` asks for an interim answer,
+/// which the runtime would take for the final one: the body is sent on unasked.
+const STRIPPED: [&str; 20] = [
     "authorization",
     "x-api-key",
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
+    "x-original-method",
+    "x-forwarded-method",
+    "x-original-url",
+    "x-original-uri",
+    "x-rewrite-url",
+    "x-forwarded-uri",
+    "x-forwarded-prefix",
+    "x-envoy-original-path",
     "connection",
     "keep-alive",
     "proxy-connection",
     "te",
     "trailer",
+    "expect",
+    "http2-settings",
 ];
 
-/// Whether a header of this name (lower case) is kept from the upstream. An underscore counts as a hyphen: to CGI's
-/// children they are the same.
+/// Whether a header of this name (lower case) is kept from the upstream. Whatever is no letter or digit counts as a hyphen: to CGI's
+/// children all of them are an underscore, or some.
 pub fn is_stripped(name: &str) -> bool {
-    let same = |a: u8, b: u8| a == b || (a == b'_' && b == b'-');
+    let same = |a: u8, b: u8| a == b || (b == b'-' && !a.is_ascii_alphanumeric());
     let begins = |with: &str| name.len() >= with.len() && name.bytes().zip(with.bytes()).all(|(a, b)| same(a, b));
     begins(PREFIX) || STRIPPED.iter().any(|stripped| name.len() == stripped.len() && begins(stripped))
+}
+
+/// Whether an `Upgrade` to this goes on: to WebSockets alone, which the edge can join. js/gate.js has the same.
+pub fn upgrades(to: &str) -> bool {
+    to.eq_ignore_ascii_case("websocket")
 }
 
 /// What the identity headers tell the upstream, as whom the request passes: a value for each of [`IDENTITY`], each
@@ -71,14 +87,19 @@ mod tests {
             "x_api_key",
             "x-keyward-tenant",
             "x_keyward_tenant",
+            "x-keyward.tenant",
+            "x!keyward~scope",
             "x-keyward-anything",
             "x-http-method-override",
             "x_http_method_override",
+            "x-original-url",
+            "x.rewrite.url",
+            "x-forwarded-prefix",
             "connection",
         ] {
             assert!(is_stripped(name), "{name}");
         }
-        for name in ["accept", "cookie", "x-keywards", "x-api-keys", "upgrade", "content-length", "te-x"] {
+        for name in ["accept", "cookie", "x-keywards", "x-api-keys", "x0api0key", "x-forwarded-host", "upgrade", "content-length", "te-x"] {
             assert!(!is_stripped(name), "{name}");
         }
     }

@@ -3,7 +3,11 @@
 
 use crate::{isolate::current, limits::hold::Slot};
 use keyward_core::Timestamp;
-use worker::{wasm_bindgen, wasm_bindgen::prelude::wasm_bindgen, web_sys};
+use worker::{
+    wasm_bindgen,
+    wasm_bindgen::{JsValue, prelude::wasm_bindgen},
+    web_sys,
+};
 
 /// It goes on.
 const HELD: u32 = 1;
@@ -31,8 +35,8 @@ extern "C" {
     pub(crate) fn is_left(this: &Hold) -> bool;
 
     /// The response at whose end the hold ends.
-    #[wasm_bindgen(method)]
-    pub(crate) fn follow(this: &Hold, response: &web_sys::Response, method: &str) -> web_sys::Response;
+    #[wasm_bindgen(method, catch)]
+    pub(crate) fn follow(this: &Hold, response: &web_sys::Response, method: &str) -> Result<web_sys::Response, JsValue>;
 
     /// Ends it.
     #[wasm_bindgen(method)]

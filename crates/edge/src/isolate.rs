@@ -38,6 +38,8 @@ use worker::{Env, console_error, web_sys};
 const MAX_FETCHES: usize = 6;
 /// The upstream says in this header how many cents a request has cost.
 const COST_HEADER: &str = "x-keyward-cost-cents";
+/// From so many on it says nothing: js/gate.js reads twelve digits.
+const COST_BOUND: u64 = 1_000_000_000_000;
 /// Bytes of a part of either kind.
 const MAX_PART_LEN: usize = if MAX_STATUS_LIST_LEN > MAX_AMENDMENT_PAGE_LEN { MAX_STATUS_LIST_LEN } else { MAX_AMENDMENT_PAGE_LEN };
 
@@ -123,7 +125,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
     let answer = match admit(&isolate, &source, context, &request, target, &mut seen).await {
         Ok(Admitted { passage, target, cost, at, slot }) => {
             let hold = slot.map(|slot| Hold::of(slot, &request));
-            let sent = length(&request.headers());
+            let sent = length(&request.method(), &request.headers());
             let facts = || record::facts(&isolate, &request, &seen);
             let ticket = isolate.with(|state| state.note_passed(seen, (sent, cost), at, facts));
             let fields = limit_fields(&isolate, &passage, now());
@@ -156,18 +158,20 @@ pub(crate) fn tend(isolate: &Rc<Isolate>, source: &Source, background: &impl Bac
 
 /// Counts what the upstream has answered.
 fn answered(isolate: &Isolate, ticket: u32, request: &web_sys::Request, answer: &web_sys::Response) {
-    // The length of an answer to HEAD is that of what isn't sent.
-    let bytes = if request.method() == "HEAD" { 0 } else { length(&answer.headers()) };
-    note_answered(isolate, ticket, answer.status(), (bytes, number(&answer.headers(), COST_HEADER)), now());
+    let headers = answer.headers();
+    let bytes = length(&request.method(), &headers);
+    let cents = number(&headers, COST_HEADER).filter(|cents| *cents < COST_BOUND);
+    note_answered(isolate, ticket, answer.status(), (bytes, cents), now());
 }
 
-/// The length of a body, where it is declared.
-fn length(headers: &web_sys::Headers) -> u64 {
-    number(headers, "content-length").unwrap_or(0)
+/// The length of a body, where it is declared. Of HEAD and its answer, it is that of what isn't sent.
+fn length(method: &str, headers: &web_sys::Headers) -> u64 {
+    if method == "HEAD" { 0 } else { number(headers, "content-length").unwrap_or(0) }
 }
 
 fn number(headers: &web_sys::Headers, name: &str) -> Option<u64> {
-    headers.get(name).ok().flatten().and_then(|text| text.parse().ok())
+    let text = headers.get(name).ok().flatten().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    text.and_then(|text| text.parse().ok())
 }
 
 /// What to answer where the upstream gave no answer.

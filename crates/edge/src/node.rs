@@ -199,10 +199,13 @@ impl<K: Keeper> Node<K> {
         let mut wait_ms = wait_ms;
         let mut done = false;
         for _ in 0..MAX_ROUNDS {
-            let ask = self.with(|state| state.follower.ask());
+            let (ask, path) = self.with(|state| {
+                let ask = state.follower.ask();
+                (ask, ask.path(wait_ms, state.follower.heartbeat()))
+            });
             let limit = if ask == Ask::Snapshot { MAX_SNAPSHOT_REPLY } else { MAX_FEED_REPLY };
             let left = deadline.saturating_sub(now().millis());
-            let Ok(text) = source.text(self, &ask.path(wait_ms), limit, left).await else { break };
+            let Ok(text) = source.text(self, &path, limit, left).await else { break };
             match self.take(ask, &text, now()) {
                 Some(Next::Again) => wait_ms = 0,
                 next => {

@@ -6,10 +6,10 @@ use crate::{
     decisions::Facts,
     isolate::{Isolate, held},
     limits::demand::Demand,
-    target::{Target, address, origin_host},
+    target::{Target, address},
     usage::Seen,
 };
-use keyward_core::{Request, Timestamp};
+use keyward_core::{Request, Timestamp, origin_host};
 use worker::web_sys;
 
 /// What a request says of itself, as it was sent. A header that can't be read counts as absent, which permits nothing.
@@ -74,7 +74,7 @@ impl Sent<'_> {
             method: self.method.to_owned(),
             path: self.target.path.as_str().to_owned(),
             address: seen.address,
-            domain: origin_host(self.origin),
+            domain: self.origin.and_then(origin_host),
             tls: self.is_tls(config),
             token: self.is_token(),
             route: seen.route,
@@ -97,7 +97,7 @@ impl Sent<'_> {
     /// Decides on it with what is held.
     pub(crate) fn decide(&self, isolate: &Isolate, seen: &Seen, now: Timestamp) -> Outcome {
         let config = &isolate.config;
-        let domain = origin_host(self.origin);
+        let domain = self.origin.and_then(origin_host);
         let asked = Request {
             method: self.method,
             path: &self.target.path,

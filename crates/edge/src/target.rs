@@ -58,19 +58,6 @@ pub fn address(header: Option<&str>) -> Option<IpAddr> {
     header?.trim().parse().ok()
 }
 
-/// The host of an Origin header (RFC 6454 section 7), lower case; `None` for `null` and whatever else isn't
-/// `scheme://host[:port]`.
-pub fn origin_host(header: Option<&str>) -> Option<String> {
-    let (_, authority) = header?.trim().split_once("://")?;
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        Some(_) => return None,
-        None => authority,
-    };
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
-    (!host.is_empty() && host.bytes().all(plain)).then(|| host.to_ascii_lowercase())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,13 +95,9 @@ mod tests {
     }
 
     #[test]
-    fn only_one_whole_address_or_host_counts() {
+    fn only_one_whole_address_counts() {
         assert_eq!(address(Some(" 192.0.2.1 ")), Some(IpAddr::from([192, 0, 2, 1])));
         assert_eq!(address(Some("192.0.2.1, 192.0.2.2")), None);
         assert_eq!(address(None), None);
-        assert_eq!(origin_host(Some("https://App.Example.com:8443")).as_deref(), Some("app.example.com"));
-        for odd in ["null", "https://", "https://u@h", "https://a.example/x", "app.example.com"] {
-            assert_eq!(origin_host(Some(odd)), None, "{odd}");
-        }
     }
 }

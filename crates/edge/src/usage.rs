@@ -5,7 +5,10 @@
 //! ([`crate::sealed`]).
 
 use crate::{decide::Passage, denial::Denial, limits::permits::Excess, sealed::Sealed};
-use keyward_api::usage::{LATENCIES, PASSED, UPSTREAM_UNAVAILABLE, UsageBatch, UsageCaller, UsageDebt, UsageEntry, latency_bucket};
+use keyward_api::{
+    limits::MAX_AMOUNT,
+    usage::{LATENCIES, PASSED, UPSTREAM_UNAVAILABLE, UsageBatch, UsageCaller, UsageDebt, UsageEntry, latency_bucket},
+};
 use keyward_core::{KeyId, PolicyNumber, RouteTable, StatusIndex, Timestamp, bounds::MAX_COST_CENTS};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -23,8 +26,9 @@ pub(crate) const PENDING_MS: u64 = 120_000;
 const MOST_SEALED: usize = 128;
 /// Entries and callers of one batch: some 100 KB.
 const BATCH: usize = 500;
-/// The longest body that is counted whole, bytes.
-const MAX_BYTES: u64 = 1 << 40;
+/// The most that a line says of bytes and of cents, and that is said of a debt. The origin refuses a batch that claims absurdly
+/// much, and with it what other keys have used: what one claims of its bodies is cut off here.
+const MOST: u64 = MAX_AMOUNT;
 
 /// Between the end of one report and the next, milliseconds: what is lost with an isolate.
 pub const REPORT_MS: u64 = 500;
@@ -122,7 +126,7 @@ impl Tally {
     /// Notes a request that goes on to the upstream, at this cost; [`Self::answered`] takes the number.
     pub fn passed(&mut self, seen: Seen, (bytes_in, cost): (u64, Cost), now: Timestamp) -> u32 {
         self.tickets = self.tickets.wrapping_add(1);
-        let pending = Pending { seen, bytes_in: bytes_in.min(MAX_BYTES), cost, began: now };
+        let pending = Pending { seen, bytes_in, cost, began: now };
         if self.pending.len() < MOST_PENDING {
             self.pending.insert(self.tickets, pending);
         } else {
@@ -141,7 +145,7 @@ impl Tally {
         let owed = pending.cost.cents.saturating_sub(cents);
         if let (Some(key), Some(_), 1..) = (pending.seen.key, lender, owed) {
             match self.debts.iter_mut().find(|debt| debt.key == key) {
-                Some(debt) => debt.cents += owed,
+                Some(debt) => debt.cents = sum(debt.cents, owed),
                 None => self.debts.push(UsageDebt { key, cents: owed }),
             }
         }
@@ -151,7 +155,11 @@ impl Tally {
             _ => None,
         };
         let (fate, class) = match status / 100 {
-            0 => (Fate::Unanswered, 5),
+            0 => {
+                // How much of its body has arrived isn't known; what it claimed is no more than a claim.
+                pending.bytes_in = 0;
+                (Fate::Unanswered, 5)
+            }
             class => (Fate::Passed, u8::try_from(class).unwrap_or(0)),
         };
         self.conclude(pending, fate, if class <= 5 { class } else { 0 }, bytes_out, Some(now.since(pending.began)));
@@ -160,14 +168,7 @@ impl Tally {
 
     fn conclude(&mut self, pending: Pending, fate: Fate, status: u8, bytes_out: u64, latency: Option<u64>) {
         let Pending { seen, bytes_in, cost, began } = pending;
-        let mut sums = Sums {
-            requests: 1,
-            cost: cost.cents,
-            bytes_in,
-            bytes_out: bytes_out.min(MAX_BYTES),
-            last_ms: began.millis(),
-            ..Sums::default()
-        };
+        let mut sums = Sums { requests: 1, cost: cost.cents, bytes_in, bytes_out, last_ms: began.millis(), ..Sums::default() };
         if let Some(latency) = latency {
             sums.latency[latency_bucket(latency)] = 1;
         }
@@ -184,9 +185,9 @@ impl Tally {
         }
         let sums = self.lines.entry(line).or_default();
         sums.requests += more.requests;
-        sums.cost += more.cost;
-        sums.bytes_in += more.bytes_in;
-        sums.bytes_out += more.bytes_out;
+        sums.cost = sum(sums.cost, more.cost);
+        sums.bytes_in = sum(sums.bytes_in, more.bytes_in);
+        sums.bytes_out = sum(sums.bytes_out, more.bytes_out);
         sums.latency.iter_mut().zip(more.latency).for_each(|(sum, count)| *sum += count);
         sums.last_ms = sums.last_ms.max(more.last_ms);
         if let (Some(key), Some(address)) = (key, address) {
@@ -219,7 +220,8 @@ impl Tally {
             std::mem::take(&mut self.pending).into_iter().partition(|(_, pending)| now.since(pending.began) > PENDING_MS);
         self.pending = waiting;
         let forgotten: BTreeMap<u32, Pending> = forgotten;
-        for pending in forgotten.into_values() {
+        for mut pending in forgotten.into_values() {
+            pending.bytes_in = 0;
             self.conclude(pending, Fate::Passed, 0, 0, None);
         }
         let mut entries = std::mem::take(&mut self.lines).into_iter().map(|(line, sums)| entry(line, sums, routes));
@@ -267,6 +269,11 @@ impl Tally {
     pub const fn lost(&self) -> u64 {
         self.lost
     }
+}
+
+/// What both are together, as far as can be said.
+fn sum(so_far: u64, more: u64) -> u64 {
+    so_far.saturating_add(more).min(MOST)
 }
 
 fn entry(line: Line, sums: Sums, routes: &RouteTable) -> UsageEntry {
@@ -364,6 +371,29 @@ mod tests {
         assert_eq!(tally.answered(tickets[2], 200, (0, Some(1)), at(200_001)), None);
         tally.sent(&Uuid::from_u128(1).to_string());
         assert!(tally.is_reported());
+    }
+
+    #[test]
+    fn what_a_key_claims_is_never_more_than_the_origin_takes() {
+        let now = Timestamp::from_millis(HOUR);
+        let mut tally = Tally::default();
+        let seen = Seen { key: Some(KeyId(Uuid::from_u128(1))), ..Seen::default() };
+        let lender = Some(Uuid::from_u128(9));
+        for _ in 0..20_000 {
+            let ticket = tally.passed(seen, (u64::MAX, Cost { cents: 0, lender }), now);
+            tally.answered(ticket, 200, (u64::MAX, Some(u64::MAX)), now);
+        }
+        // Of a body that nobody answered to it isn't known whether it came.
+        for late in [0, PENDING_MS + 1] {
+            let ticket = tally.passed(Seen::default(), (u64::MAX, Cost::default()), Timestamp::from_millis(HOUR - late));
+            if late == 0 {
+                tally.answered(ticket, 0, (0, None), now);
+            }
+        }
+        let [batch] = &sealed(&mut tally, now)[..] else { panic!() };
+        let sums: Vec<_> = batch.entries.iter().map(|entry| (entry.bytes_in, entry.bytes_out, entry.cost)).collect();
+        assert_eq!(sums, [(0, 0, 0), (0, 0, 0), (MAX_AMOUNT, MAX_AMOUNT, MAX_AMOUNT)]);
+        assert_eq!(batch.debts, [UsageDebt { key: KeyId(Uuid::from_u128(1)), cents: MAX_AMOUNT }]);
     }
 
     #[test]

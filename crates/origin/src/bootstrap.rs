@@ -14,14 +14,14 @@ use keyward_core::{
     AnyOr, Capability, Environment, KeyPrefix, KeyState, Limits, PolicyTerms, PublicKey, Role, ScopeClass, TenantId, Timestamp,
     codec::base64url,
 };
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
     audit::append,
     clock::{Clock, datetime},
     config::Config,
-    db::Db,
+    db::{Db, begin},
     ids::new_id,
     journal::Memory,
     keys::issue::{Draft, NewKey, Profile, store_in},
@@ -62,8 +62,7 @@ impl Foundation {
 /// # Errors
 /// Where the master key is not this deployment's, or the data directory is another's.
 pub async fn bootstrap(db: &Db, config: &Config, master: &SealingKey, clock: &Clock) -> anyhow::Result<Foundation> {
-    let mut connection = db.system().acquire().await?;
-    let mut tx = connection.begin().await?;
+    let mut tx = begin(db.system(), "BEGIN").await?;
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('keyward bootstrap'))::text AS lock").fetch_one(&mut *tx).await?;
     if let Some(foundation) = open(&mut tx, master).await? {
         return Ok(foundation);

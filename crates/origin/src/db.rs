@@ -8,7 +8,7 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 use anyhow::Context;
 use keyward_core::{Position, TenantId};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, SqlSafeStr, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -184,8 +184,8 @@ impl Db {
     /// Where the database can't be reached.
     pub async fn tenant(&self, tenant: TenantId) -> Result<Tx> {
         // One round trip for both. A UUID's text holds nothing that could end the literal.
-        let begin = format!("BEGIN; SET LOCAL keyward.tenant = '{tenant}'");
-        let inner = again!(self.app.begin_with(AssertSqlSafe(begin.clone())))?;
+        let statement = format!("BEGIN; SET LOCAL keyward.tenant = '{tenant}'");
+        let inner = begin(&self.app, AssertSqlSafe(statement)).await?;
         Ok(Tx { inner, tenant, events: Vec::new() })
     }
 
@@ -211,6 +211,20 @@ impl Db {
     }
 }
 
+/// Begins a transaction, by this statement. Nothing else in this program may: dropped on the way, as the work of a client that hangs
+/// up is, sqlx gives the connection back to the pool inside the transaction that it has asked for, and whoever is next reads and
+/// writes there (sqlx 0.9.0, issue 4385; decision 0117). So it is begun by a task of its own, which nobody drops; what comes of
+/// it is a transaction that rolls back when nobody takes it.
+///
+/// # Errors
+/// Where the database can't be reached.
+pub async fn begin(pool: &PgPool, statement: impl SqlSafeStr) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let (pool, statement) = (pool.clone(), statement.into_sql_str());
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    let begun = tokio::spawn(async move { again!(pool.begin_with(statement.clone())) });
+    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
 /// Whether all migrations of this program, and no others, have been applied.
 async fn is_migrated(connection: &mut PgConnection) -> anyhow::Result<bool> {
     const AS_SYSTEM: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'keyward_system' AND pg_has_role(oid, 'MEMBER'))
@@ -219,10 +233,10 @@ async fn is_migrated(connection: &mut PgConnection) -> anyhow::Result<bool> {
     if !begun {
         return Ok(false);
     }
-    let mut tx = connection.begin().await?;
-    sqlx::raw_sql("SET LOCAL ROLE keyward_system").execute(&mut *tx).await?;
+    sqlx::raw_sql("SET ROLE keyward_system").execute(&mut *connection).await?;
     let applied: Result<Vec<(i64, Vec<u8>)>, _> =
-        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version").fetch_all(&mut *tx).await;
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version").fetch_all(&mut *connection).await;
+    sqlx::raw_sql("RESET ROLE").execute(connection).await?;
     let applied = match applied {
         // A database that is older than the migration which lets a server look.
         Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => return Ok(false),

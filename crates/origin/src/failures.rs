@@ -46,7 +46,8 @@ impl Failures {
             return Ok(());
         }
         let due = self.schedule.lock().unwrap_or_else(PoisonError::into_inner).recall(&network(address)).unwrap_or(0);
-        let ahead = due.saturating_sub(now.millis());
+        // None is noted further ahead: then the clock was set back, and what it noted before counts no more.
+        let ahead = due.checked_sub(now.millis()).filter(|ahead| *ahead <= MINUTE_MS).unwrap_or(0);
         if ahead + self.interval <= MINUTE_MS {
             return Ok(());
         }
@@ -61,7 +62,7 @@ impl Failures {
         }
         let address = network(address);
         let mut schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = schedule.recall(&address).unwrap_or(0).max(now.millis()) + self.interval;
+        let due = schedule.recall(&address).filter(|due| *due <= now.millis() + MINUTE_MS).unwrap_or(0).max(now.millis()) + self.interval;
         // What comes in while it is refused anyway doesn't put it off for ever.
         schedule.keep(address, due.min(now.millis() + MINUTE_MS));
     }
@@ -98,6 +99,12 @@ mod tests {
         failures.guard(one, later).unwrap();
         failures.note(one, later);
         failures.guard(one, later).unwrap_err();
+
+        // A clock that was set back locks nobody out for the difference.
+        let before = Timestamp::from_secs(900_000);
+        failures.guard(one, before).unwrap();
+        (0..6).for_each(|_| failures.note(one, before));
+        failures.guard(one, before).unwrap_err();
 
         let unlimited = Failures::new(0);
         (0..1000).for_each(|_| unlimited.note(one, at));

@@ -24,6 +24,8 @@ pub struct Metrics {
     pub unproved: Counter,
     /// Requests that were turned away, unread, for what failed before from their address.
     pub turned_away: Counter,
+    /// Edges that said that they had seen more than there is, and could not show it.
+    pub positions_unproved: Counter,
     /// Requests that waited for permits of their key's limits.
     pub waited: Counter,
     feed_epoch: Gauge,
@@ -92,6 +94,7 @@ impl Default for Metrics {
             signed: Signed::default(),
             unproved: Counter::default(),
             turned_away: Counter::default(),
+            positions_unproved: Counter::default(),
             waited: Counter::default(),
             feed_epoch: Gauge::default(),
             feed_seq: Gauge::default(),
@@ -108,6 +111,11 @@ impl Default for Metrics {
         registry.register_with_unit("request_duration", "How long answers took", Unit::Seconds, metrics.durations.clone());
         registry.register("signed", "Objects signed for the feed", metrics.signed.0.clone());
         registry.register("unproved_refusals", "Requests refused to callers who proved nothing", metrics.unproved.clone());
+        registry.register(
+            "positions_unproved",
+            "Edges that said that they had seen more than there is, and could not show it",
+            metrics.positions_unproved.clone(),
+        );
         registry.register("turned_away", "Requests not looked at, after many failures from their address", metrics.turned_away.clone());
         registry.register("limit_waits", "Requests that waited for permits of their key's limits", metrics.waited.clone());
         registry.register("feed_epoch", "The feed's epoch", metrics.feed_epoch.clone());

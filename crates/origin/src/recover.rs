@@ -12,13 +12,13 @@ use anyhow::{Context, ensure};
 use keyward_core::{KeyState, Kid, TenantId, Timestamp, bounds::SHARD_BITS};
 use keyward_issuer::SigningKey;
 use serde_json::json;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use crate::{
     audit::{Action, Event, append, members},
     bootstrap::Foundation,
     clock::datetime,
-    db::Db,
+    db::{Db, begin},
     feed::CHANNEL,
     journal::Memory,
     sealing::SealingKey,
@@ -60,8 +60,7 @@ pub async fn recover(
         journal.deployment.is_none_or(|deployment| deployment == foundation.deployment),
         "the data directory belongs to another deployment than the database"
     );
-    let mut connection = db.system().acquire().await?;
-    let mut tx = connection.begin().await?;
+    let mut tx = begin(db.system(), "BEGIN").await?;
     let state = sqlx::query!("SELECT epoch, seq FROM feed_state FOR UPDATE").fetch_one(&mut *tx).await?;
     let keyring = load(&mut tx, &foundation.data_key, now).await.context("can't read the signing keys")?;
     let old = keyring.keys.manifest();

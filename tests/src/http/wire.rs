@@ -112,6 +112,9 @@ impl Wire {
         let mut request = Request::new(std::str::from_utf8(&line[..first])?, &line[first + 1..last]);
         request.headers = parse_fields(&fields[2..])?;
         let framing = framing(&request.headers)?.unwrap_or(Framing::Length(0));
+        if request.headers.first("expect").is_some_and(|expected| expected.eq_ignore_ascii_case("100-continue")) {
+            self.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        }
         request.body = self.body(framing).await?;
         Ok(Some(request))
     }

@@ -6,13 +6,16 @@
 
 mod support;
 
+mod claims;
 mod concurrency;
 mod costs;
 mod debts;
 mod decisions;
 mod durability;
+mod instances;
 mod limit_outage;
 mod limits;
+mod onward;
 mod outage;
 mod propagation;
 mod recovery;

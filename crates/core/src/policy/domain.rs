@@ -38,6 +38,23 @@ impl DomainPattern {
     }
 }
 
+/// A host, lower case; `None` for what is written with other characters than a host's.
+pub fn host(text: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    (!text.is_empty() && text.bytes().all(plain)).then(|| text.to_ascii_lowercase())
+}
+
+/// The host of an Origin header (RFC 6454 section 7), lower case; `None` for `null` and whatever else isn't
+/// `scheme://host[:port]`.
+pub fn origin_host(header: &str) -> Option<String> {
+    let (_, authority) = header.trim().split_once("://")?;
+    match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host(name),
+        Some(_) => None,
+        None => host(authority),
+    }
+}
+
 impl Serialize for DomainPattern {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
@@ -49,5 +66,22 @@ impl<'de> Deserialize<'de> for DomainPattern {
         let text = String::deserialize(deserializer)?;
         Self::parse(&text)
             .ok_or_else(|| de::Error::custom("a domain is `app.example.com` or `*.example.com`, lower case, without scheme or port"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_a_host_counts_as_one() {
+        assert_eq!(origin_host(" https://App.Example.com:8443").as_deref(), Some("app.example.com"));
+        for odd in ["null", "https://", "https://u@h", "https://a.example/x", "https://[::1]:80", "app.example.com"] {
+            assert_eq!(origin_host(odd), None, "{odd}");
+        }
+        assert_eq!(host("A-1.example").as_deref(), Some("a-1.example"));
+        for odd in ["", "a b", "a/b", "a:1", "é"] {
+            assert_eq!(host(odd), None, "{odd}");
+        }
     }
 }

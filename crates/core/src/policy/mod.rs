@@ -14,5 +14,5 @@ pub use claims::{AnyOr, Limits, PolicyClaims, PolicyTerms};
 pub use compiled::{Policy, PolicyError};
 pub use cover::Exceeds;
 pub use decision::{Decision, Grant, Request};
-pub use domain::DomainPattern;
+pub use domain::{DomainPattern, host, origin_host};
 pub(crate) use explain::{capability, endpoint, network};

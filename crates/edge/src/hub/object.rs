@@ -301,6 +301,10 @@ impl Asked {
     fn parse(query: &str) -> Option<Self> {
         let (mut epoch, mut after, mut manifest, mut wait_ms) = (None, None, None, 0);
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            // For the origin, where the hub can't be asked.
+            if name == "heartbeat" {
+                continue;
+            }
             let value: u64 = value.parse().ok()?;
             match name {
                 "epoch" => epoch = u32::try_from(value).ok(),

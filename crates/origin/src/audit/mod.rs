@@ -7,17 +7,19 @@
 mod append;
 mod checkpoint;
 mod event;
+mod exports;
 mod search;
 mod tally;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, time::interval};
+use tokio::time::interval;
 
 pub(crate) use append::with_records;
 pub use append::{Records, append, digest};
 pub use checkpoint::{Kept, Signed, checkpoint, checkpoints, newest_up_to, unproved};
 pub use event::{Action, Actor, Event, changed, in_order, members};
+pub use exports::{Exports, Seat};
 pub use search::{Filter, Range, page, search};
 pub use tally::{Denial, Issue, Tally};
 
@@ -29,23 +31,16 @@ const FLUSH: Duration = Duration::from_secs(30);
 const FLUSHES: u32 = 2;
 /// How long the end of a server waits for its last records.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-/// Exports at a time.
-const EXPORTS: usize = 4;
 
 /// What a running server holds of the trail.
+#[derive(Default)]
 pub struct Audit {
     /// What was noted and isn't written yet.
     pub tally: Tally,
     /// What this server has signed.
     pub signed: Signed,
-    /// Exports that may begin.
-    pub exports: Arc<Semaphore>,
-}
-
-impl Default for Audit {
-    fn default() -> Self {
-        Self { tally: Tally::default(), signed: Signed::default(), exports: Arc::new(Semaphore::new(EXPORTS)) }
-    }
+    /// Exports on their way.
+    pub exports: Arc<Exports>,
 }
 
 /// Writes what was noted and signs checkpoints, now and again. Runs for ever.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::event::{Action, Actor, Event, Members, members};
 use crate::{
     clock::{datetime, rfc3339},
-    error::Result,
+    error::{Error, Result},
     state::App,
 };
 
@@ -96,17 +96,23 @@ impl Tally {
     pub async fn flush(&self, app: &App) {
         let tenants: Vec<_> = self.lock().keys().copied().collect();
         for tenant in tenants {
-            if let Err(error) = self.flush_tenant(app, tenant).await {
+            if let Err(error) = self.write(app, tenant).await {
                 tracing::warn!(%tenant, error = %anyhow::Error::from(error), "can't record denials and tokens, and will try again");
             }
         }
     }
 
-    /// Writes what was noted in a tenant.
+    /// Writes what was noted in a tenant. For requests: also where nobody waits for it any more, it is written or stays noted.
     ///
     /// # Errors
     /// As any write; then it stays noted.
-    pub async fn flush_tenant(&self, app: &App, tenant: TenantId) -> Result<()> {
+    pub async fn flush_tenant(app: &Arc<App>, tenant: TenantId) -> Result<()> {
+        let app = Arc::clone(app);
+        tokio::spawn(async move { app.audit.tally.write(&app, tenant).await }).await.map_err(Error::internal)?
+    }
+
+    /// What it holds meanwhile is nowhere else: not to be dropped before its end.
+    async fn write(&self, app: &App, tenant: TenantId) -> Result<()> {
         let Some(pending) = self.lock().remove(&tenant) else { return Ok(()) };
         let written = write(app, tenant, &pending).await;
         if written.is_err() {

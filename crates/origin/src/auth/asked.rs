@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, Method, Uri, header, request::Parts},
 };
 use keyward_api::{Code, session::CSRF_HEADER};
-use keyward_core::{AnyOr, AuditActor, PolicyClaims, Reason, canonical_address};
+use keyward_core::{AnyOr, AuditActor, PolicyClaims, Reason, canonical_address, origin_host};
 use uuid::Uuid;
 
 use super::Row;
@@ -99,15 +99,15 @@ impl<'a> Asked<'a> {
     }
 
     /// The client's address: the peer's, or where that is a proxy that is believed, the last one in X-Forwarded-For
-    /// that isn't one too.
+    /// that isn't one too; `None` where what stands in its place is no address.
     pub fn address(&self, app: &App) -> Option<IpAddr> {
         if !self.proxied(app) {
             return self.peer;
         }
-        let lines: Vec<_> = self.headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
-        let hops = lines.iter().rev().flat_map(|line| line.rsplit(','));
-        for hop in hops {
-            let hop = canonical_address(hop.trim().parse().ok()?);
+        let lines = self.headers.get_all("x-forwarded-for").iter().rev();
+        // As bytes: what a client wrote before a hop that is a proxy's word may be anything.
+        for hop in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
+            let hop = hop_address(hop)?;
             if !app.config.trusts(hop) {
                 return Some(hop);
             }
@@ -115,9 +115,14 @@ impl<'a> Asked<'a> {
         self.peer
     }
 
+    /// To whom its failures are put down: its address, or where the proxy doesn't say it, the proxy.
+    pub fn answerable(&self, app: &App) -> Option<IpAddr> {
+        self.address(app).or(self.peer)
+    }
+
     /// Passes where credentials from this address may still turn out to be no good.
     pub fn guard(&self, app: &App) -> Result<()> {
-        let Some(address) = self.address(app) else { return Ok(()) };
+        let Some(address) = self.answerable(app) else { return Ok(()) };
         app.failures.guard(address, app.clock.now())
     }
 
@@ -131,9 +136,7 @@ impl<'a> Asked<'a> {
 
     /// The host of the Origin header, lower case (RFC 6454 section 7).
     pub(super) fn domain(&self) -> Option<String> {
-        let origin = self.headers.get(header::ORIGIN)?.to_str().ok()?;
-        let host = origin.split_once("://")?.1;
-        Some(host.rsplit_once(':').map_or(host, |(host, _)| host).to_ascii_lowercase())
+        origin_host(self.headers.get(header::ORIGIN)?.to_str().ok()?)
     }
 
     /// As the client names itself, bounded; what isn't ASCII is left out.
@@ -249,4 +252,11 @@ impl<'a> Asked<'a> {
         };
         origin == app.config.issuer || asked().unwrap_or(false)
     }
+}
+
+/// The address of a hop in X-Forwarded-For; some proxies name its port, too.
+fn hop_address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
+    let address = hop.parse().or_else(|_| hop.parse().map(|socket: SocketAddr| socket.ip()));
+    address.ok().map(canonical_address)
 }

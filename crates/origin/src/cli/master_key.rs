@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use serde_json::json;
-use sqlx::Connection;
 use zeroize::Zeroizing;
 
 use super::{Database, MASTER_KEY, runtime, show::line};
@@ -13,7 +12,7 @@ use crate::{
     audit::{Action, Event, append},
     bootstrap::{self, reseal},
     clock::Clock,
-    db::Db,
+    db::{Db, begin},
     sealing::{MasterFile, SealingKey, parse_master_key},
 };
 
@@ -104,8 +103,7 @@ async fn opens(db: &Db, master: &SealingKey) -> anyhow::Result<bool> {
 
 /// One transaction: before its commit the old one opens, after it the new one.
 async fn turn(db: &Db, old: &SealingKey, new: &SealingKey) -> anyhow::Result<()> {
-    let mut connection = db.system().acquire().await?;
-    let mut tx = connection.begin().await?;
+    let mut tx = begin(db.system(), "BEGIN").await?;
     let foundation = reseal(&mut tx, old, new).await?;
     append(&mut tx, foundation.operator, &[Event::by_itself(Action::MasterKeyRotated, Clock::system().now())], 0).await?;
     Ok(tx.commit().await?)

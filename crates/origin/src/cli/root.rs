@@ -13,13 +13,13 @@ use keyward_api::signing::Proposal;
 use keyward_core::{Manifest, ManifestKey, PublicKey, Timestamp, bounds::MAX_MANIFEST_LEN, codec::base64url};
 use keyward_issuer::SigningKey;
 use serde_json::json;
-use sqlx::Connection;
 use zeroize::Zeroizing;
 
 use super::{Database, MASTER_KEY_HELP, opened, runtime, show::line};
 use crate::{
     audit::{Action, Event, append, members},
     clock::Clock,
+    db::begin,
     sealing::{random, secret_file},
     signing::{MAX_MANIFEST_SECONDS, NotAccepted, accept, adopt_root, hold, propose},
 };
@@ -219,8 +219,7 @@ async fn adopt(public_key: &str, database: &Database) -> anyhow::Result<()> {
     let public = PublicKey::parse(public_key.trim()).context("not a public key")?;
     let (db, foundation, postgres) = opened(database).await?;
     let now = Clock::system().now();
-    let mut connection = db.system().acquire().await?;
-    let mut tx = connection.begin().await?;
+    let mut tx = begin(db.system(), "BEGIN").await?;
     hold(&mut tx).await?;
     let kid = adopt_root(&mut tx, &public, now).await.context("it is known already, or another next root is")?;
     let event = Event::by_itself(Action::SigningKeyCreated, now)
@@ -228,7 +227,6 @@ async fn adopt(public_key: &str, database: &Database) -> anyhow::Result<()> {
         .after(members(json!({"role": "root", "state": "pre-published"})));
     append(&mut tx, foundation.operator, &[event], 0).await?;
     tx.commit().await?;
-    drop(connection);
     db.close().await;
     line(&json!({"next_root": kid}).to_string())?;
     Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
@@ -249,8 +247,7 @@ async fn publish(path: &Path, issuer: Option<&str>, database: &Database) -> anyh
     let jws = read(path, MAX_MANIFEST_LEN as u64 + 2)?;
     let (db, foundation, postgres) = opened(database).await?;
     let now = Clock::system().now();
-    let mut connection = db.system().acquire().await?;
-    let mut tx = connection.begin().await?;
+    let mut tx = begin(db.system(), "BEGIN").await?;
     hold(&mut tx).await?;
     let version = match accept(&mut tx, &foundation.data_key, jws.trim(), issuer, now).await {
         Ok(version) => version,
@@ -261,7 +258,6 @@ async fn publish(path: &Path, issuer: Option<&str>, database: &Database) -> anyh
     let event = Event::by_itself(Action::ManifestPublished, now).details(members(json!({"version": version})));
     append(&mut tx, foundation.operator, &[event], 0).await?;
     tx.commit().await?;
-    drop(connection);
     db.close().await;
     line(&json!({"version": version}).to_string())?;
     Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)

@@ -15,7 +15,7 @@ use sqlx::{PgConnection, types::Uuid};
 use super::{partitions::Made, thin::Room};
 use crate::{
     clock::datetime,
-    db::{Db, again},
+    db::{Db, begin},
     error::{Error, Result},
 };
 
@@ -48,7 +48,7 @@ pub async fn add(db: &Db, now: Timestamp, made: &Made, hours: u32, parcels: Vec<
         return Ok(received);
     }
     made.keep(db, now, hours).await?;
-    let mut tx = again!(db.system().begin_with("BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL jit = off"))?;
+    let mut tx = begin(db.system(), "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL jit = off").await?;
     let fresh = claim(&mut tx, parcels).await?;
     let oldest = now.millis().saturating_sub(u64::from(hours) * HOUR);
     let lately = fresh.into_iter().flat_map(|batch| batch.decisions).filter(|decision| decision.at_ms >= oldest);

@@ -21,7 +21,7 @@ use std::{
 };
 
 use keyward_api::Code;
-use keyward_core::{FeedReply, Position, Timestamp};
+use keyward_core::{FeedReply, Heartbeat, Position, Timestamp};
 use tokio::sync::{Notify, watch};
 
 pub use change::{CHANNEL, Change, append, position};
@@ -43,6 +43,9 @@ use crate::{
 const FRESH_MS: u64 = 50;
 /// Epochs that a follower can be ahead: recoveries that a restored backup doesn't know of.
 const MAX_AHEAD: u32 = 1_000;
+/// Sequence numbers that a follower can be ahead: ten thousand changes a second for three years. What nobody can have seen must not be
+/// written down: a recovery goes beyond what was.
+const MAX_CHANGES_AHEAD: u64 = 1 << 40;
 /// Manifest versions that a follower can be ahead.
 const MAX_MANIFESTS_AHEAD: u64 = 10_000_000;
 /// How long a reading may take before the database counts as unavailable.
@@ -166,14 +169,14 @@ impl Feed {
     ///
     /// # Errors
     /// `database_unavailable` where the database can't be asked; `recovery_required` where the follower has seen more
-    /// than the database knows of.
-    pub async fn follow(&self, app: &App, follower: Follower, wait: Duration) -> Result<FeedReply> {
+    /// than the database knows of, as `heartbeat` shows; `position_unproved` where it only says so.
+    pub async fn follow(&self, app: &App, follower: Follower, heartbeat: &str, wait: Duration) -> Result<FeedReply> {
         let mut readings = self.reading.subscribe();
         let ours = *readings.borrow();
         if follower.position > ours.position || follower.manifest > ours.manifest {
             // Another server on the same database may be ahead of this one's last reading.
             let ours = self.observe(app, app.clock.now()).await?;
-            remember_seen(app, follower, ours).await?;
+            remember_seen(app, follower, heartbeat, ours).await?;
             app.recovery.check_seen(app, follower.position, ours.position).await?;
             app.recovery.check_manifest(app, follower.manifest, ours.manifest).await?;
         } else if follower.position == ours.position && follower.manifest == ours.manifest {
@@ -272,13 +275,31 @@ impl Drop for Waiting {
 }
 
 /// Writes down what a follower has seen and the database doesn't know of, so that a recovery goes beyond it.
-async fn remember_seen(app: &App, follower: Follower, ours: Reading) -> Result<()> {
+async fn remember_seen(app: &App, follower: Follower, heartbeat: &str, ours: Reading) -> Result<()> {
     let seen = follower.position;
     if seen <= ours.position && follower.manifest <= ours.manifest {
         return Ok(());
     }
-    if seen.epoch > ours.position.epoch.saturating_add(MAX_AHEAD) || follower.manifest > ours.manifest.saturating_add(MAX_MANIFESTS_AHEAD) {
-        return Err(Error::field("epoch", "no deployment has had so many"));
+    let most = Position { epoch: ours.position.epoch.saturating_add(MAX_AHEAD), seq: ours.position.seq.saturating_add(MAX_CHANGES_AHEAD) };
+    let manifests = ours.manifest.saturating_add(MAX_MANIFESTS_AHEAD);
+    for (field, is_too_many) in
+        [("epoch", seen.epoch > most.epoch), ("after", seen.seq > most.seq), ("manifest", follower.manifest > manifests)]
+    {
+        if is_too_many {
+            return Err(Error::field(field, "no deployment has had so many"));
+        }
+    }
+    // Whoever has an edge's key could stop everything by a number, were it believed.
+    let shown = app.keyrings.current().keys.open::<Heartbeat>(heartbeat, app.clock.now());
+    if !shown.is_ok_and(|shown| Position { epoch: shown.epoch, seq: shown.seq } >= seen && shown.manifest >= follower.manifest) {
+        app.metrics.positions_unproved.inc();
+        tracing::warn!(
+            epoch = seen.epoch,
+            seq = seen.seq,
+            manifest = follower.manifest,
+            "an edge says that it has seen more than there is"
+        );
+        return Err(Error::from(Code::PositionUnproved).detail("The feed has never stood there, as far as is known here."));
     }
     let feed = (seen > ours.position).then_some((seen.epoch, seen.seq));
     app.journal(Entry { feed, manifest: Some(follower.manifest), ..Entry::default() }).await

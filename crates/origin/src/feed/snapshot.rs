@@ -12,13 +12,13 @@ use keyward_core::{
 };
 use keyward_issuer::{SigningKey, amendment_page, status_list_claims};
 use serde::{Deserialize, Serialize};
-use sqlx::{Connection, PgConnection, types::Json};
+use sqlx::{PgConnection, types::Json};
 use tokio::{sync::Notify, time::timeout};
 
 use super::{Change, lists, position};
 use crate::{
     clock::{datetime, expiry_seconds},
-    db::again,
+    db::{again, begin},
     error::{Error, Result},
     policies::policy_number,
     state::App,
@@ -132,8 +132,7 @@ async fn refresh(app: &App) -> Result<()> {
 async fn build(app: &App) -> Result<Newest> {
     let _one = app.feed.snapshots.building.lock().await;
     let signer = Arc::clone(app.keyrings.current().signer(Role::Feed)?);
-    let mut connection = app.db.system().acquire().await?;
-    let mut tx = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut tx = begin(app.db.system(), "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let state = sqlx::query!("SELECT epoch, seq FROM feed_state").fetch_one(&mut *tx).await?;
     let now = position(state.epoch, state.seq);
     let old = stored(&mut tx, now.epoch, &signer.kid().to_string()).await?;
@@ -156,7 +155,7 @@ async fn build(app: &App) -> Result<Newest> {
     let jws = signer.sign(&snapshot).map_err(Error::internal)?;
     app.metrics.signed.count("snapshot");
     let newest = Newest { position: now, kid: signer.kid().to_string(), jws: jws.into() };
-    store(app, &mut connection, &newest, &parts, bodies).await?;
+    store(app, &newest, &parts, bodies).await?;
     *app.feed.snapshots.newest() = Some(newest.clone());
     tracing::info!(epoch = now.epoch, seq = now.seq, shards = parts.shards.len(), pages = parts.amendments.len(), "built a snapshot");
     Ok(newest)
@@ -253,9 +252,9 @@ async fn supersessions(tx: &mut PgConnection) -> Result<Vec<(PolicyNumber, Polic
 }
 
 /// Stores a snapshot, and drops what only older ones than the last two needed.
-async fn store(app: &App, connection: &mut PgConnection, newest: &Newest, parts: &Parts, bodies: BTreeMap<Digest, String>) -> Result<()> {
+async fn store(app: &App, newest: &Newest, parts: &Parts, bodies: BTreeMap<Digest, String>) -> Result<()> {
     let now = datetime(app.clock.now());
-    let mut tx = connection.begin().await?;
+    let mut tx = begin(app.db.system(), "BEGIN").await?;
     for (digest, body) in bodies {
         // A part that is there already is as good as new: it mustn't be dropped as old.
         sqlx::query!(

@@ -26,7 +26,7 @@ use super::{
     paging::{page, page_size, shorten},
 };
 use crate::{
-    audit::{self, Action, Event, Filter, Kept, Range, members},
+    audit::{self, Action, Event, Filter, Kept, Range, Seat, members},
     auth::Caller,
     error::{Error, Result},
     state::App,
@@ -132,7 +132,7 @@ pub async fn get(
     let asked = json!({"query": uri.query()});
     let range = Range { from: query.from.map(Moment::into), to: query.to.map(Moment::into) };
     let filter = Filter { actor: query.actor, action: query.action, key: query.key, range, cursor: query.cursor, limit };
-    app.audit.tally.flush_tenant(&app, tenant).await?;
+    audit::Tally::flush_tenant(&app, tenant).await?;
     let mut tx = app.db.tenant(tenant).await?;
     let (records, more) = audit::search(&mut tx, tenant, filter).await?;
     tx.record(event(&caller, &app, Action::AuditRead, asked));
@@ -180,7 +180,7 @@ pub async fn post_checkpoints(
     Query(query): Query<InTenant>,
 ) -> Result<Json<Checkpoints>> {
     let tenant = reading(&app, &caller, query.tenant).await?;
-    app.audit.tally.flush_tenant(&app, tenant).await?;
+    audit::Tally::flush_tenant(&app, tenant).await?;
     let kept = audit::checkpoint(&app, tenant).await?;
     Ok(Json(answer(&app, kept.into_iter().collect())))
 }
@@ -212,8 +212,8 @@ pub async fn get_export(
     Query(query): Query<ExportQuery>,
 ) -> Result<Response> {
     let tenant = reading(&app, &caller, query.tenant).await?;
-    let turn = Arc::clone(&app.audit.exports).try_acquire_owned().map_err(|_| Code::RateLimited)?;
-    app.audit.tally.flush_tenant(&app, tenant).await?;
+    let seat = app.audit.exports.open(tenant, app.clock.now())?;
+    audit::Tally::flush_tenant(&app, tenant).await?;
     let mut tx = app.db.tenant(tenant).await?;
     tx.record(event(&caller, &app, Action::AuditExported, json!({"query": uri.query()})));
     tx.commit().await?;
@@ -235,7 +235,7 @@ pub async fn get_export(
         first: positive(first),
         last: positive(last),
     };
-    let begin = Export { app, tenant, next: first, last, head: Some(head), _turn: turn };
+    let begin = Export { app, tenant, next: first, last, head: Some(head), seat };
     // A read that fails on the way breaks the answer off, and the client sees that it did.
     let lines = try_unfold(begin, |mut export| async move {
         let lines = export.lines().await.map_err(|error| std::io::Error::other(error.to_string()))?;
@@ -251,12 +251,15 @@ struct Export {
     next: i64,
     last: i64,
     head: Option<ExportHead>,
-    _turn: tokio::sync::OwnedSemaphorePermit,
+    seat: Seat,
 }
 
 impl Export {
     /// The next lines; `None` at the end.
     async fn lines(&mut self) -> Result<Option<String>> {
+        if !self.seat.reads(self.app.clock.now()) {
+            return Err(Error::from(Code::RateLimited).detail("Nobody has read for too long."));
+        }
         let mut lines = String::new();
         if let Some(head) = self.head.take() {
             line(&mut lines, &head)?;

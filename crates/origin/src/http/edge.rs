@@ -12,7 +12,7 @@ use keyward_api::{
     Code,
     limits::{MAX_PERMITS_LEN, PermitsReply, PermitsRequest},
 };
-use keyward_core::{AmendmentPage, Digest, FeedReply, Position, SnapshotReply, StatusIndex};
+use keyward_core::{AmendmentPage, Digest, FeedReply, Position, SnapshotReply, StatusIndex, bounds::MAX_HEARTBEAT_LEN};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -42,6 +42,10 @@ pub struct FeedQuery {
     /// How long to wait for news, milliseconds.
     #[param(maximum = 5000)]
     wait_ms: u64,
+    /// The last heartbeat that the caller has heard: proves that there was what it knows.
+    #[serde(default)]
+    #[param(max_length = 1024)]
+    heartbeat: String,
 }
 
 /// Waits for what has changed.
@@ -51,7 +55,10 @@ pub struct FeedQuery {
     get, path = "/edge/v1/feed", operation_id = "followFeed", tag = "Edge",
     security(("key" = ["edge:sync"])),
     params(FeedQuery),
-    responses((status = 200, description = "Signed deltas and a heartbeat", body = FeedReply))
+    responses(
+        (status = 200, description = "Signed deltas and a heartbeat", body = FeedReply),
+        (status = "default", description = "position_unproved"),
+    )
 )]
 pub async fn get_feed(
     State(app): State<Arc<App>>,
@@ -62,8 +69,11 @@ pub async fn get_feed(
         return Err(Error::field("wait_ms", format!("0 to {MAX_WAIT}")));
     }
     let follower = Follower { position: Position { epoch: query.epoch, seq: query.after }, manifest: query.manifest };
+    if query.heartbeat.len() > MAX_HEARTBEAT_LEN {
+        return Err(Error::field("heartbeat", format!("at most {MAX_HEARTBEAT_LEN} bytes")));
+    }
     app.followers.note(&caller, follower, app.clock.now());
-    Ok(Json(app.feed.follow(&app, follower, Duration::from_millis(query.wait_ms)).await?))
+    Ok(Json(app.feed.follow(&app, follower, &query.heartbeat, Duration::from_millis(query.wait_ms)).await?))
 }
 
 /// Shows the whole state by digests.

@@ -1,6 +1,6 @@
 //! From a request to typed arguments, everything checked before a handler sees it.
 
-use std::{marker::PhantomData, str::FromStr, sync::Arc};
+use std::{marker::PhantomData, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     BoxError, RequestPartsExt,
@@ -16,6 +16,7 @@ use serde::{
     de::{self, DeserializeOwned},
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::time::timeout;
 
 use crate::{
     auth::{Asked, Caller, Freshness, authenticate},
@@ -26,6 +27,8 @@ use crate::{
 
 /// Bytes of a body.
 pub const MAX_BODY: usize = 64 * 1024;
+/// How long a body may take to come.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a handler asks of its caller: a capability, as a type, so that it stands in the handler's signature.
 pub trait Needs {
@@ -171,10 +174,13 @@ impl<T: DeserializeOwned> Query<T> {
     pub fn of(uri: &Uri) -> Result<Self> {
         match axum::extract::Query::<T>::try_from_uri(uri) {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(Error::invalid(vec![named(
-                "query",
-                &std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string),
-            )])),
+            Err(rejection) => {
+                let text = std::error::Error::source(&rejection).map_or_else(|| rejection.to_string(), ToString::to_string);
+                // It begins with the parameter.
+                let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+                let (name, message) = text.split_once(": ").filter(|(name, _)| is_name(name)).unwrap_or(("query", &text));
+                Err(Error::invalid(vec![named(name, message)]))
+            }
         }
     }
 }
@@ -345,14 +351,24 @@ pub async fn read(request: Request) -> Result<Bytes> {
 }
 
 async fn read_at_most(body: impl HttpBody<Data = Bytes, Error: Into<BoxError>>, most: usize) -> Result<Bytes> {
-    match Limited::new(body, most).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::from(Code::BodyTooLarge).detail(format!("At most {most} bytes."))),
-        Err(_) => Err(Error::from(Code::MalformedRequest).detail("The body broke off.")),
+    let too_large = || Error::from(Code::BodyTooLarge).detail(format!("At most {most} bytes."));
+    // What is declared to be longer isn't waited for.
+    if body.size_hint().lower() > most as u64 {
+        return Err(too_large());
+    }
+    match timeout(BODY_WITHIN, Limited::new(body, most).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Error::from(Code::MalformedRequest).detail("The body broke off.")),
+        Err(_) => Err(Error::from(Code::RequestTimeout).detail(format!("It has {} seconds.", BODY_WITHIN.as_secs()))),
     }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // Serde takes a list for a struct's members in order: not what anybody means to send, and not what is documented.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Error::field("", "expected an object"));
+    }
     // What is right needn't say where it is wrong, which costs as much again.
     if let Ok(value) = serde_json::from_slice(bytes) {
         return Ok(value);
@@ -375,14 +391,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
+    if let Some((start, _)) = message.split_once("expected struct ") {
+        return format!("{start}expected an object");
+    }
     let plain = ["u8", "u16", "u32", "u64", "usize"].iter().find_map(|name| message.strip_suffix(&format!("expected {name}")));
     plain.map_or_else(|| message.to_owned(), |start| format!("{start}expected a whole number, not negative"))
 }
 
 /// The field that serde complains of. An unknown or missing one stands in the words and not in the path.
 fn named(path: &str, message: &str) -> FieldError {
-    // A query's errors begin with the member.
-    let message = message.split_once(": unknown field ").map_or(message.to_owned(), |(_, rest)| format!("unknown field {rest}"));
     let quoted =
         ["unknown field `", "missing field `", "duplicate field `"].iter().find_map(|start| message.strip_prefix(start)?.split('`').next());
     // What a client sent may be long; our own names aren't.

@@ -64,17 +64,19 @@ pub struct Observed<'a> {
     method: &'static str,
     route: Cow<'static, str>,
     address: Option<IpAddr>,
+    answerable: Option<IpAddr>,
 }
 
 impl<'a> Observed<'a> {
     /// Begins with a request.
     pub fn begin(app: &'a App, visit: &'a Visit, asked: &Asked<'_>, route: Cow<'static, str>) -> Self {
-        Self { app, visit, began: Instant::now(), method: known(asked.method()), route, address: asked.address(app) }
+        let (address, answerable) = (asked.address(app), asked.answerable(app));
+        Self { app, visit, began: Instant::now(), method: known(asked.method()), route, address, answerable }
     }
 
     /// Ends with its answer. The span is asked for where something is logged.
     pub fn end(self, response: &mut Response, span: impl FnOnce() -> Span) {
-        let Self { app, visit, began, method, route, address } = self;
+        let Self { app, visit, began, method, route, address, answerable } = self;
         let status = response.status().as_u16();
         let took = began.elapsed();
         mark(response.headers_mut(), visit, app);
@@ -112,7 +114,7 @@ impl<'a> Observed<'a> {
                 None => {
                     app.metrics.unproved.inc();
                     if status == 401
-                        && let Some(address) = address
+                        && let Some(address) = answerable
                     {
                         app.failures.note(address, app.clock.now());
                     }

@@ -46,6 +46,8 @@ impl Cursor {
         cursor
             .filter(|cursor| (cursor.sort, cursor.order) == (sort, order))
             .filter(|cursor| cursor.name.is_some() == (sort == Sort::Name) && cursor.ends.is_some() == (sort == Sort::Expires))
+            // The database holds no such name, and takes no such question.
+            .filter(|cursor| !cursor.name().contains('\0'))
             .ok_or_else(|| Error::field("cursor", "one that an answer to the same query gave"))
     }
 
@@ -78,7 +80,8 @@ mod tests {
         assert!(Cursor::parse(&text, Sort::Name, Order::Desc).is_err());
         assert!(Cursor::parse(&text, Sort::Created, Order::Asc).is_err());
         let mixed = base64url(br#"{"sort":"name","order":"asc","id":"01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11","ends":3}"#);
-        for wrong in ["", "x", &mixed, &format!("{text}="), &text.repeat(9)] {
+        let nul = base64url(br#"{"sort":"name","order":"asc","id":"01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11","name":"\u0000"}"#);
+        for wrong in ["", "x", &mixed, &nul, &format!("{text}="), &text.repeat(9)] {
             assert!(Cursor::parse(wrong, Sort::Name, Order::Asc).is_err(), "{wrong}");
         }
     }

@@ -18,30 +18,32 @@ use super::{
 use crate::{
     audit::{Action, Event, changed, members},
     auth::Caller,
+    db::Tx,
     error::{Error, Result},
     feed::Change,
     policies::{find_or_create, policy_number},
     state::App,
 };
 
+/// Of the supersessions that edges take, those that a tenant may have: one tenant doesn't use them up for all others.
+const MOST_OF_A_TENANT: usize = MAX_SUPERSESSIONS / 4;
+/// Names the lock of whoever supersedes.
+const SUPERSEDING: i64 = 0x7375_7065_7273;
+
 /// Puts a policy with changed terms in the place of one.
 ///
 /// # Errors
 /// `scope_insufficient` for a caller of user scope; `not_found`; `policy_superseded`; `validation_failed`;
-/// `grant_exceeded`; `capacity_exhausted` where too many are in force.
+/// `grant_exceeded`; `ceiling_reached` where the tenant has its share of those that are in force; `capacity_exhausted` where all
+/// together have as many as an edge takes.
 pub async fn supersede(app: &App, caller: &Caller, tenant: TenantId, old: PolicyNumber, request: UpdateKey) -> Result<PolicySuperseded> {
     let now = app.clock.now();
     if caller.scope() == ScopeClass::User {
         return Err(Error::from(Code::ScopeInsufficient).detail("A plan is the tenant's: it takes a key of tenant or admin scope."));
     }
-    let in_force = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM policies WHERE superseded_by IS NOT NULL"#)
-        .fetch_one(app.db.system())
-        .await?;
-    if usize::try_from(in_force).unwrap_or(usize::MAX) >= MAX_SUPERSESSIONS {
-        return Err(Code::CapacityExhausted.into());
-    }
     let settings = app.tenants.settings(app, tenant, request.capabilities.as_deref().unwrap_or_default()).await?;
     let mut tx = app.db.tenant(tenant).await?;
+    check_room(app, &mut tx, tenant).await?;
     let found = sqlx::query!(
         r#"SELECT terms AS "terms: Json<PolicyTerms>", superseded_by FROM policies WHERE number = $1 AND tenant = $2 FOR UPDATE"#,
         i64::from(old.0),
@@ -85,4 +87,26 @@ pub async fn supersede(app: &App, caller: &Caller, tenant: TenantId, old: Policy
     finish(app, tx, &change).await?;
     tracing::info!(event = "policy_superseded", old = old.0, policy = policy.0, tenant = %tenant, by = %caller.id());
     Ok(PolicySuperseded { superseded: old, policy })
+}
+
+/// Passes where there is room for one more in the list that all edges hold. From here to the end of the transaction nobody else adds
+/// to it, in whatever tenant: one more than they take, and no edge would follow the feed any longer.
+async fn check_room(app: &App, tx: &mut Tx, tenant: TenantId) -> Result<()> {
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)::text AS held", SUPERSEDING).fetch_one(tx.connection()).await?;
+    let in_force = sqlx::query!(
+        r#"SELECT count(*) AS "all!", count(*) FILTER (WHERE tenant = $1) AS "own!" FROM policies WHERE superseded_by IS NOT NULL"#,
+        tenant.0,
+    )
+    .fetch_one(app.db.system())
+    .await?;
+    let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    if count(in_force.own) >= MOST_OF_A_TENANT {
+        return Err(
+            Error::from(Code::CeilingReached).detail(format!("A tenant can have {MOST_OF_A_TENANT} policies in whose place others stand."))
+        );
+    }
+    if count(in_force.all) >= MAX_SUPERSESSIONS {
+        return Err(Code::CapacityExhausted.into());
+    }
+    Ok(())
 }

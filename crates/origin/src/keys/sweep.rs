@@ -6,13 +6,10 @@
 
 use keyward_api::events::EventKind;
 use keyward_core::Timestamp;
-use sqlx::{
-    Connection,
-    types::{Uuid, time::OffsetDateTime},
-};
+use sqlx::types::{Uuid, time::OffsetDateTime};
 use time::Duration;
 
-use crate::{clock::datetime, error::Result, state::App};
+use crate::{clock::datetime, db::begin, error::Result, state::App};
 
 /// Keys in one transaction.
 const CHUNK: i64 = 500;
@@ -82,8 +79,7 @@ pub async fn sweep(app: &App) -> Result<()> {
 /// How many keys there were, [`CHUNK`] at most.
 async fn chunk(app: &App, now: Timestamp) -> Result<usize> {
     let now = datetime(now);
-    let mut connection = app.db.system().acquire().await?;
-    let mut tx = connection.begin().await?;
+    let mut tx = begin(app.db.system(), "BEGIN").await?;
     let alone = sqlx::query_scalar!(r#"SELECT pg_try_advisory_xact_lock(hashtext('keyward sweeper')) AS "alone!""#);
     if !alone.fetch_one(&mut *tx).await? {
         return Ok(0);

@@ -22,6 +22,8 @@ use crate::{
 const MAX_LIMIT: u64 = 1 << 53;
 /// Bytes of a policy's terms as JSON: base64 and its frame then fit a signed policy.
 const MAX_TERMS_LEN: usize = 40 * 1024;
+/// Levels of lists and objects in a constraint: whoever reads the audit trail reads them too, and JSON readers have bounds of their own.
+const MAX_CONSTRAINT_DEPTH: usize = 16;
 /// Characters of a name and an owner.
 const MAX_NAME: usize = 128;
 /// Characters of a description.
@@ -167,6 +169,11 @@ impl Checks {
         for (name, value) in constraints {
             if let Err(error) = ConstraintKind::check(name, value) {
                 self.refuse(format!("tenant_constraints.{name}"), error);
+            } else if !is_plain(value, MAX_CONSTRAINT_DEPTH) {
+                self.refuse(
+                    format!("tenant_constraints.{name}"),
+                    format!("at most {MAX_CONSTRAINT_DEPTH} levels deep, and no character U+0000"),
+                );
             }
         }
     }
@@ -207,6 +214,18 @@ impl Checks {
             self.refuse("", format!("all restrictions together have at most {MAX_TERMS_LEN} bytes"));
         }
         self.finish(terms)
+    }
+}
+
+/// Whether a value can be stored, and read again by whoever reads the trail: of at most so many levels, and without the one character
+/// that the database's texts can't have.
+fn is_plain(value: &Value, levels: usize) -> bool {
+    let text = |text: &str| !text.contains('\0');
+    match value {
+        Value::String(word) => text(word),
+        Value::Array(list) => levels > 0 && list.iter().all(|value| is_plain(value, levels - 1)),
+        Value::Object(members) => levels > 0 && members.iter().all(|(name, value)| text(name) && is_plain(value, levels - 1)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
     }
 }
 

@@ -15,6 +15,7 @@ use keyward_api::{
 use keyward_core::{
     AnyOr, Capability, EndpointPattern, ParsedKey, PolicyClaims, Reason, TenantId,
     bounds::MAX_POLICY_STRING,
+    host,
     limits::{Charge, Meter},
 };
 
@@ -79,6 +80,7 @@ struct Asserted<'a> {
     endpoint: Option<EndpointPattern>,
     address: Option<IpAddr>,
     capability: Option<Capability>,
+    domain: Option<String>,
 }
 
 impl<'a> Asserted<'a> {
@@ -90,10 +92,11 @@ impl<'a> Asserted<'a> {
         if request.cost_cents.is_some_and(|cents| cents > MAX_AMOUNT) {
             checks.refuse("cost_cents", format!("at most {MAX_AMOUNT}"));
         }
-        if request.domain.as_ref().is_some_and(|host| host.len() > MAX_POLICY_STRING) {
-            checks.refuse("domain", "too long");
+        let domain = request.domain.as_deref().and_then(host);
+        if request.domain.as_ref().is_some_and(|text| text.len() > MAX_POLICY_STRING || domain.is_none()) {
+            checks.refuse("domain", "a host is `app.example.com`, without scheme or port");
         }
-        checks.finish(Self { request, endpoint, address, capability })
+        checks.finish(Self { request, endpoint, address, capability, domain })
     }
 
     /// As it is counted. The key is genuine; whether it is the tenant's, the writer looks up.
@@ -111,7 +114,7 @@ impl<'a> Asserted<'a> {
     /// The first of the policy's rules that it breaks: its code, and in words. What isn't told may be anything, so that it breaks
     /// every rule about it; but for TLS and the capability, which are judged where they are told.
     fn refusal(&self, claims: &PolicyClaims) -> Option<(&'static str, String)> {
-        let Self { request, endpoint, address, capability } = self;
+        let Self { request, endpoint, address, capability, domain } = self;
         let told = |word: &Option<String>| word.as_deref().unwrap_or("(none)").to_owned();
         // An endpoint without a method stands for all methods: all of them have to be allowed, none of them blocked.
         let allowed = within(&claims.endpoints, endpoint.as_ref(), |pattern, endpoint| pattern.covers(endpoint));
@@ -128,7 +131,7 @@ impl<'a> Asserted<'a> {
         if !within(&claims.ips, address.as_ref(), |network, address| network.contains(*address)) {
             return Some((Reason::AddressNotAllowed.code(), format!("IP {} not allowed", told(&request.client_ip))));
         }
-        if !within(&claims.domains, request.domain.as_ref(), |domain, host| domain.matches(host)) {
+        if !within(&claims.domains, domain.as_ref(), |pattern, host| pattern.matches(host)) {
             return Some((Reason::DomainNotAllowed.code(), format!("Domain {} not allowed", told(&request.domain))));
         }
         if claims.require_tls && request.tls == Some(false) {

@@ -15,7 +15,7 @@ use sqlx::types::Uuid;
 
 use super::{desk::Desk, store};
 use crate::{
-    db::{Db, again},
+    db::{Db, begin},
     error::{Error, Result},
 };
 
@@ -46,7 +46,7 @@ pub async fn serve(db: &Db, now: Timestamp, errands: Vec<Errand>) -> Result<Vec<
 }
 
 async fn attempt(db: &Db, now: Timestamp, errands: &[Errand]) -> Result<Option<Vec<PermitsReply>>> {
-    let mut tx = again!(db.rows().begin())?;
+    let mut tx = begin(db.rows(), "BEGIN").await?;
     let wanted = errands.iter().flat_map(|errand| &errand.request.wanted);
     let returned = errands.iter().flat_map(|errand| &errand.request.returned);
     let slots = errands.iter().flat_map(|errand| &errand.request.slots);

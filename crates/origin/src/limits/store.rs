@@ -92,7 +92,8 @@ pub async fn replace(db: &Db, before: &BTreeMap<Uuid, Accounts>, desk: &Desk) ->
     let now = Columns::of(desk.changed_accounts())?;
     let fresh = Columns::of(desk.fresh.iter())?;
     let tenants: Vec<Uuid> = fresh.keys.iter().filter_map(|key| desk.known.get(key)).map(|known| known.tenant).collect();
-    let done = again!(
+    // Not again where the connection dies: it may have been done, and what came back would be taken back twice.
+    let done =
         sqlx::query_scalar!(
             r#"WITH changed AS (
                    UPDATE limit_accounts a
@@ -123,7 +124,7 @@ pub async fn replace(db: &Db, before: &BTreeMap<Uuid, Accounts>, desk: &Desk) ->
             SLOTS as i64,
         )
         .fetch_all(db.rows())
-    )?;
+        .await?;
     Ok(done.into_iter().collect())
 }
 

@@ -146,9 +146,8 @@ impl Keyrings {
     /// # Errors
     /// Where the database, the seals or the signatures don't hold.
     pub async fn load(db: &Db, data_key: Arc<SealingKey>, issuer: &str, clock: &Clock) -> anyhow::Result<Keyrings> {
-        let mut connection = db.system().acquire().await?;
-        manifest::renew(&mut connection, &data_key, Some(issuer), clock.now()).await?;
-        let keyring = load(&mut connection, &data_key, clock.now()).await?;
+        manifest::renew(db, &data_key, Some(issuer), clock.now()).await?;
+        let keyring = load(&mut *db.system().acquire().await?, &data_key, clock.now()).await?;
         Ok(Keyrings { current: ArcSwap::from_pointee(keyring), data_key })
     }
 
@@ -177,7 +176,7 @@ impl Keyrings {
                 "the manifest expires, and with it all keys and tokens: sign the next one where the root is (docs/signing-keys.md)"
             );
         }
-        manifest::renew(&mut *db.system().acquire().await?, &self.data_key, None, now).await
+        manifest::renew(db, &self.data_key, None, now).await
     }
 
     /// What is in the database, to be taken over.

@@ -6,7 +6,12 @@ use keyward_issuer::SigningKey;
 use sqlx::PgConnection;
 
 use super::store::{ROOT, Stored, stored_keys};
-use crate::{clock::datetime, feed::CHANNEL, sealing::SealingKey};
+use crate::{
+    clock::datetime,
+    db::{Db, begin},
+    feed::CHANNEL,
+    sealing::SealingKey,
+};
 
 /// For how long a manifest counts that is signed here, and by itself anew.
 const MANIFEST_SECONDS: u64 = 30 * 24 * 3600;
@@ -228,8 +233,8 @@ pub async fn hold(connection: &mut PgConnection) -> sqlx::Result<()> {
 ///
 /// # Errors
 /// Where it can't be read, signed or stored; where the root is kept elsewhere, only if the last one is of no use.
-pub async fn renew(connection: &mut PgConnection, data_key: &SealingKey, issuer: Option<&str>, now: Timestamp) -> anyhow::Result<()> {
-    let mut tx = sqlx::Connection::begin(connection).await?;
+pub async fn renew(db: &Db, data_key: &SealingKey, issuer: Option<&str>, now: Timestamp) -> anyhow::Result<()> {
+    let mut tx = begin(db.system(), "BEGIN").await?;
     // Replicas renew one after the other; the second one finds it done.
     hold(&mut tx).await?;
     let stored = stored_keys(&mut tx, data_key).await?;

@@ -13,7 +13,7 @@ use crate::{
     audit::{Action, Event, append},
     auth::Caller,
     clock::datetime,
-    db::again,
+    db::begin,
     error::{Error, Result},
     state::App,
 };
@@ -31,7 +31,7 @@ impl<'a> Turn<'a> {
     /// Passes for the operator alone: an admin in the tenant that the deployment began with.
     pub(super) async fn begin(app: &'a App, caller: &'a Caller) -> Result<Self> {
         let operator = operator(app, caller).await?;
-        let mut tx = again!(app.db.system().begin())?;
+        let mut tx = begin(app.db.system(), "BEGIN").await?;
         manifest::hold(&mut tx).await?;
         Ok(Self { app, caller, operator, now: app.clock.now(), tx })
     }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     clock::datetime,
-    db::{Db, again},
+    db::{Db, begin},
     error::Result,
     limits::debt,
 };
@@ -47,7 +47,7 @@ pub struct Parcel {
 /// As any write; then nothing was added, or the connection broke while it was.
 pub async fn add(db: &Db, now: Timestamp, made: &Made, days: u32, parcels: Vec<Parcel>) -> Result<Vec<UsageReceived>> {
     made.keep(db, now, days).await?;
-    let mut tx = again!(db.rows().begin())?;
+    let mut tx = begin(db.rows(), "BEGIN").await?;
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('keyward usage'))::text AS lock").fetch_one(&mut *tx).await?;
 
     let ids: Vec<_> = parcels.iter().map(|parcel| parcel.batch.id).collect();

@@ -1,5 +1,11 @@
 //! What comes from outside is bounded, and what isn't known is refused by name.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
 use serde_json::{Value, json};
 
 use crate::harness::{KEYS, Origin};
@@ -57,7 +63,8 @@ async fn a_field_that_is_unknown_ill_typed_or_out_of_bounds_is_refused_by_name()
         assert_eq!(admin.get(&format!("{KEYS}?{query}")).await.problem(), (422, "validation_failed".into(), field.into()), "{query}");
     }
     for query in ["status=gone", "sort=colour", "order=up", "scope=root", "include_usage=maybe", "limit=-1"] {
-        admin.get(&format!("{KEYS}?{query}")).await.refused(422, "validation_failed");
+        let field = query.split_once('=').unwrap().0;
+        assert_eq!(admin.get(&format!("{KEYS}?{query}")).await.problem(), (422, "validation_failed".into(), field.into()), "{query}");
     }
     let key = admin.create(json!({"allowed_endpoints": ["/v1/**"]})).await;
     for (change, field) in [(json!({"allowed_endpoints": []}), "allowed_endpoints"), (json!({"scope": "user"}), "scope")] {
@@ -66,6 +73,71 @@ async fn a_field_that_is_unknown_ill_typed_or_out_of_bounds_is_refused_by_name()
     let opened = admin.act(&key.id, "patch", Some(json!({"allowed_endpoints": "any"}))).await.ok();
     assert_eq!(opened["allowed_endpoints"], json!([]));
     assert_eq!(admin.act(&key.id, "rotate", Some(json!({"overlap_seconds": 2_592_001}))).await.problem().2, "overlap_seconds");
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_or_read_again_is_refused_by_name() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let nested = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"a": inner}));
+    let key = admin.create(json!({"tenant_constraints": {"llm:gpt-4": nested(16)}})).await;
+    for (constraint, value) in [
+        ("llm:gpt-4", nested(17)),
+        ("llm:gpt-4", nested(100)),
+        ("llm:gpt-4", json!({"a": ["\u{0}"]})),
+        ("llm:gpt-4", json!({"\u{0}": 1})),
+        ("allowed_file_types", json!(["\u{0}"])),
+    ] {
+        let field = format!("tenant_constraints.{constraint}");
+        let constraints = json!({"tenant_constraints": {constraint: value}});
+        assert_eq!(admin.try_create(constraints.clone()).await.problem(), (422, "validation_failed".into(), field.clone()));
+        assert_eq!(admin.act(&key.id, "patch", Some(constraints)).await.problem(), (422, "validation_failed".into(), field));
+    }
+    // Whoever reads the trail can read all of it.
+    let export = admin.get("/api/v1/audit/export").await.text;
+    assert!(export.lines().skip(1).all(|line| keyward_core::AuditRecord::parse(line).is_ok()), "{export}");
+
+    // A list is no object, whatever its members would mean in order.
+    admin.post(KEYS, json!(["listed", null, null])).await.refused(422, "validation_failed");
+    let answer = admin.act(&key.id, "rotate", Some(json!([5, 7]))).await;
+    assert_eq!((answer.status, &answer.json()["errors"][0]["message"]), (422, &json!("expected an object")));
+    let answer = admin.post(KEYS, json!("text")).await;
+    assert!(answer.text.contains("expected an object") && !answer.text.contains("struct"), "{}", answer.text);
+    // The same for what a validate asserts.
+    for domain in ["https://a.example.com", "evil.com/.example.com", "a.example.com:1", ""] {
+        let asked = admin.post(&format!("{KEYS}/validate"), json!({"api_key": key.raw, "domain": domain})).await;
+        assert_eq!(asked.problem(), (422, "validation_failed".into(), "domain".into()), "{domain}");
+    }
+    let bound = admin.create(json!({"allowed_domains": ["*.example.com"]})).await;
+    let asked = admin.post(&format!("{KEYS}/validate"), json!({"api_key": bound.raw, "domain": "A.Example.com"})).await.ok();
+    assert_eq!(asked["valid"], true, "{asked}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for_long_and_is_nobodys_fault_but_the_clients() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let head = |length: usize, path: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{{",
+            origin.address, admin.key
+        )
+    };
+    let ask = |head: String| {
+        let address = origin.address;
+        tokio::task::spawn_blocking(move || {
+            let mut socket = TcpStream::connect(address).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(18))).unwrap();
+            socket.write_all(head.as_bytes()).unwrap();
+            let mut status = [0; 12];
+            socket.read_exact(&mut status).unwrap();
+            String::from_utf8_lossy(&status).into_owned()
+        })
+    };
+    // What is declared to be too long is refused at once; what stops on the way, later.
+    assert_eq!(ask(head(500_000_000, KEYS)).await.unwrap(), "HTTP/1.1 413");
+    assert_eq!(ask(head(100, KEYS)).await.unwrap(), "HTTP/1.1 408");
+    assert_eq!(ask(head(100, &format!("{KEYS}/validate"))).await.unwrap(), "HTTP/1.1 408");
 }
 
 #[tokio::test]

@@ -64,7 +64,8 @@ async fn a_postgres_that_is_killed_while_keys_are_written_loses_nothing_that_was
     for writer in writers {
         writer.await.unwrap();
     }
-    for (id, state) in written.lock().unwrap().clone() {
+    let written = written.lock().unwrap().clone();
+    for (id, state) in written {
         assert_eq!(admin.get(&format!("{KEYS}/{id}")).await.ok()["status"], state, "{id}");
     }
     admin.act(&key.id, "revoke", None).await.ok();

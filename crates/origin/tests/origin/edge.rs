@@ -9,6 +9,8 @@ use crate::harness::{Answer, Client, Origin};
 
 pub struct Edge {
     pub replica: Replica,
+    /// The last one that it has heard.
+    heartbeat: String,
     client: Client,
 }
 
@@ -21,7 +23,7 @@ impl Edge {
     /// The same with these roots.
     pub async fn pinning(origin: &Origin, roots: &[&str]) -> Self {
         let roots = roots.iter().map(|root| PublicKey::parse(root).expect("a root")).collect();
-        let mut edge = Self { replica: Replica::new(roots), client: origin.edge() };
+        let mut edge = Self { replica: Replica::new(roots), heartbeat: String::new(), client: origin.edge() };
         edge.snapshot(origin).await;
         edge
     }
@@ -32,6 +34,7 @@ impl Edge {
         self.replica.install_manifest(&reply.manifest, now).expect("a manifest");
         self.replica.install_snapshot(&reply.snapshot, now).expect("a snapshot");
         self.replica.hear(&reply.heartbeat, now).expect("a heartbeat");
+        self.heartbeat = reply.heartbeat;
     }
 
     pub fn position(&self) -> Position {
@@ -42,8 +45,10 @@ impl Edge {
     pub fn ask(&self, wait_ms: u64) -> impl Future<Output = Answer> + Send + use<> {
         let Position { epoch, seq } = self.position();
         let manifest = self.replica.keys().map_or(0, |keys| keys.manifest().version);
-        let (client, path) =
-            (self.client.clone(), format!("/edge/v1/feed?epoch={epoch}&after={seq}&manifest={manifest}&wait_ms={wait_ms}"));
+        let (client, path) = (
+            self.client.clone(),
+            format!("/edge/v1/feed?epoch={epoch}&after={seq}&manifest={manifest}&wait_ms={wait_ms}&heartbeat={}", self.heartbeat),
+        );
         async move { client.get(&path).await }
     }
 
@@ -63,6 +68,7 @@ impl Edge {
                 self.replica.apply_delta(delta, now).expect("a delta");
             }
             let progress = self.replica.hear(&reply.heartbeat, now).expect("a heartbeat");
+            self.heartbeat = reply.heartbeat;
             if !progress.behind && !progress.manifest_behind {
                 return;
             }

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::{
     edge::Edge,
     harness::{Origin, eventually},
+    recovery::seen_at,
 };
 
 #[tokio::test]
@@ -179,6 +180,8 @@ async fn what_changes_at_one_server_reaches_the_edges_of_another_and_both_stand_
     let (mine, theirs) = (one.admin().create(json!({})).await, other.admin().create(json!({})).await);
     assert!(edge.sees(&other, &mine.raw).await.unwrap().index() != edge.sees(&other, &theirs.raw).await.unwrap().index());
 
-    one.edge().get("/edge/v1/feed?epoch=7&after=0&manifest=1&wait_ms=0").await.refused(503, "recovery_required");
+    let shown = seen_at(&one, &admin, 7, 0).await;
+    let claim = format!("/edge/v1/feed?epoch=7&after=0&manifest=1&wait_ms=0&heartbeat={shown}");
+    one.edge().get(&claim).await.refused(503, "recovery_required");
     eventually("the other one stands still too", async || (other.admin().get("/readyz").await.status == 503).then_some(())).await;
 }

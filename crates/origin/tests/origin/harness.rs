@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keyward_core::Timestamp;
+use keyward_core::{Network, Timestamp};
 use keyward_origin::{
     clock::Clock,
     config::Config,
@@ -108,6 +108,8 @@ pub struct Origin {
     pub failures_per_minute: u32,
     /// What the next start is told.
     pub decision_hours: u32,
+    /// What the next start is told.
+    pub trusted_proxies: Vec<Network>,
     /// By which the world knows it.
     issuer: &'static str,
     /// Milliseconds that the server's clock is ahead of the system's.
@@ -131,6 +133,7 @@ impl Origin {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             failures_per_minute: 0,
             decision_hours: keyward_origin::config::DEFAULT_DECISION_HOURS,
+            trusted_proxies: vec![],
             ahead: Arc::default(),
             running: None,
             door: None,
@@ -147,6 +150,7 @@ impl Origin {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             failures_per_minute: 0,
             decision_hours: keyward_origin::config::DEFAULT_DECISION_HOURS,
+            trusted_proxies: vec![],
             issuer: self.issuer,
             ahead: Arc::clone(&self.ahead),
             running: None,
@@ -173,7 +177,7 @@ impl Origin {
             data_dir: self.data.path().to_owned(),
             durable: false,
             www: None,
-            trusted_proxies: vec![],
+            trusted_proxies: self.trusted_proxies.clone(),
             failures_per_minute: self.failures_per_minute,
             token_reuse_seconds: keyward_origin::config::DEFAULT_TOKEN_REUSE,
             usage_days: keyward_origin::config::DEFAULT_USAGE_DAYS,

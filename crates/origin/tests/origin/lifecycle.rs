@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyward_core::Reason;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     edge::Edge,
@@ -168,4 +168,47 @@ async fn one_supersession_changes_all_keys_of_a_plan_and_nothing_is_made_under_t
     // The same words as the old plan's are a new policy now.
     let later = admin.create(plan).await;
     assert_eq!(rate(&mut edge, &later.raw).await, Some(100));
+}
+
+#[tokio::test]
+async fn no_tenant_uses_up_the_supersessions_of_all_and_there_is_never_one_more_than_edges_take() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let other = admin.post("/api/v1/tenants", json!({"slug": "other", "name": "Other"})).await.ok();
+    let seed = async |tenant: &str, count: u32| {
+        let sql = format!(
+            "INSERT INTO policies (number, tenant, digest, terms, created_at, superseded_by)
+             SELECT nextval('policy_numbers'), {tenant}, sha256(('x' || g)::bytea), p.terms, now(), p.number
+             FROM (SELECT * FROM policies WHERE superseded_by IS NULL ORDER BY number LIMIT 1) p, generate_series(1, {count}) g"
+        );
+        origin.database.execute(&sql).await;
+    };
+    let plans = async |from: u32| {
+        let plans = futures_util::future::join_all((from..from + 8).map(|quota| {
+            let admin = &admin;
+            async move { admin.create(json!({"daily_quota": quota})).await.body["policy"].clone() }
+        }));
+        plans.await
+    };
+    let supersede = async |plans: &[Value]| {
+        let path = |plan: &Value| format!("/api/v1/policies/{plan}/supersede");
+        let answers = plans.iter().enumerate().map(|(at, plan)| {
+            let (admin, path) = (&admin, path(plan));
+            async move { admin.post(&path, json!({"rate_limit_per_hour": at})).await }
+        });
+        let answers = futures_util::future::join_all(answers).await;
+        let mut codes: Vec<_> = answers.iter().map(|answer| answer.json()["code"].as_str().unwrap_or("done").to_owned()).collect();
+        codes.sort();
+        codes
+    };
+
+    // All but one of the list, of which another tenant has most.
+    let (first, second) = (plans(100).await, plans(200).await);
+    seed(&format!("'{}'::uuid", other["id"].as_str().or(other["tenant"]["id"].as_str()).unwrap()), 4095).await;
+    assert_eq!(supersede(&first).await, [&["capacity_exhausted"; 7][..], &["done"]].concat());
+    assert_eq!(origin.database.count("SELECT count(*) FROM policies WHERE superseded_by IS NOT NULL").await, 4096);
+    // Its own share, and no more.
+    origin.database.execute("DELETE FROM policies WHERE tenant <> (SELECT tenant FROM policies ORDER BY number LIMIT 1)").await;
+    seed("p.tenant", 1022).await;
+    assert_eq!(supersede(&second).await, [&["ceiling_reached"; 7][..], &["done"]].concat());
 }

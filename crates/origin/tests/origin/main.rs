@@ -1,6 +1,7 @@
 //! The origin through its real listener, on a real Postgres, each test with a database of its own.
 
 #![expect(unreachable_pub, reason = "a test: nothing is reachable from outside")]
+#![expect(clippy::disallowed_methods, reason = "a test's own connections go back to no pool")]
 
 mod audit;
 mod bounds;
@@ -21,6 +22,7 @@ mod edge;
 mod events;
 mod feed;
 mod grants;
+mod hangups;
 mod harness;
 mod holes;
 mod idempotency;

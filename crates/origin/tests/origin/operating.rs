@@ -2,11 +2,16 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     process::{Command, Output},
     time::Duration,
 };
 
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request, header},
+};
+use keyward_core::Network;
 use keyward_postgres::{Options, PrivatePostgres};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -103,6 +108,45 @@ async fn after_many_failures_from_an_address_only_callers_known_before_are_looke
     unknown.get(KEYS).await.ok();
     let metrics = admin.get("/metrics").await.text;
     assert!(metrics.contains("keyward_unproved_refusals_total 5") && metrics.contains("keyward_turned_away_total 2"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_proxys_client_is_where_the_proxy_says_and_nowhere_where_it_says_nothing_that_can_be_read() {
+    let mut origin = Origin::start().await;
+    (origin.trusted_proxies, origin.failures_per_minute) = (vec![Network::parse("127.0.0.0/8").unwrap()], 5);
+    origin.restart().await;
+    let nets = json!(["127.0.0.0/8", "203.0.113.0/24", "2001:db8::/32"]);
+    let key = origin.key(json!({"capabilities": ["keys:read"], "allowed_ips": nets, "require_tls": false})).await.raw;
+    let door = origin.door.clone().unwrap();
+    let ask = async |key: &str, lines: &[&[u8]]| {
+        let mut request = Request::get(KEYS).header(header::AUTHORIZATION, format!("Bearer {key}"));
+        for line in lines {
+            request = request.header("x-forwarded-for", HeaderValue::from_bytes(line).unwrap());
+        }
+        door.answer(SocketAddr::from(([127, 0, 0, 1], 4711)), request.body(Body::empty()).unwrap()).await.status().as_u16()
+    };
+    let cases: [(&[&[u8]], u16); 12] = [
+        (&[], 200),
+        (&[b"127.0.0.9"], 200),
+        (&[b"203.0.113.9"], 200),
+        (&[b"198.51.100.1"], 403),
+        (&[b"203.0.113.9:4711"], 200),
+        (&[b"198.51.100.1:4711"], 403),
+        (&[b"[2001:db8::1]:4711, 127.0.0.2"], 200),
+        (&[b"\xe9, 203.0.113.9"], 200),
+        (&[b"\xe9"], 403),
+        (&[b"203.0.113.9, \xe9"], 403),
+        (&[b"203.0.113.9", b"\xe9"], 403),
+        (&[b""], 403),
+    ];
+    for (lines, status) in cases {
+        assert_eq!(ask(&key, lines).await, status, "{lines:?}");
+    }
+    // Nor does anybody get out of the bound on failures that way.
+    let forged = Origin::start().await.key(json!({})).await.raw;
+    for status in [401, 401, 401, 401, 401, 429] {
+        assert_eq!(ask(&forged, &[b"\xe9"]).await, status);
+    }
 }
 
 #[tokio::test]

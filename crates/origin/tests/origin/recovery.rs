@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use keyward_core::{Reason, codec::base64url};
+use keyward_core::{Digest, Heartbeat, Reason, codec::base64url};
 use serde_json::{Value, json};
 
 use crate::{
@@ -22,6 +22,13 @@ fn recover(origin: &Origin, url: &str) -> Value {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A heartbeat of a time that the database doesn't know of: the feed stood there.
+pub async fn seen_at(origin: &Origin, admin: &Client, epoch: u32, seq: u64) -> String {
+    let feed = steal(origin, &kid(admin, "feed", "active").await).await;
+    let iat_ms = origin.now().millis();
+    feed.sign(&Heartbeat { epoch, seq, iat_ms, manifest: 1, digest: Digest::of("that of then") }).unwrap()
 }
 
 async fn all_stands_still(admin: &Client, edge: &Client) {
@@ -85,7 +92,26 @@ async fn an_edge_that_has_seen_more_than_the_database_knows_stops_the_server() {
     let origin = Origin::start().await;
     let (admin, edge) = (origin.admin(), origin.edge());
     admin.create(json!({})).await;
-    edge.get("/edge/v1/feed?epoch=1&after=500&manifest=1&wait_ms=0").await.refused(503, "recovery_required");
+    // What nobody can have seen is no sign of that, and isn't written down.
+    for (epoch, after, manifest, field) in [
+        (1, u64::MAX, 1, "after"),
+        (1, i64::MAX as u64, 1, "after"),
+        (900, 1 << 53, 1, "after"),
+        (u32::MAX, 0, 1, "epoch"),
+        (1, 0, u64::MAX, "manifest"),
+    ] {
+        let answer = edge.get(&format!("/edge/v1/feed?epoch={epoch}&after={after}&manifest={manifest}&wait_ms=0")).await;
+        assert_eq!(answer.problem(), (422, "validation_failed".into(), field.into()), "{epoch} {after} {manifest}");
+    }
+    // Nor is what it can't show: its key alone stops nothing.
+    let claim = "/edge/v1/feed?epoch=1&after=500&manifest=1&wait_ms=0";
+    let heartbeat = edge.get("/edge/v1/snapshot").await.ok()["heartbeat"].as_str().unwrap().to_owned();
+    for shown in ["".to_owned(), format!("&heartbeat={heartbeat}"), "&heartbeat=nonsense".to_owned()] {
+        edge.get(&format!("{claim}{shown}")).await.refused(409, "position_unproved");
+    }
+    admin.create(json!({})).await;
+    let shown = seen_at(&origin, &admin, 1, 500).await;
+    edge.get(&format!("{claim}&heartbeat={shown}")).await.refused(503, "recovery_required");
     all_stands_still(&admin, &edge).await;
     recover(&origin, &origin.database.url());
     eventually("the running server goes on", async || (admin.get("/readyz").await.status == 200).then_some(())).await;

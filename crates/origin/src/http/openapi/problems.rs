@@ -93,7 +93,7 @@ fn common(path: &str, operation: &Value) -> Codes {
         add(&mut codes, [Code::MalformedRequest, Code::ScopeInsufficient, Code::SessionInvalid, Code::CsrfRefused, Code::RateLimited]);
     }
     if !operation["requestBody"].is_null() {
-        add(&mut codes, [Code::BodyTooLarge, Code::UnsupportedMediaType, Code::ValidationFailed]);
+        add(&mut codes, [Code::BodyTooLarge, Code::RequestTimeout, Code::UnsupportedMediaType, Code::ValidationFailed]);
     }
     if takes(operation, "query", "") || takes(operation, "header", "") {
         add(&mut codes, [Code::ValidationFailed]);
@@ -151,6 +151,7 @@ fn name(status: u16) -> &'static str {
         401 => "Unauthenticated",
         403 => "Forbidden",
         404 => "NotFound",
+        408 => "Late",
         409 => "Conflict",
         412 => "PreconditionFailed",
         413 => "TooLarge",
@@ -168,6 +169,7 @@ fn words(status: u16) -> &'static str {
         401 => "The credential doesn't hold",
         403 => "The credential doesn't permit this",
         404 => "No such thing, or none that the caller may know of",
+        408 => "The body didn't come in time",
         409 => "Not in this state",
         412 => "It has changed since",
         413 => "The body is too large",
