@@ -43,7 +43,7 @@ impl Tally {
     }
 }
 
-/// Makes all checks, or those that need neither a database nor a browser nor a runtime of the edge.
+/// Makes all checks, or those that need neither a browser nor a runtime of the edge.
 pub(crate) fn all(fast: bool) -> Result<()> {
     let start = Instant::now();
     step("setup", setup::all)?;

@@ -61,7 +61,7 @@ enum Task {
     },
     /// Check everything that has to hold before a change goes in
     Test {
-        /// Leave out what needs a database, a browser or the edge's runtime
+        /// Leave out what needs the edge built, a browser or the edge's runtime
         #[arg(long)]
         fast: bool,
     },
