@@ -159,10 +159,10 @@ async fn every_statement_of_a_list_reads_by_an_index_in_the_order_wanted_under_r
     for (query, condition) in [
         ("owner_id=person-77&sort=name", "owner = 'person-77'"),
         ("search=billing&order=asc", "search LIKE '%billing%'"),
-        ("status=suspended&sort=expires", "state = 'suspended' AND NOT lapsed"),
+        ("status=suspended&sort=expires", "state = 'suspended'"),
         (
             "status=expired&capability=rag:search&sort=name",
-            "state <> 'revoked' AND expires_at <= now() AND id IN (SELECT id FROM api_keys WHERE policy = (SELECT policy FROM api_keys WHERE current_index = 1048579))",
+            "state = 'active' AND expires_at <= now() AND id IN (SELECT id FROM api_keys WHERE policy = (SELECT policy FROM api_keys WHERE current_index = 1048579))",
         ),
     ] {
         let mut count = 0;
