@@ -16,8 +16,6 @@ use crate::error::{Error, Result};
 
 /// Requests in one batch: more would make the first one wait for the last.
 const MOST: usize = 64;
-/// Batches under way at a time: while one waits for the disk, another is made.
-const WORKERS: usize = 2;
 /// Requests that may wait.
 const QUEUE: usize = 1024;
 /// How long a request waits before it is told that the database is unavailable.
@@ -37,16 +35,8 @@ struct Waiting<I, O> {
 }
 
 impl<I: Send + 'static, O: Send + 'static> Batch<I, O> {
-    /// Runs `run` for batches, which has to answer each item, in order.
-    pub fn new<F, R>(tasks: &mut JoinSet<()>, run: F) -> Self
-    where
-        F: Fn(Vec<I>) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Vec<O>>> + Send,
-    {
-        Self::with(tasks, WORKERS, run)
-    }
-
-    /// As [`Batch::new`], for batches that would wait for each other: one at a time is larger, and costs less for each request.
+    /// Runs `run` for batches, which has to answer each item, in order. One at a time: it is larger than two would be, and costs
+    /// less for each request.
     pub fn one_by_one<F, R>(tasks: &mut JoinSet<()>, run: F) -> Self
     where
         F: Fn(Vec<I>) -> R + Send + Sync + 'static,
@@ -55,7 +45,7 @@ impl<I: Send + 'static, O: Send + 'static> Batch<I, O> {
         Self::with(tasks, 1, run)
     }
 
-    /// As [`Batch::new`], with so many batches under way at a time.
+    /// As [`Batch::one_by_one`], with so many batches under way at a time: for those that take long, and don't wait for each other.
     pub fn with<F, R>(tasks: &mut JoinSet<()>, workers: usize, run: F) -> Self
     where
         F: Fn(Vec<I>) -> R + Send + Sync + 'static,

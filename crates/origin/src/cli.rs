@@ -57,7 +57,7 @@ pub use failure::report;
 use crate::{
     bootstrap::{self, Foundation},
     clock::Clock,
-    config::{Config, DEFAULT_DECISION_HOURS, DEFAULT_FAILURES, DEFAULT_TOKEN_REUSE, DEFAULT_USAGE_DAYS},
+    config::{Config, Connections, DEFAULT_DECISION_HOURS, DEFAULT_FAILURES, DEFAULT_TOKEN_REUSE, DEFAULT_USAGE_DAYS},
     db::Db,
     journal::Memory,
     recover::{DEFAULT_GAP, recover},
@@ -262,6 +262,7 @@ async fn serve(arguments: Serve) -> anyhow::Result<()> {
         token_reuse_seconds: arguments.token_reuse_seconds,
         usage_days: arguments.usage_days,
         decision_hours: arguments.decision_hours,
+        connections: Connections::default(),
     };
     config.check()?;
     std::fs::create_dir_all(&config.data_dir).with_context(|| format!("can't make {}", config.data_dir.display()))?;

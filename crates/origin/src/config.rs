@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 use anyhow::ensure;
@@ -31,6 +32,24 @@ pub struct Config {
     pub usage_days: u32,
     /// For how many hours samples of decisions are kept; 0: none is.
     pub decision_hours: u32,
+    /// How connections are kept.
+    pub connections: Connections,
+}
+
+/// How connections are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Connections {
+    /// At a time; who comes then waits to be let in.
+    pub most: usize,
+    /// How often it is looked whether anything moves on each. Once without: a head that doesn't come ends it; six times: an answer that
+    /// isn't read.
+    pub look: Duration,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { most: 10_000, look: Duration::from_secs(10) }
+    }
 }
 
 /// See [`Config::failures_per_minute`]: more than a misconfigured client makes that tries again every second.

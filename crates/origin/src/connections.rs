@@ -2,11 +2,12 @@
 
 use std::{
     convert::Infallible,
+    io::{self, IoSlice},
     net::SocketAddr,
     pin::{Pin, pin},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -21,16 +22,22 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::watch,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    sync::{Semaphore, watch},
+    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout},
 };
 
-use crate::http::Door;
+use crate::{config::Connections, http::Door};
 
-/// How often it is looked whether a connection waits for the head of a request in vain: one that does at two looks is closed, be it
-/// that nothing comes or that it drips in. A timer for each request would cost as much as many a decision.
-const LOOK: Duration = Duration::from_secs(10);
+/// Looks without anything having moved after which a connection is closed: one on which the head of a request is waited for, be it
+/// that nothing comes or that it drips in; and one with an answer under way, of which no byte could be written. A timer for each
+/// request would cost as much as many a decision.
+const PATIENCE: (u32, u32) = (1, 6);
+/// Bytes that the system takes of an answer before they can be sent: with more, a slow reader would take minutes between two writes, and
+/// look like one that doesn't read.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
 /// How long requests under way may take to end.
 const DRAIN: Duration = Duration::from_secs(8);
 /// How long nothing is accepted where nothing can be: there may be no more descriptors.
@@ -45,17 +52,28 @@ enum Phase {
 }
 
 /// Serves all connections until `stop`, and then for as long as their requests take; answers whether all of them ended by themselves.
-pub async fn serve(listener: TcpListener, door: Arc<Door>, stop: impl Future<Output = ()>) -> bool {
+pub async fn serve(listener: TcpListener, door: Arc<Door>, bounds: Connections, stop: impl Future<Output = ()>) -> bool {
     let (phase, told) = watch::channel(Phase::Serving);
+    let seats = Arc::new(Semaphore::new(bounds.most));
     let mut stop = pin!(stop);
     loop {
+        let next = async {
+            let seat = Arc::clone(&seats).acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((seat, listener.accept().await?))
+        };
         let accepted = tokio::select! {
             biased;
             () = &mut stop => break,
-            accepted = listener.accept() => accepted,
+            accepted = next => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => drop(tokio::spawn(keep(stream, peer, Arc::clone(&door), told.clone()))),
+            Ok((seat, (stream, peer))) => {
+                let kept = keep(stream, peer, Arc::clone(&door), bounds.look, told.clone());
+                tokio::spawn(async move {
+                    kept.await;
+                    drop(seat);
+                });
+            }
             Err(error) => {
                 tracing::debug!(%error, "can't accept a connection");
                 sleep(PAUSE).await;
@@ -71,12 +89,17 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, stop: impl Future<Out
 }
 
 /// Serves one connection.
-async fn keep(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, mut told: watch::Receiver<Phase>) {
+async fn keep(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, look: Duration, mut told: watch::Receiver<Phase>) {
     // An answer of a long poll must not wait for a full packet.
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    #[cfg(target_os = "linux")]
+    if socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT).is_err() {
+        return;
+    }
     let pace = Arc::new(Pace::default());
+    let stream = Watched { stream, pace: Arc::clone(&pace) };
     let service = service_fn(|request: Request<Incoming>| {
         let (door, pace) = (&door, &pace);
         async move {
@@ -86,9 +109,9 @@ async fn keep(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, mut told: wa
         }
     });
     let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut seen = None;
+    let mut looks = interval_at(Instant::now() + look, look);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut seen, mut still) = (pace.moved(), 0);
     {
         let mut ending = pin!(told.wait_for(|phase| *phase != Phase::Serving));
         loop {
@@ -96,12 +119,13 @@ async fn keep(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, mut told: wa
                 biased;
                 _ = connection.as_mut() => return,
                 _ = ending.as_mut() => break,
-                _ = look.tick() => {
-                    let waits = pace.waits();
-                    if waits.is_some() && waits == seen {
+                _ = looks.tick() => {
+                    let moved = pace.moved();
+                    still = if moved == seen { still + 1 } else { 0 };
+                    if still >= pace.patience() {
                         return;
                     }
-                    seen = waits;
+                    seen = moved;
                 }
             }
         }
@@ -114,11 +138,14 @@ async fn keep(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, mut told: wa
     }
 }
 
-/// How many requests of a connection have begun, and how many have been answered to their end.
+/// How many requests of a connection have begun, how many have been answered to their end, and how many bytes were written; and whether
+/// some wait to be.
 #[derive(Default)]
 struct Pace {
     begun: AtomicU64,
     ended: AtomicU64,
+    written: AtomicU64,
+    blocked: AtomicBool,
 }
 
 impl Pace {
@@ -127,10 +154,26 @@ impl Pace {
         Turn(Arc::clone(self))
     }
 
-    /// How many requests there were, where the next one is waited for.
-    fn waits(&self) -> Option<u64> {
-        let begun = self.begun.load(Ordering::Relaxed);
-        (begun == self.ended.load(Ordering::Relaxed)).then_some(begun)
+    /// What is another one where anything has moved.
+    fn moved(&self) -> (u64, u64) {
+        (self.begun.load(Ordering::Relaxed), self.written.load(Ordering::Relaxed))
+    }
+
+    /// How many looks without it are waited for.
+    fn patience(&self) -> u32 {
+        // An answer that hyper has taken to its end needn't have been written.
+        let waits = self.begun.load(Ordering::Relaxed) == self.ended.load(Ordering::Relaxed) && !self.blocked.load(Ordering::Relaxed);
+        if waits { PATIENCE.0 } else { PATIENCE.1 }
+    }
+
+    /// What came of writing.
+    fn note(&self, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        // One connection's task alone writes: nothing has to be added as one.
+        if let Poll::Ready(Ok(bytes)) = wrote {
+            self.written.store(self.written.load(Ordering::Relaxed).wrapping_add(bytes as u64), Ordering::Relaxed);
+        }
+        self.blocked.store(wrote.is_pending(), Ordering::Relaxed);
+        wrote
     }
 }
 
@@ -140,6 +183,42 @@ struct Turn(Arc<Pace>);
 impl Drop for Turn {
     fn drop(&mut self) {
         self.0.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection of which it is known how much was written.
+struct Watched {
+    stream: TcpStream,
+    pace: Arc<Pace>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.pace.note(wrote)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let wrote = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.pace.note(wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 

@@ -68,9 +68,9 @@ impl Server {
         let mut tasks = JoinSet::new();
         let (readers, writers, revokers) = (db.clone(), db.clone(), db.clone());
         let app = Arc::new(App {
-            rows: Batch::new(&mut tasks, move |indices| {
+            rows: Batch::one_by_one(&mut tasks, move |wanted| {
                 let db = readers.clone();
-                async move { auth::find(&db, &indices).await }
+                async move { auth::find(&db, &wanted).await }
             }),
             new_keys: Batch::one_by_one(&mut tasks, move |keys| {
                 let db = writers.clone();
@@ -138,7 +138,7 @@ impl Server {
             // Those who wait for news are told that there is none.
             app.feed.close();
         };
-        if !connections::serve(listener, Arc::clone(&self.door), stop).await {
+        if !connections::serve(listener, Arc::clone(&self.door), self.app.config.connections, stop).await {
             tracing::warn!("some requests were cut off");
         }
         // Nothing is added any more: what is signed now is the end of every trail.

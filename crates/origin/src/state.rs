@@ -2,12 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::anyhow;
-use keyward_core::StatusIndex;
-
 use crate::{
     audit::Audit,
-    auth::Row,
+    auth::{Found, Wanted},
     batch::Batch,
     clock::Clock,
     config::Config,
@@ -33,6 +30,7 @@ use crate::{
     tokens::Tokens,
     usage::Usage,
 };
+use anyhow::anyhow;
 
 /// A running server.
 pub struct App {
@@ -43,7 +41,7 @@ pub struct App {
     /// The database.
     pub db: Db,
     /// What is committed of the credentials that callers present.
-    pub rows: Batch<StatusIndex, Option<Row>>,
+    pub rows: Batch<Wanted, Option<Found>>,
     /// New keys on their way to the database; answers whether the policy still was the tenant's.
     pub new_keys: Batch<NewKey, bool>,
     /// Revocations on their way to the database.

@@ -13,9 +13,9 @@ use keyward_core::{
     Request, Requirement, ScopeClass, SignedKey, StatusIndex, TenantId, VerifiedKey, Verifier,
 };
 
-use crate::{audit::Actor, error::Result, keys::issued::is_issued, policies::Stored, sessions, state::App};
+use crate::{audit::Actor, error::Result, keys::issued::is_issued, limits::Seen, policies::Stored, sessions, state::App};
 pub use asked::{Asked, Credential, Visit};
-pub use row::{Row, find};
+pub use row::{Found, Row, Wanted, find};
 pub use witness::{Witness, Witnesses};
 
 /// The holder of a key that holds: a caller, or whom a caller asks about.
@@ -254,6 +254,18 @@ pub async fn admitted(
 /// # Errors
 /// The reason why the tenant's key doesn't hold; `database_unavailable` where it can't be known.
 pub async fn of_tenant(app: &App, tenant: TenantId, key: &ParsedKey<'_>) -> Result<Option<Holder>> {
+    Ok(asked_about(app, tenant, key, false).await?.map(|(holder, _)| holder))
+}
+
+/// The same for who is about to spend from the key's account, with that account where the key had to be read anyway.
+///
+/// # Errors
+/// As [`of_tenant`].
+pub async fn spender_of_tenant(app: &App, tenant: TenantId, key: &ParsedKey<'_>) -> Result<Option<(Holder, Option<Seen>)>> {
+    asked_about(app, tenant, key, true).await
+}
+
+async fn asked_about(app: &App, tenant: TenantId, key: &ParsedKey<'_>, account: bool) -> Result<Option<(Holder, Option<Seen>)>> {
     let authentic = match authentic(app, key).await {
         Ok(authentic) => authentic,
         Err(error) => match error.code() {
@@ -261,10 +273,11 @@ pub async fn of_tenant(app: &App, tenant: TenantId, key: &ParsedKey<'_>) -> Resu
             _ => return Err(error),
         },
     };
-    let row = row(app, &authentic, Freshness::Followed).await?.filter(|row| row.tenant == tenant);
-    let Some(row) = row else { return Ok(None) };
+    let found = look(app, authentic.claims().index, Freshness::Followed, account).await?;
+    let Some((row, account)) = found.filter(|(row, _)| is_of(row, &authentic) && row.tenant == tenant) else { return Ok(None) };
     // Both environments are asked about: which of them is meant, the key itself says.
-    admit(app, &authentic, row, authentic.environment()).await.map(Some)
+    let holder = admit(app, &authentic, row, authentic.environment()).await?;
+    Ok(Some((holder, account)))
 }
 
 /// The holder of a genuine key, where it holds on this row.
@@ -285,9 +298,14 @@ async fn admit(app: &App, authentic: &AuthenticKey, row: Arc<Row>, environment: 
 /// # Errors
 /// `database_unavailable` where it can't be known.
 pub async fn row(app: &App, key: &AuthenticKey, freshness: Freshness) -> Result<Option<Arc<Row>>> {
+    let row = row_at(app, key.claims().index, freshness).await?;
+    Ok(row.filter(|row| is_of(row, key)))
+}
+
+/// Whether a row was made together with a genuine credential.
+fn is_of(row: &Row, key: &AuthenticKey) -> bool {
     let claims = key.claims();
-    let row = row_at(app, claims.index, freshness).await?;
-    Ok(row.filter(|row| row.key == claims.id && row.signed == claims.policy))
+    row.key == claims.id && row.signed == claims.policy
 }
 
 /// The row at an index, whoever's it is.
@@ -295,16 +313,20 @@ pub async fn row(app: &App, key: &AuthenticKey, freshness: Freshness) -> Result<
 /// # Errors
 /// As [`row`].
 pub async fn row_at(app: &App, index: StatusIndex, freshness: Freshness) -> Result<Option<Arc<Row>>> {
+    Ok(look(app, index, freshness, false).await?.map(|(row, _)| row))
+}
+
+/// The row at an index, and its key's account where that is wanted and the row is read.
+async fn look(app: &App, index: StatusIndex, freshness: Freshness, account: bool) -> Result<Option<(Arc<Row>, Option<Seen>)>> {
     let known = &app.feed.known;
     if freshness != Freshness::Committed
         && let Some(row) = known.recall(index)
     {
-        return Ok(Some(row));
+        return Ok(Some((row, None)));
     }
     let ticket = known.ticket(index);
-    let row = app.rows.ask(index).await?.map(Arc::new);
-    if let Some(row) = &row {
-        known.keep(index, ticket, row);
-    }
-    Ok(row)
+    let Some(Found { row, account }) = app.rows.ask(Wanted { index, account }).await? else { return Ok(None) };
+    let row = Arc::new(row);
+    known.keep(index, ticket, &row);
+    Ok(Some((row, account)))
 }

@@ -8,11 +8,12 @@ use crate::{
     clock::expiry_seconds,
     db::{Db, again},
     error::{Error, Result},
+    limits::Seen,
     policies::policy_number,
 };
 
 /// What the database says of the credential at an index.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     /// The key.
     pub key: KeyId,
@@ -28,24 +29,48 @@ pub struct Row {
     pub(super) in_force: (PolicyNumber, PolicyNumber),
 }
 
+/// What is wanted of the database.
+pub struct Wanted {
+    /// The credential's.
+    pub index: StatusIndex,
+    /// Whether its key's account is, too: for who is about to spend from it.
+    pub account: bool,
+}
+
+/// What the database has.
+#[derive(Clone)]
+pub struct Found {
+    /// The row.
+    pub row: Row,
+    /// The account, where it was wanted.
+    pub account: Option<Seen>,
+}
+
 /// The rows of some indices, each as it is committed now.
 ///
 /// # Errors
 /// As any read.
-pub async fn find(db: &Db, indices: &[StatusIndex]) -> Result<Vec<Option<Row>>> {
-    let wanted: Vec<i64> = indices.iter().map(|index| i64::from(index.0)).collect();
+pub async fn find(db: &Db, wanted: &[Wanted]) -> Result<Vec<Option<Found>>> {
+    let indices: Vec<i64> = wanted.iter().map(|wanted| i64::from(wanted.index.0)).collect();
+    let accounts: Vec<bool> = wanted.iter().map(|wanted| wanted.account).collect();
     let rows = again!(
         sqlx::query!(
             // Row by row through the indexes: over a table that looks small, a join would rather read all of it.
-            r#"SELECT found.* FROM unnest($1::bigint[]) AS wanted (index) CROSS JOIN LATERAL (
+            r#"SELECT wanted.account AS "account!", found.*, a.windows AS "windows?", a.given AS "given?"
+               FROM unnest($1::bigint[], $2::boolean[]) AS wanted (index, account)
+               CROSS JOIN LATERAL (
                    SELECT c.index, k.id, k.tenant, k.owner, c.status, c.policy AS signed, c.amended_policy, c.amended_expires,
                           p.number, p.superseded_by
                    FROM credentials c
                    JOIN api_keys k ON k.id = c.api_key
                    JOIN policies p ON p.number = coalesce(c.amended_policy, c.policy)
                    WHERE c.index = wanted.index LIMIT 1
-               ) AS found"#,
-            &wanted
+               ) AS found
+               LEFT JOIN LATERAL (
+                   SELECT windows, given FROM limit_accounts WHERE wanted.account AND api_key = found.id LIMIT 1
+               ) AS a ON true"#,
+            &indices,
+            &accounts,
         )
         .fetch_all(db.rows())
     )?;
@@ -53,6 +78,7 @@ pub async fn find(db: &Db, indices: &[StatusIndex]) -> Result<Vec<Option<Row>>> 
     for row in rows {
         let index = StatusIndex(u32::try_from(row.index).map_err(Error::internal)?);
         let status = u8::try_from(row.status).ok().and_then(Status::from_value);
+        let account = row.account.then(|| Seen::of(row.windows.as_deref(), row.given.as_deref()));
         let row = Row {
             key: KeyId(row.id),
             tenant: TenantId(row.tenant),
@@ -66,9 +92,9 @@ pub async fn find(db: &Db, indices: &[StatusIndex]) -> Result<Vec<Option<Row>>> 
             }),
             in_force: (policy_number(row.number), policy_number(row.superseded_by.unwrap_or(row.number))),
         };
-        found.insert(index, row);
+        found.insert(index, Found { row, account });
     }
-    Ok(indices.iter().map(|index| found.get(index).cloned()).collect())
+    Ok(wanted.iter().map(|wanted| found.get(&wanted.index).cloned()).collect())
 }
 
 impl Row {

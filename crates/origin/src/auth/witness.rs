@@ -15,6 +15,13 @@ pub struct Witness {
     pub(super) row: Arc<Row>,
 }
 
+impl Witness {
+    /// Whether one that was recognised later is still the same in all that is decided by.
+    pub fn holds(&self, later: &Self) -> bool {
+        self.index == later.index && *self.row == *later.row
+    }
+}
+
 /// Those of some callers as the database's function `are_as_known` takes them: a column each of what was known.
 #[derive(Default)]
 pub struct Witnesses {

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use keyward_core::StatusIndex;
+use keyward_core::{KeyId, StatusIndex};
 
 use super::Change;
 use crate::{auth::Row, lately::Lately};
@@ -92,6 +92,13 @@ impl Known {
             rows.all += 1;
             rows.lately.retain(|_, row| change.supersessions.iter().all(|(old, _)| *old != row.own_policy()));
         }
+    }
+
+    /// Forgets a key that has ended before, at whatever indices.
+    pub fn forget_key(&self, key: KeyId) {
+        let mut rows = self.rows();
+        rows.all += 1;
+        rows.lately.retain(|_, row| row.key != key);
     }
 
     /// Forgets all: the rows may be of another past.

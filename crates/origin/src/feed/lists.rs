@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use anyhow::Context;
@@ -27,14 +27,32 @@ const TTL_SECONDS: u64 = 5;
 const LIFETIME_SECONDS: u64 = 24 * 3600;
 const CACHE: usize = 16;
 
+/// For how long it is believed that a shard isn't open.
+const CLOSED_MS: u64 = 1000;
+
 /// The public lists that were asked for lately.
 #[derive(Default)]
-pub struct StatusLists(Mutex<HashMap<u32, (Timestamp, Arc<str>)>>);
+pub struct StatusLists {
+    kept: Mutex<Kept>,
+    /// Held by who makes one: anybody may ask, and the connections are the feed's.
+    making: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Kept {
+    lists: HashMap<u32, (Timestamp, Arc<str>)>,
+    /// Which shards there were, and when.
+    open: Option<(Timestamp, Vec<i64>)>,
+}
 
 impl StatusLists {
     /// Forgets all.
     pub fn reset(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.kept() = Kept::default();
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The list of a shard as a `statuslist+jwt`.
@@ -42,15 +60,19 @@ impl StatusLists {
     /// # Errors
     /// `not_found` where the shard isn't open.
     pub async fn public(&self, app: &App, shard: u32) -> Result<Arc<str>> {
+        if let Some(known) = self.kept().recall(shard, app.clock.now()) {
+            return known;
+        }
+        let _one = self.making.lock().await;
         let now = app.clock.now();
-        if let Some((made, jws)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&shard)
-            && now.since(*made) < TTL_SECONDS * 1000
-        {
-            return Ok(Arc::clone(jws));
+        if let Some(known) = self.kept().recall(shard, now) {
+            return known;
         }
         let mut connection = app.db.system().acquire().await?;
-        let open = sqlx::query!("SELECT shard FROM shards WHERE shard = $1", i64::from(shard)).fetch_optional(&mut *connection).await?;
-        if open.is_none() {
+        let open = sqlx::query_scalar!("SELECT shard FROM shards ORDER BY shard").fetch_all(&mut *connection).await?;
+        let is_open = open.contains(&i64::from(shard));
+        self.kept().open = Some((now, open));
+        if !is_open {
             return Err(Code::NotFound.into());
         }
         let list = build(&mut connection, app.positions.spread(), shard).await?;
@@ -66,12 +88,25 @@ impl StatusLists {
         .map_err(Error::internal)?
         .map_err(Error::internal)?
         .into();
-        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.len() >= CACHE {
-            cache.clear();
+        let mut kept = self.kept();
+        if kept.lists.len() >= CACHE {
+            kept.lists.clear();
         }
-        cache.insert(shard, (now, Arc::clone(&jws)));
+        kept.lists.insert(shard, (now, Arc::clone(&jws)));
         Ok(jws)
+    }
+}
+
+impl Kept {
+    /// What is known without asking the database.
+    fn recall(&self, shard: u32, now: Timestamp) -> Option<Result<Arc<str>>> {
+        if let Some((made, jws)) = self.lists.get(&shard)
+            && now.since(*made) < TTL_SECONDS * 1000
+        {
+            return Some(Ok(Arc::clone(jws)));
+        }
+        let (seen, open) = self.open.as_ref()?;
+        (now.since(*seen) < CLOSED_MS && !open.contains(&i64::from(shard))).then(|| Err(Code::NotFound.into()))
     }
 }
 

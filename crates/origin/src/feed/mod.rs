@@ -21,7 +21,7 @@ use std::{
 };
 
 use keyward_api::Code;
-use keyward_core::{FeedReply, Heartbeat, Position, Timestamp};
+use keyward_core::{FeedReply, Heartbeat, KeyId, Position, Timestamp};
 use tokio::sync::{Notify, watch};
 
 pub use change::{CHANNEL, Change, append, position};
@@ -137,6 +137,12 @@ impl Feed {
         *answered = position.max(*answered);
         drop(answered);
         self.wake();
+    }
+
+    /// Somebody is about to be told that a key has ended before: by another server, or by a message whose answer was lost. From here on
+    /// nobody is told otherwise.
+    pub fn ended_before(&self, key: KeyId) {
+        self.known.forget_key(key);
     }
 
     fn answered(&self) -> MutexGuard<'_, Position> {

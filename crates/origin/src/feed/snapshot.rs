@@ -223,7 +223,7 @@ async fn build_pages(tx: &mut PgConnection, bodies: &mut BTreeMap<Digest, String
     loop {
         let rows = sqlx::query!(
             r#"SELECT index, amended_policy AS "policy!", amended_expires FROM credentials
-               WHERE status IN (2, 3) AND status <> 0 AND amended_policy IS NOT NULL AND index > $1 ORDER BY index LIMIT $2"#,
+               WHERE status IN (2, 3) AND amended_policy IS NOT NULL AND index > $1 ORDER BY index LIMIT $2"#,
             after,
             i64::try_from(MAX_AMENDMENT_PAGE).map_err(Error::internal)?,
         )

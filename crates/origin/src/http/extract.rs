@@ -1,6 +1,6 @@
 //! From a request to typed arguments, everything checked before a handler sees it.
 
-use std::{marker::PhantomData, str::FromStr, sync::Arc, time::Duration};
+use std::{future::poll_fn, marker::PhantomData, pin::pin, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     BoxError, RequestPartsExt,
@@ -19,7 +19,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::timeout;
 
 use crate::{
-    auth::{Asked, Caller, Freshness, authenticate},
+    auth::{Asked, Caller, Freshness, Witness, authenticate},
     error::{Error, Result},
     keys::precondition::IfMatch,
     state::App,
@@ -102,7 +102,29 @@ impl<N: Needs + Send + Sync> FromRequestParts<Arc<App>> for Authorized<N> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self> {
-        Self::of(app, &Asked::new(parts)).await
+        let authorized = Self::of(app, &Asked::new(parts)).await?;
+        if N::FRESHNESS == Freshness::Committed {
+            parts.extensions.insert(Recognised { capability: capability::<N>()?, on: authorized.caller.witness() });
+        }
+        Ok(authorized)
+    }
+}
+
+/// How a caller was recognised by the head of a request, of which the body may come later.
+#[derive(Clone)]
+struct Recognised {
+    capability: Capability,
+    on: Witness,
+}
+
+impl Recognised {
+    /// Passes where that is still so: else who holds back a body's end could act after it was revoked.
+    async fn again(&self, app: &App, parts: &Parts) -> Result<()> {
+        let caller = authenticate(app, &Asked::new(parts), &self.capability, Freshness::Committed).await?;
+        if self.on.holds(&caller.witness()) {
+            return Ok(());
+        }
+        Err(Error::from(Code::RequestTimeout).detail("Its caller's key has changed while it came."))
     }
 }
 
@@ -302,9 +324,20 @@ pub struct Body<T, const MOST: usize = MAX_BODY> {
 impl<T: DeserializeOwned, const MOST: usize> FromRequest<Arc<App>> for Body<T, MOST> {
     type Rejection = Error;
 
-    async fn from_request(request: Request, _: &Arc<App>) -> Result<Self> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self> {
         let (parts, body) = request.into_parts();
-        Self::of(&parts.headers, body).await
+        let (mut read, mut waited) = (pin!(read_json(&parts.headers, body, MOST)), false);
+        let read = poll_fn(|context| {
+            let polled = read.as_mut().poll(context);
+            waited |= polled.is_pending();
+            polled
+        })
+        .await;
+        // What came with the head, as nearly all do, is as new as the look at the caller.
+        if waited && let Some(recognised) = parts.extensions.get::<Recognised>() {
+            recognised.again(app, &parts).await?;
+        }
+        Self::parse(read?)
     }
 }
 
@@ -314,17 +347,19 @@ impl<T: DeserializeOwned, const MOST: usize> Body<T, MOST> {
     /// # Errors
     /// `unsupported_media_type`, `body_too_large`, `malformed_request`, `validation_failed`.
     pub async fn of(headers: &HeaderMap, body: impl HttpBody<Data = Bytes, Error: Into<BoxError>>) -> Result<Self> {
-        let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-            value
-                .to_str()
-                .is_ok_and(|value| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")))
-        });
-        if !is_json {
-            return Err(Code::UnsupportedMediaType.into());
-        }
-        let bytes = read_at_most(body, MOST).await?;
+        Self::parse(read_json(headers, body, MOST).await?)
+    }
+
+    fn parse(bytes: Bytes) -> Result<Self> {
         Ok(Self { value: parse(&bytes)?, bytes })
     }
+}
+
+async fn read_json(headers: &HeaderMap, body: impl HttpBody<Data = Bytes, Error: Into<BoxError>>, most: usize) -> Result<Bytes> {
+    let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+        value.to_str().is_ok_and(|value| value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")))
+    });
+    if is_json { read_at_most(body, most).await } else { Err(Code::UnsupportedMediaType.into()) }
 }
 
 /// As [`Body`], where leaving it out means the default.

@@ -97,11 +97,15 @@ pub async fn revoke(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_
 }
 
 fn revoked_now(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, done: Done) -> KeyRevoked {
-    if let Done::Now(Committed { change, position }) = done {
-        if let Some(position) = position {
-            app.feed.committed(position, &change);
+    match done {
+        Done::Now(Committed { change, position }) => {
+            if let Some(position) = position {
+                app.feed.committed(position, &change);
+            }
+            tracing::info!(event = "api_key_revoked", key = %id, tenant = %tenant, by = %caller.id());
         }
-        tracing::info!(event = "api_key_revoked", key = %id, tenant = %tenant, by = %caller.id());
+        Done::Before => app.feed.ended_before(id),
+        Done::Unsure => {}
     }
     KeyRevoked { success: true, message: "API key revoked successfully".to_owned(), key_id: id }
 }

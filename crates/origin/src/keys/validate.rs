@@ -21,7 +21,7 @@ use keyward_core::{
 
 use crate::{
     audit::Actor,
-    auth::of_tenant,
+    auth::spender_of_tenant,
     error::Result,
     keys::terms::Checks,
     limits::spend::{Left, Spent, spend},
@@ -42,8 +42,8 @@ pub async fn validate(app: &App, actor: &Arc<Actor>, tenant: TenantId, request: 
     let asserted = Asserted::read(&request)?;
     let Ok(key) = ParsedKey::parse(&request.api_key) else { return Ok(refused(UNRECOGNISED)) };
     let count = |outcome| app.usage.tally.count(&asserted.decision(tenant, &key, outcome), app.clock.now());
-    let holder = match of_tenant(app, tenant, &key).await {
-        Ok(Some(holder)) => holder,
+    let (holder, account) = match spender_of_tenant(app, tenant, &key).await {
+        Ok(Some(found)) => found,
         Ok(None) => return Ok(refused(UNRECOGNISED)),
         Err(error) => {
             let Code::Refused(reason) = error.code() else { return Err(error) };
@@ -61,7 +61,7 @@ pub async fn validate(app: &App, actor: &Arc<Actor>, tenant: TenantId, request: 
         count(outcome);
         return Ok(refused(&message));
     }
-    let left = match spend(app, holder.id(), &holder.claims().limits, asserted.charge()).await? {
+    let left = match spend(app, &holder, asserted.charge(), account).await? {
         Spent::Charged(left) => left,
         Spent::Refused { limit, used, of, left } => {
             count(limit.code());

@@ -13,7 +13,10 @@ use keyward_core::{
 };
 use sqlx::types::Uuid;
 
-use super::{desk::Desk, store};
+use super::{
+    desk::Desk,
+    store::{self, Known, Seen},
+};
 use crate::{
     db::{Db, begin},
     error::{Error, Result},
@@ -26,6 +29,8 @@ pub struct Errand {
     pub request: PermitsRequest,
     /// Whether it may come again.
     pub remember: bool,
+    /// What was read of the key that it is about when that was met, a moment ago.
+    pub seen: Option<(Known, Seen)>,
 }
 
 /// What was answered, by id, key and meter.

@@ -23,11 +23,11 @@ use tokio::{task::JoinSet, time::interval};
 use crate::{batch::Batch, clock::Clock, db::Db, error::Result, state::App};
 use authority::{Errand, serve};
 use pools::Pools;
+use store::Known;
+pub use store::Seen;
 
 /// Batches of questions under way at a time: they are of different keys, so that their commits share writes to the disk.
 const WORKERS: usize = 4;
-/// Of our own holder's, which don't wait for anybody.
-const OWN_WORKERS: usize = 2;
 
 /// How often it is looked what goes back.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -54,7 +54,7 @@ impl Escrow {
             async move { serve(&db, now.now(), errands).await }
         });
         let (ours, now) = (db.clone(), clock.clone());
-        let own = Batch::with(tasks, OWN_WORKERS, move |errands| {
+        let own = Batch::one_by_one(tasks, move |errands| {
             let (db, now) = (ours.clone(), now.clone());
             async move { presumed::serve(&db, now.now(), errands).await }
         });
@@ -66,18 +66,18 @@ impl Escrow {
     /// # Errors
     /// As any write; then nothing is known of what was done.
     pub async fn answer(&self, request: PermitsRequest) -> Result<PermitsReply> {
-        self.authority.ask(Errand { request, remember: true }).await
+        self.authority.ask(Errand { request, remember: true, seen: None }).await
     }
 
     /// Does for this server's holder what it wants of the authority. Never twice: what fails is lost until its window ends, and
     /// so no answer has to be remembered.
-    async fn run(&self, key: KeyId, asks: Vec<Ask>, backs: Vec<GiveBack>) {
+    async fn run(&self, key: KeyId, asks: Vec<Ask>, backs: Vec<GiveBack>, seen: Option<(Known, Seen)>) {
         let request = PermitsRequest {
             wanted: asks.iter().map(|ask| wanted(key, ask)).collect(),
             returned: returned(key, &backs).collect(),
             slots: Vec::new(),
         };
-        let reply = self.own.ask(Errand { request, remember: false }).await;
+        let reply = self.own.ask(Errand { request, remember: false, seen }).await;
         if let Err(error) = &reply {
             tracing::debug!(%error, "no permits");
         }
@@ -90,8 +90,8 @@ impl Escrow {
         let backs = self.pools.settle(self.clock.now(), all);
         for chunk in backs.chunks(MAX_PERMITS) {
             let returned = chunk.iter().flat_map(|(key, back)| returned(*key, std::slice::from_ref(back))).collect();
-            let done =
-                self.authority.ask(Errand { request: PermitsRequest { returned, ..PermitsRequest::default() }, remember: false }).await;
+            let request = PermitsRequest { returned, ..PermitsRequest::default() };
+            let done = self.authority.ask(Errand { request, remember: false, seen: None }).await;
             chunk.iter().for_each(|(key, back)| self.pools.returned(*key, std::slice::from_ref(back)));
             done?;
         }

@@ -2,7 +2,8 @@
 //!
 //! What there is of a key is read, what it comes to is worked out, and that is written where the account still is as it was read.
 //! So permits are given as of the moment of the reading, and never twice. Two messages for a batch, each a transaction by itself,
-//! where holding accounts takes five; keys that somebody else is served for at the same moment go that way.
+//! where holding accounts takes five; one for keys that were read just now, since their accounts came with them. Keys that somebody
+//! else is served for at the same moment go the long way.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,7 @@ use sqlx::types::Uuid;
 use super::{
     authority::{self, Errand},
     desk::Desk,
-    store,
+    store::{self, Seen},
 };
 use crate::{db::Db, error::Result};
 
@@ -22,8 +23,16 @@ use crate::{db::Db, error::Result};
 /// # Errors
 /// As any write; then some of it may have been done.
 pub async fn serve(db: &Db, now: Timestamp, errands: Vec<Errand>) -> Result<Vec<PermitsReply>> {
-    let keys: BTreeSet<Uuid> = errands.iter().filter_map(about).collect();
-    let (known, before) = store::look(db, &keys).await?;
+    let unseen: BTreeSet<Uuid> = errands.iter().filter(|errand| errand.seen.is_none()).filter_map(about).collect();
+    let (mut known, mut before) = if unseen.is_empty() { Default::default() } else { store::look(db, &unseen).await? };
+    for errand in &errands {
+        if let (Some(key), Some((about, Seen(accounts)))) = (about(errand), &errand.seen)
+            && !unseen.contains(&key)
+        {
+            known.insert(key, about.clone());
+            before.extend(accounts.map(|accounts| (key, accounts)));
+        }
+    }
     let mut desk = Desk::new(now, known, before.clone());
     let replies = desk.serve(&errands);
     let done = store::replace(db, &before, &desk).await?;

@@ -3,14 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use keyward_api::{Code, limits::LimitKind};
-use keyward_core::{
-    KeyId, Limits,
-    limits::{Charge, Meter, Taken},
-};
+use keyward_core::limits::{Charge, Meter, Taken};
 use tokio::time::{Instant, sleep, timeout_at};
 
 pub use super::pools::Left;
-use crate::{error::Result, state::App};
+use super::store::{Known, Seen};
+use crate::{auth::Holder, error::Result, state::App};
 
 /// How long a request waits for permits.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -33,12 +31,14 @@ pub enum Spent {
     },
 }
 
-/// Charges a request to all limits of its key, or to none.
+/// Charges a request to all limits of its key, or to none. The account, where it came with the key, spares a reading.
 ///
 /// # Errors
 /// `database_unavailable` where its permits have to come first, and don't.
-pub async fn spend(app: &App, key: KeyId, limits: &Limits, charge: Charge) -> Result<Spent> {
-    let escrow = &app.limits;
+pub async fn spend(app: &App, holder: &Holder, charge: Charge, seen: Option<Seen>) -> Result<Spent> {
+    let (escrow, key, limits) = (&app.limits, holder.id(), &holder.claims().limits);
+    // As of one reading: the policy is that of the row.
+    let mut seen = seen.map(|seen| (Known { tenant: holder.tenant().0, limits: *limits }, seen));
     if Meter::ALL.into_iter().all(|meter| meter.limit(limits).is_none()) {
         return Ok(Spent::Charged(Left::default()));
     }
@@ -49,8 +49,8 @@ pub async fn spend(app: &App, key: KeyId, limits: &Limits, charge: Charge) -> Re
         let outcome = escrow.pools.take(key, limits, charge, now);
         if let Some((asks, backs)) = outcome.errand {
             // Not a part of this request, which may be given up.
-            let escrow = Arc::clone(escrow);
-            tokio::spawn(async move { escrow.run(key, asks, backs).await });
+            let (escrow, seen) = (Arc::clone(escrow), seen.take());
+            tokio::spawn(async move { escrow.run(key, asks, backs, seen).await });
         }
         match outcome.taken {
             Taken::All { .. } => return Ok(Spent::Charged(outcome.left)),

@@ -22,7 +22,19 @@ pub type Accounts = [Account; Meter::ALL.len()];
 /// Windows of a row.
 const SLOTS: usize = 2 * Meter::ALL.len();
 
+/// A key's accounts as they were read, held by nobody; `None`: it had none.
+#[derive(Clone)]
+pub struct Seen(pub Option<Accounts>);
+
+impl Seen {
+    /// A row's, where there is one.
+    pub fn of(windows: Option<&[i32]>, given: Option<&[i64]>) -> Self {
+        Self(windows.zip(given).map(|(windows, given)| accounts(windows, given)))
+    }
+}
+
 /// What is known of a key.
+#[derive(Clone)]
 pub struct Known {
     pub tenant: Uuid,
     /// Those in force.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use keyward_api::usage::{MAX_BATCH_AGE_DAYS, UsageBatch, UsageReceived};
 use keyward_core::{TenantId, Timestamp};
-use sqlx::types::Uuid;
+use sqlx::{PgConnection, Postgres, Transaction, types::Uuid};
 
 use super::{
     TOLD_APART,
@@ -15,6 +15,7 @@ use super::{
     partitions::Made,
     store,
     sums::{Ledger, Sums, Verdict, subjects},
+    waiting,
 };
 use crate::{
     clock::datetime,
@@ -47,9 +48,43 @@ pub struct Parcel {
 /// As any write; then nothing was added, or the connection broke while it was.
 pub async fn add(db: &Db, now: Timestamp, made: &Made, days: u32, parcels: Vec<Parcel>) -> Result<Vec<UsageReceived>> {
     made.keep(db, now, days).await?;
+    let ids: Vec<_> = parcels.iter().map(|parcel| parcel.batch.id).collect();
+    let mut tx = begin_to_add(db).await?;
+    let verdicts = add_in(&mut tx, now, parcels).await?;
+    tx.commit().await?;
+    let answer = |id: &Uuid| {
+        let Verdict { unattributed, clamped } = verdicts.get(id).copied().unwrap_or_default();
+        UsageReceived { id: *id, unattributed, clamped }
+    };
+    Ok(ids.iter().map(answer).collect())
+}
+
+/// Adds what waits, as much as goes in one transaction; whether there may be more.
+///
+/// # Errors
+/// As any write; then nothing was added, or the connection broke while it was.
+pub async fn add_waiting(db: &Db, now: Timestamp, made: &Made, days: u32) -> Result<bool> {
+    made.keep(db, now, days).await?;
+    let mut tx = begin_to_add(db).await?;
+    let parcels = waiting::take(&mut tx).await?;
+    if parcels.is_empty() {
+        return Ok(false);
+    }
+    let taken = parcels.len();
+    add_in(&mut tx, now, parcels).await?;
+    tx.commit().await?;
+    Ok(taken == waiting::MOST)
+}
+
+/// A transaction that adds, alone.
+async fn begin_to_add(db: &Db) -> Result<Transaction<'static, Postgres>> {
     let mut tx = begin(db.rows(), "BEGIN").await?;
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('keyward usage'))::text AS lock").fetch_one(&mut *tx).await?;
+    Ok(tx)
+}
 
+/// Adds those of them that aren't known yet; what each is answered.
+async fn add_in(tx: &mut PgConnection, now: Timestamp, parcels: Vec<Parcel>) -> Result<HashMap<Uuid, Verdict>> {
     let ids: Vec<_> = parcels.iter().map(|parcel| parcel.batch.id).collect();
     let known = sqlx::query!("SELECT id, unattributed, clamped FROM usage_batches WHERE id = ANY($1)", &ids).fetch_all(&mut *tx).await?;
     let verdict = |unattributed: i64, clamped: i64| Verdict { unattributed: unattributed.unsigned_abs(), clamped: clamped.unsigned_abs() };
@@ -60,15 +95,15 @@ pub async fn add(db: &Db, now: Timestamp, made: &Made, days: u32, parcels: Vec<P
     if !fresh.is_empty() {
         let keys: HashSet<_> = fresh.iter().flat_map(|parcel| named(&parcel.batch)).collect();
         let keys: Vec<_> = keys.into_iter().collect();
-        let (tenants, rotated) = store::known(&mut tx, &keys, datetime(now) - TOLD_APART).await?;
+        let (tenants, rotated) = store::known(tx, &keys, datetime(now) - TOLD_APART).await?;
         let (endpoints, addresses) = subjects(&fresh, &tenants, now);
-        let endpoints = Names::new(store::endpoints(&mut tx, &endpoints).await?, ENDPOINTS.0, ENDPOINTS.1);
-        let addresses = Names::new(store::addresses(&mut tx, &addresses).await?, ADDRESSES.0, ADDRESSES.1);
+        let endpoints = Names::new(store::endpoints(tx, &endpoints).await?, ENDPOINTS.0, ENDPOINTS.1);
+        let addresses = Names::new(store::addresses(tx, &addresses).await?, ADDRESSES.0, ADDRESSES.1);
         let mut ledger = Ledger { now, tenants: &tenants, rotated: &rotated, endpoints, addresses };
         let mut sums = Sums::default();
         let added: Vec<_> = fresh.iter().map(|parcel| ledger.add(parcel, &mut sums)).collect();
-        store::add(&mut tx, &sums).await?;
-        debt::record(&mut tx, &sums.debts, now).await?;
+        store::add(tx, &sums).await?;
+        debt::record(tx, &sums.debts, now).await?;
         sqlx::query!(
             "INSERT INTO usage_batches (id, edge, received_at, unattributed, clamped)
              SELECT id, edge, $3, unattributed, clamped
@@ -83,12 +118,7 @@ pub async fn add(db: &Db, now: Timestamp, made: &Made, days: u32, parcels: Vec<P
         .await?;
         verdicts.extend(fresh.iter().map(|parcel| parcel.batch.id).zip(added));
     }
-    tx.commit().await?;
-    let answer = |id: &Uuid| {
-        let Verdict { unattributed, clamped } = verdicts.get(id).copied().unwrap_or_default();
-        UsageReceived { id: *id, unattributed, clamped }
-    };
-    Ok(ids.iter().map(answer).collect())
+    Ok(verdicts)
 }
 
 /// The keys that a batch names.

@@ -1,7 +1,7 @@
 //! What this server decides itself (`validate`), counted in memory and written now and again.
 //!
-//! Nothing is written on the way of a request. What was counted and not yet written is lost with the server: that of half a second,
-//! of a server that answers for very many keys that of one, and for as long as the database is away what fits.
+//! Nothing is written on the way of a request. What was counted and not yet written down is lost with the server: that of half a
+//! second, and for as long as the database is away what fits.
 
 use std::{
     collections::HashMap,
@@ -10,19 +10,21 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::future::join_all;
 use keyward_api::usage::{MAX_BATCH_ENTRIES, OTHER, UsageBatch, UsageCaller, UsageEntry};
 use keyward_core::{KeyId, TenantId, Timestamp};
 use sqlx::types::Uuid;
 use tokio::sync::Notify;
 
-use super::{ingest::Parcel, sums::hours};
+use super::{ingest::Parcel, sums::hours, waiting};
 use crate::{error::Result, ids::new_id, state::App};
 
 /// Keys that are counted between two flushes, and what is kept apart of each.
 const MOST_KEYS: usize = 50_000;
 const MOST_LINES: usize = 64;
 const MOST_ADDRESSES: usize = 64;
+/// Bytes of all lines and addresses together. Beyond, each key has one line an hour and outcome more, for all endpoints, and no address:
+/// with the keys themselves that are 100 MB at most, for as long as the database is away.
+const MOST_BYTES: usize = 64 << 20;
 /// Cents of one line: no sum overflows, whatever is asserted.
 const MAX_COST: u64 = 1 << 44;
 
@@ -55,6 +57,8 @@ pub struct Tally {
 #[derive(Default)]
 struct Counted {
     keys: HashMap<(TenantId, KeyId), OfKey>,
+    /// Of their lines and addresses.
+    bytes: usize,
     /// Decisions on keys beyond those.
     lost: u64,
 }
@@ -84,22 +88,24 @@ impl Tally {
             return;
         }
         let before = counted.keys.len();
-        counted.keys.entry(whose).or_default().count(decision, now);
-        if before < MOST_KEYS / 2 && counted.keys.len() == MOST_KEYS / 2 {
+        let Counted { keys, bytes, .. } = &mut *counted;
+        let was = *bytes;
+        keys.entry(whose).or_default().count(decision, now, bytes);
+        if before < MOST_KEYS / 2 && keys.len() == MOST_KEYS / 2 || was < MOST_BYTES / 2 && *bytes >= MOST_BYTES / 2 {
             self.half_full.notify_one();
         }
     }
 
-    /// Waits until half of the keys that can be counted between two flushes have been.
+    /// Waits until half of what can be counted between two flushes has been.
     pub async fn half_full(&self) {
         self.half_full.notified().await;
     }
 
-    /// Writes all that was counted.
+    /// Writes down all that was counted, to be added to the sums; whether there was anything.
     ///
     /// # Errors
     /// As any write; then it stays, and is written by a later one.
-    pub async fn flush(&self, app: &App) -> Result<()> {
+    pub async fn flush(&self, app: &App) -> Result<bool> {
         let mut outbox = self.outbox.lock().await;
         if outbox.is_empty() {
             let counted = mem::take(&mut *self.lock());
@@ -108,17 +114,12 @@ impl Tally {
             }
             *outbox = parcels(counted.keys, app.clock.now())?;
         }
-        let sent = join_all(outbox.iter().map(|parcel| app.usage.writer.ask(parcel.clone()))).await;
-        let mut kept = Vec::new();
-        let mut failed = Ok(());
-        for (parcel, sent) in mem::take(&mut *outbox).into_iter().zip(sent) {
-            if let Err(error) = sent {
-                failed = Err(error);
-                kept.push(parcel);
-            }
+        if outbox.is_empty() {
+            return Ok(false);
         }
-        *outbox = kept;
-        failed
+        waiting::put(&app.db, &outbox).await?;
+        outbox.clear();
+        Ok(true)
     }
 
     fn lock(&self) -> MutexGuard<'_, Counted> {
@@ -127,10 +128,10 @@ impl Tally {
 }
 
 impl OfKey {
-    fn count(&mut self, decision: &Decision<'_>, now: Timestamp) {
+    fn count(&mut self, decision: &Decision<'_>, now: Timestamp, bytes: &mut usize) {
         let (hour, outcome) = (hours(now), decision.outcome);
         let alike = |line: &&mut Line, endpoint: &str| line.hour == hour && line.outcome == outcome && *line.endpoint == *endpoint;
-        let full = self.lines.len() >= MOST_LINES;
+        let full = self.lines.len() >= MOST_LINES || *bytes >= MOST_BYTES;
         let known = self.lines.iter_mut().find(|line| alike(line, decision.endpoint));
         let endpoint = if full && known.is_none() { OTHER } else { decision.endpoint };
         match self.lines.iter_mut().find(|line| alike(line, endpoint)) {
@@ -140,13 +141,15 @@ impl OfKey {
                 line.last = line.last.max(now.millis());
             }
             None => {
+                *bytes += size_of::<Line>() + endpoint.len();
                 self.lines.push(Line { hour, endpoint: endpoint.into(), outcome, requests: 1, cost: decision.cost, last: now.millis() })
             }
         }
         let Some(address) = decision.address else { return };
         if let Some((.., requests)) = self.addresses.iter_mut().find(|known| (known.0, known.1) == (hour / 24, address)) {
             *requests += 1;
-        } else if self.addresses.len() < MOST_ADDRESSES {
+        } else if self.addresses.len() < MOST_ADDRESSES && *bytes < MOST_BYTES {
+            *bytes += size_of::<(u32, IpAddr, u64)>();
             self.addresses.push((hour / 24, address, 1));
         }
     }
@@ -202,5 +205,25 @@ mod tests {
         let entries = &parcel.batch.entries;
         assert_eq!((entries.len(), entries.iter().map(|entry| entry.requests).sum::<u64>()), (MOST_LINES + 1, 1000));
         assert_eq!(parcel.batch.callers.len(), MOST_ADDRESSES);
+    }
+
+    #[test]
+    fn very_many_keys_with_very_many_endpoints_have_no_more_room_than_all_together_may_have() {
+        let tally = Tally::default();
+        let (tenant, endpoint) = (TenantId(Uuid::from_u128(1)), "x".repeat(1000));
+        let mut made = 0;
+        for key in 0..20_000u32 {
+            for at in 0..5 {
+                let (endpoint, address) = (format!("/{at}{endpoint}"), Some(IpAddr::from((key + at).to_be_bytes())));
+                let key = KeyId(Uuid::from_u128(key.into()));
+                tally
+                    .count(&Decision { tenant, key, endpoint: &endpoint, address, outcome: "passed", cost: 0 }, Timestamp::from_secs(3600));
+                made += 1;
+            }
+        }
+        let counted = mem::take(&mut *tally.lock());
+        assert!(counted.bytes < MOST_BYTES + 20_000 * 100, "{}", counted.bytes);
+        let lines = counted.keys.values().flat_map(|of_key| &of_key.lines);
+        assert_eq!((counted.lost, lines.map(|line| line.requests).sum::<u64>()), (0, made));
     }
 }

@@ -109,7 +109,7 @@ async fn a_decision_is_kept_once_and_seen_by_those_who_see_its_key() {
     for (client, number) in [(&ann, "2"), (&foreign, "2"), (&admin, "5"), (&admin, "01"), (&admin, "x"), (&admin, "9223372036854775807")] {
         client.get(&format!("{DECISIONS}/{number}")).await.refused(404, "not_found");
     }
-    for (query, field) in [("limit=0", "limit"), ("reason=A", "reason"), ("path=v1", "path"), ("outcome=x", "query"), ("key=x", "query")] {
+    for (query, field) in [("limit=0", "limit"), ("reason=A", "reason"), ("path=v1", "path"), ("outcome=x", "outcome"), ("key=x", "key")] {
         assert_eq!(admin.get(&format!("{DECISIONS}?{query}")).await.problem(), (422, "validation_failed".into(), field.into()), "{query}");
     }
 }

@@ -1,6 +1,12 @@
 //! Clients that hang up, at whatever moment.
 
-use std::{future::poll_fn, net::SocketAddr, pin::pin, task::Poll};
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::pin,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Bytes,
@@ -95,5 +101,37 @@ async fn a_denial_stays_in_the_trail_whenever_its_reader_hangs_up() {
                 break;
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_ask_for_a_status_list_one_of_them_makes_it() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    admin.create(json!({})).await;
+    let mut holder = origin.database.connect().await;
+    holder.execute("BEGIN; LOCK TABLE credentials IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let asking: Vec<_> = (0..20)
+        .map(|_| {
+            let anyone = origin.anyone();
+            tokio::spawn(async move { anyone.get("/status-lists/0").await })
+        })
+        .collect();
+    let mut database = origin.database.connect().await;
+    let mut makers = async || {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+                       AND query LIKE 'SELECT index, status FROM credentials%'";
+        database.fetch_one(waiting).await.unwrap().get::<i64, _>(0)
+    };
+    eventually("the first of them", async || (makers().await > 0).then_some(())).await;
+    // For longer than a request waits for a connection.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        assert_eq!(origin.anyone().get("/readyz").await.status, 200);
+        assert_eq!(makers().await, 1);
+    }
+    holder.execute("COMMIT").await.unwrap();
+    for asked in asking {
+        assert_eq!(asked.await.unwrap().status, 200);
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use keyward_core::{Network, Timestamp};
 use keyward_origin::{
     clock::Clock,
-    config::Config,
+    config::{Config, Connections},
     sealing::SealingKey,
     server::{Door, Server},
 };
@@ -110,6 +110,8 @@ pub struct Origin {
     pub decision_hours: u32,
     /// What the next start is told.
     pub trusted_proxies: Vec<Network>,
+    /// What the next start is told.
+    pub connections: Connections,
     /// By which the world knows it.
     issuer: &'static str,
     /// Milliseconds that the server's clock is ahead of the system's.
@@ -134,6 +136,7 @@ impl Origin {
             failures_per_minute: 0,
             decision_hours: keyward_origin::config::DEFAULT_DECISION_HOURS,
             trusted_proxies: vec![],
+            connections: Connections::default(),
             ahead: Arc::default(),
             running: None,
             door: None,
@@ -151,6 +154,7 @@ impl Origin {
             failures_per_minute: 0,
             decision_hours: keyward_origin::config::DEFAULT_DECISION_HOURS,
             trusted_proxies: vec![],
+            connections: Connections::default(),
             issuer: self.issuer,
             ahead: Arc::clone(&self.ahead),
             running: None,
@@ -178,6 +182,7 @@ impl Origin {
             durable: false,
             www: None,
             trusted_proxies: self.trusted_proxies.clone(),
+            connections: self.connections,
             failures_per_minute: self.failures_per_minute,
             token_reuse_seconds: keyward_origin::config::DEFAULT_TOKEN_REUSE,
             usage_days: keyward_origin::config::DEFAULT_USAGE_DAYS,

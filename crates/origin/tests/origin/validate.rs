@@ -147,6 +147,20 @@ async fn a_key_that_was_met_is_validated_without_a_statement_and_a_forgery_alway
     assert_eq!(admin.verdict(&stranger.raw).await, None);
 }
 
+#[tokio::test]
+async fn who_is_told_that_a_key_was_revoked_before_is_told_no_other_by_validate() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let key = admin.create(unlimited(json!({}))).await;
+    assert_eq!(admin.verdict(&key.raw).await, None);
+    // As another server does it, before the feed has brought it; or this one, where the answer to its message was lost.
+    let revoke = "UPDATE api_keys SET state = 'revoked', lapsed = false, revoked_at = now(), version = version + 1 WHERE id = ";
+    origin.database.execute(&format!("{revoke} '{}'", key.id)).await;
+    origin.database.execute(&format!("UPDATE credentials SET status = 1 WHERE api_key = '{}'", key.id)).await;
+    admin.act(&key.id, "revoke", None).await.ok();
+    assert_eq!(admin.verdict(&key.raw).await.unwrap(), "API key is revoked");
+}
+
 /// A key that isn't counted: what it is asked about is another promise's.
 fn unlimited(mut members: Value) -> Value {
     for limit in ["rate_limit_per_hour", "daily_quota", "monthly_quota"] {
