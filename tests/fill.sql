@@ -13,7 +13,7 @@ SELECT (lpad(to_hex(1700000000000 + n::bigint * 60000), 12, '0') || '70008000' |
        CASE WHEN n % 400 = 3 THEN RARE ELSE PLAIN END,
        CASE WHEN n % 20 <> 5 THEN now() + (n - COUNT / 2) * interval '1 minute' END,
        1048576 + n, 'kwd_live_…' || substr(md5('hint' || n), 1, 4), to_timestamp(1700000000 + n * 60), now(),
-       n < COUNT / 2 AND n % 10 <> 0 AND n % 20 <> 5, NULL
+       n < COUNT / 2 AND n % 10 <> 0 AND n % 500 <> 1 AND n % 20 <> 5, NULL
 FROM generate_series(1, COUNT) AS n;
 INSERT INTO credentials (index, position, tenant, api_key, signing_key, prefix, policy, expires_at, status, created_at, hint)
 SELECT current_index, current_index, tenant, id, '\x000000', 'kwd', policy, expires_at,

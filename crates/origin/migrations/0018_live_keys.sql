@@ -169,3 +169,10 @@ ALTER TABLE idempotency
 -- since a trigger before each change would lock the row first, which is a write more for each that is revoked.
 CREATE POLICY invalid_is_final ON credentials AS RESTRICTIVE FOR UPDATE TO keyward_app, keyward_system
     USING (status <> 1) WITH CHECK (true);
+
+-- A key that is suspended is called that also when it has expired, as where requests are decided.
+ALTER TABLE api_keys NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE key_phases NO FORCE ROW LEVEL SECURITY;
+UPDATE api_keys SET lapsed = false WHERE lapsed AND state = 'suspended';
+ALTER TABLE key_phases FORCE ROW LEVEL SECURITY;
+ALTER TABLE api_keys FORCE ROW LEVEL SECURITY;

@@ -1,22 +1,22 @@
 //! Creating keys.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use keyward_api::{
     Code,
     bulk::MAX_CREATE,
     keys::{CreateKey, Key, KeyCreated},
 };
-use keyward_core::{Digest, Environment, PolicyNumber, PolicyTerms, ScopeClass, TenantId, Timestamp};
+use keyward_core::{Digest, PolicyNumber, PolicyTerms, TenantId, Timestamp};
 use keyward_issuer::SecretKeyText;
 use sqlx::types::Json;
 
 use super::{
-    WARNING, grant,
+    WARNING,
     idempotency::{Idempotency, Replay},
-    issue::{Draft, NewKey, Profile, create_keys, store_in},
+    issue::{NewKey, create_keys, store_in},
+    prepare::{Prepared, places, prepare_in},
     row::{Holding, KeyRow},
-    terms::{Checks, new_terms},
 };
 use crate::{
     auth::Caller,
@@ -24,27 +24,15 @@ use crate::{
     db::Tx,
     error::{Error, Result},
     feed::Change,
-    ids::new_id,
     policies::find_or_create,
     positions::Place,
-    sealing::random,
     state::App,
-    tenants::Settings,
 };
 
 /// Keys in one call of [`create_many`], at most.
 const MOST: usize = MAX_CREATE as usize;
 /// Fields at fault in one answer, at most.
 const MOST_ERRORS: usize = 100;
-
-/// A key that may be made.
-pub struct Prepared {
-    pub draft: Draft,
-    profile: Profile,
-    terms: PolicyTerms,
-    /// Of the terms.
-    digest: Digest,
-}
 
 /// Creates a key in the caller's own tenant, if nothing stands in the way and the caller still is as it is taken to be, which the database
 /// looks at when it stores the key. `None`: nothing was done, and whether and why not is for [`create`] to say.
@@ -162,8 +150,9 @@ async fn anew_or_again(
                 None => return Err(refused),
             }
         }
+        let answers = replayed(replays, now)?;
         app.positions.give_back(&places(&prepared));
-        return replayed(replays, now);
+        return Ok(answers);
     }
     if idempotency.is_none()
         && let Some(policies) = known_policies(app, tenant, &prepared)
@@ -220,67 +209,12 @@ fn answers(keys: Vec<NewKey>, raws: Vec<SecretKeyText>, prepared: Vec<Prepared>)
     keys.into_iter().zip(raws).zip(prepared).map(|((key, raw), Prepared { terms, .. })| created(key, &raw, terms)).collect()
 }
 
-fn places(prepared: &[Prepared]) -> Vec<Place> {
-    prepared.iter().map(|key| key.draft.place).collect()
-}
-
 /// The one of one.
 ///
 /// # Errors
 /// Where there is none.
 pub fn only(made: Vec<KeyCreated>) -> Result<KeyCreated> {
     made.into_iter().next().ok_or_else(|| Error::internal(anyhow::anyhow!("of one key none was made")))
-}
-
-/// As [`prepare`], in a tenant that is there.
-async fn prepare_in(app: &App, caller: &Caller, tenant: TenantId, request: CreateKey, now: Timestamp) -> Result<Prepared> {
-    let settings = app.tenants.settings(app, tenant, request.capabilities.as_deref().unwrap_or_default()).await?;
-    prepare(app, caller, (tenant, settings), request, now).await
-}
-
-/// Checks all that is asked for, and takes a place for it.
-///
-/// # Errors
-/// `validation_failed`, `grant_exceeded`, `scope_insufficient`, `capacity_exhausted`.
-pub async fn prepare(
-    app: &App,
-    caller: &Caller,
-    (tenant, settings): (TenantId, Arc<Settings>),
-    request: CreateKey,
-    now: Timestamp,
-) -> Result<Prepared> {
-    let mut checks = Checks::of(Arc::clone(&settings));
-    checks.name(&request.name);
-    checks.description(request.description.as_deref().unwrap_or_default());
-    let owner = request.owner_id.as_deref().unwrap_or(caller.owner());
-    checks.owner(owner);
-    let expires = checks.expiry(request.expires_in_days, now, caller.expires());
-    let rotation_period_days = checks.rotation_period(request.rotation_period_days);
-    let terms = new_terms(checks, &request, tenant, &caller.terms())?;
-    if !caller.sees(owner) {
-        return Err(Error::from(Code::ScopeInsufficient).detail("A key of user scope can create keys for its own owner alone."));
-    }
-    grant::check(caller, &settings, &terms, expires)?;
-    let draft = Draft {
-        id: new_id(now)?,
-        scope: request.scope.unwrap_or(ScopeClass::User),
-        exchange: request.token_exchange.unwrap_or(true),
-        prefix: settings.prefix,
-        environment: request.environment.unwrap_or(Environment::Live),
-        expires,
-        place: app.positions.take(app).await?,
-        entropy: random()?,
-    };
-    let profile = Profile {
-        tenant,
-        owner: owner.to_owned(),
-        name: request.name,
-        description: request.description,
-        rotation_period_days,
-        by: Some(Arc::clone(caller.actor())),
-        created: now,
-    };
-    Ok(Prepared { draft, profile, digest: terms.digest(), terms })
 }
 
 /// Makes keys in a transaction of their own, with whatever policies and shards they need; or gives again what the same
@@ -301,8 +235,9 @@ async fn make(
         }
         if !replays.is_empty() {
             // They were claimed in one transaction, so that it is all or none.
+            let answers = replayed(replays, now)?;
             app.positions.give_back(&places(&prepared));
-            return replayed(replays, now);
+            return Ok(answers);
         }
     }
     let made = make_in(app, &mut tx, tenant, prepared, now).await?;

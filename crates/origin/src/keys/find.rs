@@ -58,7 +58,7 @@ macro_rules! seen {
                    SELECT id, name, ends, nth,
                           ($3::text IS NULL OR owner = $3)
                           AND ($4::text IS NULL
-                               OR $4 = CASE WHEN state = 'revoked' THEN 'revoked' WHEN ends <= $5 THEN 'expired' ELSE state END)
+                               OR $4 = CASE WHEN state = 'active' AND ends <= $5 THEN 'expired' ELSE state END)
                           AND ($6::smallint IS NULL OR scope = $6)
                           AND ends > $7 AND ends <= $8 AND id > $9 AND id < $10
                           AND ($11::text IS NULL OR strpos(search, $11) > 0)
@@ -315,7 +315,7 @@ async fn unswept(tx: &mut Tx, tenant: TenantId, filter: &Filter) -> Result<bool>
     let found = sqlx::query_scalar!(
         r#"SELECT EXISTS (
                SELECT FROM (SELECT tenant, ends, lapsed, state FROM api_keys WHERE wake_at <= $2 LIMIT 2000) AS waiting
-               WHERE tenant = $1 AND ends <= $2 AND NOT lapsed AND state <> 'revoked'
+               WHERE tenant = $1 AND ends <= $2 AND NOT lapsed AND state = 'active'
            ) OR (SELECT count(*) FROM (SELECT FROM api_keys WHERE wake_at <= $2 LIMIT 2000) AS waiting) = 2000 AS "found!""#,
         tenant.0,
         filter.now,

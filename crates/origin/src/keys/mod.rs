@@ -14,6 +14,7 @@ pub mod issued;
 pub mod list;
 pub mod overlap;
 pub mod precondition;
+pub mod prepare;
 pub mod renew;
 pub mod revoke;
 pub mod rotate;

@@ -183,10 +183,10 @@ impl KeyRow {
         self.expires_at.is_some_and(|expires| expires <= datetime(now))
     }
 
-    /// What it is at `now`. Revoked outlasts expired: it is the stronger word, and final.
+    /// What it is at `now`. Revoked and suspended outlast expired, as where requests are decided: the status list comes first.
     pub fn status(&self, now: Timestamp) -> KeyStatus {
         match self.state.as_str() {
-            "active" | "suspended" if self.has_expired(now) => KeyStatus::Expired,
+            "active" if self.has_expired(now) => KeyStatus::Expired,
             "active" => KeyStatus::Active,
             "suspended" => KeyStatus::Suspended,
             _ => KeyStatus::Revoked,

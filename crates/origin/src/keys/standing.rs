@@ -107,7 +107,7 @@ pub async fn resume(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_
 /// As any write.
 pub async fn suspend_in(tx: &mut Tx, ids: &[Uuid], now: Timestamp) -> Result<(Vec<Uuid>, Change)> {
     let keys = sqlx::query_scalar!(
-        "UPDATE api_keys SET state = 'suspended', updated_at = $2, version = version + 1
+        "UPDATE api_keys SET state = 'suspended', lapsed = false, updated_at = $2, version = version + 1
          WHERE id = ANY($1) AND state = 'active' RETURNING id",
         ids,
         datetime(now),
@@ -131,7 +131,7 @@ pub async fn suspend_in(tx: &mut Tx, ids: &[Uuid], now: Timestamp) -> Result<(Ve
 /// As any write.
 pub async fn resume_in(tx: &mut Tx, ids: &[Uuid], now: Timestamp) -> Result<(Vec<Uuid>, Change)> {
     let keys = sqlx::query_scalar!(
-        "UPDATE api_keys SET state = 'active', updated_at = $2, version = version + 1
+        "UPDATE api_keys SET state = 'active', lapsed = coalesce(expires_at <= $2, false), updated_at = $2, version = version + 1
          WHERE id = ANY($1) AND state = 'suspended' RETURNING id",
         ids,
         datetime(now),

@@ -47,7 +47,7 @@ impl Waiting {
     }
 
     fn lapsed(&self, now: OffsetDateTime) -> bool {
-        self.state != "revoked" && self.expires_at.is_some_and(|at| at <= now)
+        self.state == "active" && self.expires_at.is_some_and(|at| at <= now)
     }
 }
 

@@ -25,8 +25,9 @@ use crate::{
     feed::Change,
     ids::new_id,
     keys::{
-        create::{Prepared, finish, make_in, only, prepare},
+        create::{finish, make_in, only},
         idempotency::Idempotency,
+        prepare::{Prepared, prepare},
         terms::Checks,
     },
     state::App,
@@ -202,9 +203,10 @@ async fn make_with(
         && let Some((made, replay)) =
             idempotency.claim_tenant(app, &mut tx, caller, (tenant, key.as_ref().map(|key| &key.draft)), now).await?
     {
-        app.positions.give_back(&key.map(|key| key.draft.place).into_iter().collect::<Vec<_>>());
         let tenant = Row::find(tx.connection(), made).await?.show();
-        return Ok(TenantCreated { tenant, first_key: replay.map(|replay| replay.answer(now)).transpose()? });
+        let answer = TenantCreated { tenant, first_key: replay.map(|replay| replay.answer(now)).transpose()? };
+        app.positions.give_back(&key.map(|key| key.draft.place).into_iter().collect::<Vec<_>>());
+        return Ok(answer);
     }
     tx.turn_to(tenant).await?;
     sqlx::query!(

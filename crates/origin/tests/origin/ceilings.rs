@@ -91,9 +91,14 @@ async fn keys_that_expired_and_are_renewed_or_rotated_are_held_against_the_ceili
     let change = async |change: Value| admin.send("PATCH", &path, Some(&change), &[]).await.ok();
     let used = async || admin.get(&path).await.ok()["used"]["live_keys"].clone();
     let mut old = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         old.push(manager.create(json!({"expires_in_days": 1})).await);
     }
+    // One that ends so early by a rotation alone, which can still be cancelled then.
+    let rotated = manager.create(json!({})).await;
+    let shorter = json!({"expires_in_days": 1, "overlap_seconds": 5 * 24 * 3600});
+    manager.act(&rotated.id, "rotate", Some(shorter)).await.ok();
+    old.push(rotated);
     origin.advance(Duration::from_secs(2 * 24 * 3600));
     // Counted anew: they make room for others.
     change(json!({"name": "Still small"})).await;
@@ -105,6 +110,7 @@ async fn keys_that_expired_and_are_renewed_or_rotated_are_held_against_the_ceili
     for call in ["renew", "rotate"] {
         manager.act(&old[0].id, call, Some(back.clone())).await.refused(409, "ceiling_reached");
     }
+    manager.act(&old[3].id, "rotate/cancel", None).await.refused(409, "ceiling_reached");
     // What has ended by itself makes no room by being revoked, alone, with others, or as one of many.
     manager.act(&old[0].id, "revoke", None).await.ok();
     manager.act(&old[1].id, "revoke", Some(json!({"reason": "over"}))).await.ok();
@@ -113,7 +119,7 @@ async fn keys_that_expired_and_are_renewed_or_rotated_are_held_against_the_ceili
     manager.try_create(json!({})).await.refused(409, "ceiling_reached");
     // What is live does, and what comes back takes it.
     manager.act(&new[0].id, "revoke", None).await.ok();
-    manager.act(&old[3].id, "renew", Some(back.clone())).await.ok();
+    manager.act(&old[3].id, "rotate/cancel", None).await.ok();
     assert_eq!(used().await, 5);
     origin.advance(Duration::from_secs(2));
     manager.try_create(json!({})).await.refused(409, "ceiling_reached");

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     edge::Edge,
-    harness::{KEYS, Origin},
+    harness::{KEYS, Origin, eventually},
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -211,4 +211,35 @@ async fn no_tenant_uses_up_the_supersessions_of_all_and_there_is_never_one_more_
     origin.database.execute("DELETE FROM policies WHERE tenant <> (SELECT tenant FROM policies ORDER BY number LIMIT 1)").await;
     seed("p.tenant", 1022).await;
     assert_eq!(supersede(&second).await, [&["ceiling_reached"; 7][..], &["done"]].concat());
+}
+
+#[tokio::test]
+async fn a_key_that_is_suspended_and_past_its_end_is_called_suspended_wherever_one_asks() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let key = admin.create(json!({"name": "both", "expires_in_days": 1})).await;
+    let is = async |status: &str, verdict: &str| {
+        assert_eq!(admin.get(&format!("{KEYS}/{}", key.id)).await.ok()["status"], status);
+        assert_eq!(admin.verdict(&key.raw).await.as_deref(), Some(verdict));
+        for listed in ["active", "suspended", "expired", "revoked"] {
+            for more in ["", "&search=both", "&sort=name"] {
+                let found = admin.get(&format!("{KEYS}?status={listed}{more}")).await.ok();
+                let found = found.as_array().unwrap().iter().any(|found| found["id"] == key.id.as_str());
+                assert_eq!(found, listed == status, "{listed}{more}");
+            }
+        }
+    };
+    admin.act(&key.id, "suspend", None).await.ok();
+    origin.advance(Duration::from_secs(2 * 24 * 3600));
+    is("suspended", "API key is suspended").await;
+    // Also where the sweeper has seen its end.
+    let swept = format!("SELECT count(*) FROM api_keys WHERE id = '{}' AND wake_at IS NULL", key.id);
+    eventually("it was swept", async || (origin.database.count(&swept).await == 1).then_some(())).await;
+    is("suspended", "API key is suspended").await;
+    admin.act(&key.id, "resume", None).await.ok();
+    is("expired", "API key has expired").await;
+    admin.act(&key.id, "suspend", None).await.ok();
+    is("suspended", "API key is suspended").await;
+    admin.act(&key.id, "revoke", None).await.ok();
+    is("revoked", "API key is revoked").await;
 }
