@@ -255,3 +255,18 @@ async fn what_the_thief_of_a_signing_key_makes_starts_no_session_and_after_the_f
     origin.database.execute("UPDATE sessions SET digest = sha256('forged')").await;
     session.get(KEYS).await.refused(401, "invalid_token");
 }
+
+#[tokio::test]
+async fn a_key_starts_a_bounded_number_of_sessions_in_an_hour() {
+    let origin = Origin::start().await;
+    let (one, other) = (origin.caller(json!({})).await, origin.caller(json!({})).await);
+    for _ in 0..60 {
+        one.send("POST", "/session", None, &[]).await.ok();
+    }
+    let refused = one.send("POST", "/session", None, &[]).await;
+    assert_eq!(refused.headers["retry-after"], "60");
+    refused.refused(429, "rate_limited");
+    other.send("POST", "/session", None, &[]).await.ok();
+    origin.advance(Duration::from_secs(60));
+    one.send("POST", "/session", None, &[]).await.ok();
+}
