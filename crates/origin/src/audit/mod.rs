@@ -33,8 +33,9 @@ const FLUSHES: u32 = 2;
 /// How long the end of a server waits for its last records.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// Readings by one key in an hour that are a record each.
+/// Readings by one key in an hour that are a record each, and exports.
 const READINGS: u32 = 240;
+const EXPORTS: u32 = 60;
 const HOUR_MS: u64 = 3_600_000;
 
 /// What a running server holds of the trail.
@@ -47,12 +48,14 @@ pub struct Audit {
     pub exports: Arc<Exports>,
     /// Readings of which each is a record: any further ones are counted.
     pub readings: Pace<KeyId>,
+    /// Exports, each of which is a record.
+    pub exported: Pace<KeyId>,
 }
 
 impl Default for Audit {
     fn default() -> Self {
         let (tally, signed, exports) = Default::default();
-        Self { tally, signed, exports, readings: Pace::new(READINGS, HOUR_MS) }
+        Self { tally, signed, exports, readings: Pace::new(READINGS, HOUR_MS), exported: Pace::new(EXPORTS, HOUR_MS) }
     }
 }
 

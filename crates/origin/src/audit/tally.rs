@@ -1,9 +1,9 @@
 //! What happens without changing anything, counted in memory and written now and again.
 //!
-//! A denied call must not cost a write: whoever has a genuine key could fill the database with them. Nor must a token,
-//! which is made from memory, nor a reading of the trail beyond some an hour. Equal deeds of one caller become one record with a count, and of what differs a bounded
-//! number is kept apart; the rest is one number for each tenant. Only those who proved to hold a genuine key are here; all
-//! others are in the metrics alone.
+//! A denied call must not cost a write: whoever has a genuine key could fill the database with them. Nor must a token, which is made
+//! from memory, nor a reading of the trail beyond some an hour. Equal deeds of one caller become one record with a count, and of what
+//! differs a bounded number is kept apart; the rest is one number for each tenant. Only those who proved to hold a genuine key are
+//! here; all others are in the metrics alone.
 
 use std::{
     collections::{BTreeMap, HashMap},

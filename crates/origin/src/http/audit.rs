@@ -223,9 +223,9 @@ pub async fn get_export(
     let tenant = reading(&caller, query.tenant)?;
     let now = app.clock.now();
     app.audit
-        .readings
+        .exported
         .take(caller.id(), now)
-        .map_err(|wait| Error::from(Code::RateLimited).detail("Too many readings of the trail within the hour.").retry_after(wait))?;
+        .map_err(|wait| Error::from(Code::RateLimited).detail("The key has begun too many exports within the hour.").retry_after(wait))?;
     let seat = app.audit.exports.open(tenant, now)?;
     audit::Tally::flush_tenant(&app, tenant).await?;
     let mut tx = app.db.tenant(tenant).await?;
