@@ -156,3 +156,16 @@ BEGIN
     PERFORM pg_notify(channel, '');
 END
 $$;
+
+-- What may be asked for again within a day is also a tenant, with its first key or without.
+ALTER TABLE idempotency
+    ALTER COLUMN index DROP NOT NULL,
+    ALTER COLUMN sealed DROP NOT NULL,
+    -- The tenant that was made; the row is the caller's own tenant's.
+    ADD COLUMN made uuid,
+    ADD CHECK ((index IS NULL) = (sealed IS NULL) AND (index IS NOT NULL OR made IS NOT NULL));
+
+-- INVALID is for ever, whatever a statement says: a credential that is, is there to be read and not to be changed. A rule for rows,
+-- since a trigger before each change would lock the row first, which is a write more for each that is revoked.
+CREATE POLICY invalid_is_final ON credentials AS RESTRICTIVE FOR UPDATE TO keyward_app, keyward_system
+    USING (status <> 1) WITH CHECK (true);

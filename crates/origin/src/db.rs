@@ -272,6 +272,17 @@ impl Tx {
         &mut self.inner
     }
 
+    /// Goes on in the name of another tenant, before there is anything to record.
+    ///
+    /// # Errors
+    /// As any statement.
+    pub async fn turn_to(&mut self, tenant: TenantId) -> Result<()> {
+        debug_assert!(self.events.is_empty(), "what was recorded is the trail's of the tenant before");
+        sqlx::raw_sql(AssertSqlSafe(format!("SET LOCAL keyward.tenant = '{tenant}'"))).execute(&mut *self.inner).await?;
+        self.tenant = tenant;
+        Ok(())
+    }
+
     /// Adds to the tenant's audit trail, when this is committed.
     pub fn record(&mut self, event: Event) {
         self.events.push(event);

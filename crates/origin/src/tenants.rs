@@ -35,6 +35,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Those of a tenant that is about to be.
+    pub fn of_new(prefix: KeyPrefix) -> Self {
+        Self { prefix, capabilities: BTreeSet::new() }
+    }
+
     /// Whether its keys can be given a capability: it stands in the catalogue, or is `resource:*` of a resource in it.
     pub fn knows(&self, capability: &str) -> bool {
         let own = || match capability.strip_suffix('*') {
@@ -133,11 +138,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The tenant in which a caller acts: its own, or the one that an admin names.
 ///
 /// # Errors
-/// `scope_insufficient` where anybody else names another.
-pub fn acting_in(caller: &Caller, named: Option<TenantId>) -> Result<TenantId> {
+/// `scope_insufficient` where anybody else names another; `not_found` where there is none: nothing is read or written for it.
+pub async fn acting_in(app: &App, caller: &Caller, named: Option<TenantId>) -> Result<TenantId> {
     match named {
         None => Ok(caller.tenant()),
-        Some(tenant) if tenant == caller.tenant() || caller.scope() == ScopeClass::Admin => Ok(tenant),
+        Some(tenant) if tenant == caller.tenant() => Ok(tenant),
+        Some(tenant) if caller.scope() == ScopeClass::Admin => app.tenants.settings(app, tenant, &[]).await.map(|_| tenant),
         Some(_) => Err(Error::from(Code::ScopeInsufficient).detail("Only a key of admin scope can name another tenant.")),
     }
 }

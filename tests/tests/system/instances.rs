@@ -40,19 +40,20 @@ fn build() -> Result<TempDir> {
 const MANY: usize = 60;
 
 #[tokio::test]
-async fn an_answer_to_a_request_of_a_lost_instance_is_counted_for_no_other_key() -> Result<()> {
+async fn what_becomes_of_a_request_of_a_lost_instance_is_counted_for_no_other_key() -> Result<()> {
     let _turn = together().await;
     let mut stack = Stack::with_edges(0, |config| config).await?;
     let build = build()?;
-    let bill = Relay::start(stack.upstream.address()).await?;
-    let config = stack.edge_config()?.var("KEYWARD_UPSTREAM", &bill.url());
+    let far = Relay::start(stack.upstream.address()).await?;
+    let near = Relay::start(far.address()).await?;
+    let config = stack.edge_config()?.var("KEYWARD_UPSTREAM", &near.url());
     let config = config.var("KEYWARD_ROUTES", "/v1/me -> authenticated\n/v1/** -> authenticated costs 30");
     stack.edges.push(Edge::start(EdgeConfig { build: Some(build.path().to_owned()), ..config }).await?);
     let limits = json!({"cost_limit_cents": 100_000});
     let [first, other] = [stack.origin.create(limits.clone()).await?, stack.origin.create(limits).await?];
     let server = stack.edges[0].addresses()[0];
 
-    // The first one's request waits for the upstream, under some number above those that an instance begins with.
+    // Two of the first one's requests wait for the upstream, under numbers above those that an instance begins with.
     stack.all_answer("/v1/me", &first.raw_key, 200).await?;
     for _ in 0..MANY / 2 {
         stack.get(0, "/v1/models", &first.raw_key).await?.expect(200)?;
@@ -60,28 +61,30 @@ async fn an_answer_to_a_request_of_a_lost_instance_is_counted_for_no_other_key()
     let begin = async |key: &str| {
         let (release, held) = oneshot::channel();
         let mut held = Some(held);
-        bill.rule(move |request| match (request.target_text() == "/v1/chat").then(|| held.take()).flatten() {
+        near.rule(move |request| match (request.target_text() == "/v1/chat").then(|| held.take()).flatten() {
             Some(held) => Verdict::Hold(held),
             None => Verdict::Pass,
         });
         let request = Request::get("/v1/chat").bearer(key);
-        let _ = bill.take();
+        let _ = near.take();
         let mut connection = Connection::open(server).await?;
         connection.start(&request).await?;
-        let there = async || bill.take().iter().any(|request| request.target_text() == "/v1/chat").then_some(());
+        let there = async || near.take().iter().any(|request| request.target_text() == "/v1/chat").then_some(());
         eventually("it is at the upstream", SOON, there).await?;
         anyhow::Ok((connection, request, release))
     };
-    let (mut connection, request, release) = loop {
+    let mut firsts = Vec::new();
+    while firsts.len() < 2 {
         let before = stack.metrics(0).await?.at_once();
         let (mut connection, request, release) = begin(&first.raw_key).await?;
         if stack.metrics(0).await?.at_once() > before {
-            break (connection, request, release);
+            firsts.push((connection, request, release));
+            continue;
         }
         // The long way is one through the instance, and ends with it.
         release.send(()).ok().context("it is held")?;
         connection.receive(&request).await?.expect(200)?;
-    };
+    }
 
     stack.get(0, "/lose", "").await?.expect(200)?;
     stack.all_answer("/v1/me", &other.raw_key, 200).await?;
@@ -89,8 +92,13 @@ async fn an_answer_to_a_request_of_a_lost_instance_is_counted_for_no_other_key()
     for _ in 0..MANY {
         others.push(begin(&other.raw_key).await?);
     }
-    release.send(()).ok().context("it is held")?;
-    connection.receive(&request).await?.expect(200)?;
+    // One is answered, the other's connection breaks.
+    for ((mut connection, request, release), status) in firsts.into_iter().zip([200, 502]) {
+        far.rule(move |_| if status == 200 { Verdict::Pass } else { Verdict::Reset });
+        release.send(()).ok().context("it is held")?;
+        connection.receive(&request).await?.expect(status)?;
+    }
+    far.rule(|_| Verdict::Pass);
     // Nothing has come of the others yet.
     let waiting = async || {
         let edge = stack.metrics(0).await.ok()?;

@@ -64,7 +64,9 @@ export function useTenant(id: string, enabled = true) {
 
 export function useCreateTenant() {
   const options = {
-    mutationFn: (tenant: CreateTenant) => call<TenantCreated>("POST", API, { body: tenant }),
+    // The same attempt under the same name: a retry after a lost answer has the same first key.
+    mutationFn: ({ tenant, attempt }: { tenant: CreateTenant; attempt: string }) =>
+      call<TenantCreated>("POST", API, { body: tenant, idempotency: attempt }),
     onSuccess: () => shared.invalidateQueries({ queryKey: TENANTS }),
     // A raw key may be in the answer: it isn't kept any longer than it is shown.
     gcTime: 0,

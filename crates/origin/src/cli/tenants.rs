@@ -9,6 +9,7 @@ use super::{
     client::Call,
     connection::{CONNECTION_HELP, Connection},
     failure::EXIT_CODES,
+    keys::Once,
     list::{Listed, Paging},
     parse::{self, request},
     show::{line, moment, note, record},
@@ -46,7 +47,12 @@ enum TenantsCommand {
         id: TenantId,
     },
     /// A new tenant. With --first-key, its first raw key is alone on standard output.
-    Create(New),
+    Create {
+        #[command(flatten)]
+        new: New,
+        #[command(flatten)]
+        once: Once,
+    },
     /// Another name, prefix or ceilings. What isn't named stays.
     Update {
         /// Its id.
@@ -121,8 +127,8 @@ impl Tenants {
                 Listed { path: TENANTS, query: vec![], cursor: "cursor", head, row }.show(&client, &paging)
             }
             TenantsCommand::Get { id } => client.show(Call::get(format!("{TENANTS}/{id}")), |tenant| shown(&tenant)),
-            TenantsCommand::Create(new) => {
-                let call = Call::post(TENANTS).json(&request::<CreateTenant>(&new)?).unrepeatable();
+            TenantsCommand::Create { new, once } => {
+                let call = Call::post(TENANTS).json(&request::<CreateTenant>(&new)?).once(once.idempotency_key.as_deref())?;
                 client.show(call, |created: TenantCreated| match created.first_key {
                     None => shown(&created.tenant),
                     Some(key) => {

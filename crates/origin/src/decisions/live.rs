@@ -107,7 +107,7 @@ impl Watcher {
     /// # Errors
     /// `rate_limited` where too many are open; `scope_insufficient`; else as any read.
     pub async fn open(app: Arc<App>, (parts, caller): (Parts, &Caller), asked: Watched) -> Result<Self> {
-        let tenant = acting_in(caller, asked.tenant)?;
+        let tenant = acting_in(&app, caller, asked.tenant).await?;
         let seat = app.decisions.streams.open(tenant)?;
         let mut tx = app.db.tenant(tenant).await?;
         let newest = View::of(&app, caller, tenant).newest(&mut tx).await?;
@@ -140,7 +140,7 @@ impl Watcher {
     async fn look(&mut self) -> Result<Option<Vec<Decision>>> {
         // Each time anew: the stream ends with the key.
         let caller = authenticate(&self.app, &Asked::new(&self.parts), &self.asked.capability, Freshness::Committed).await?;
-        if acting_in(&caller, self.asked.tenant)? != self.tenant {
+        if acting_in(&self.app, &caller, self.asked.tenant).await? != self.tenant {
             return Ok(None);
         }
         let view = View::of(&self.app, &caller, self.tenant);

@@ -95,11 +95,11 @@ pub struct CheckpointQuery {
 }
 
 /// The tenant whose trail is read: people of user scope would read about others.
-fn reading(caller: &Caller, named: Option<TenantId>) -> Result<TenantId> {
+async fn reading(app: &App, caller: &Caller, named: Option<TenantId>) -> Result<TenantId> {
     if caller.scope() == ScopeClass::User {
         return Err(Error::from(Code::ScopeInsufficient).detail("The trail is the tenant's: it takes a key of tenant or admin scope."));
     }
-    acting_in(caller, named)
+    acting_in(app, caller, named).await
 }
 
 fn event(caller: &Caller, app: &App, action: Action, asked: Value) -> Event {
@@ -123,7 +123,7 @@ pub async fn get(
     uri: Uri,
     Query(query): Query<SearchQuery>,
 ) -> Result<Response> {
-    let tenant = reading(&caller, query.tenant)?;
+    let tenant = reading(&app, &caller, query.tenant).await?;
     let limit = page_size(query.limit)?;
     let word = |action: &String| action.len() <= MAX_ACTION && action.bytes().all(|byte| byte.is_ascii_graphic());
     if !query.action.as_ref().is_none_or(word) {
@@ -163,7 +163,7 @@ pub async fn get_checkpoints(
     uri: Uri,
     Query(query): Query<CheckpointQuery>,
 ) -> Result<Response> {
-    let tenant = reading(&caller, query.tenant)?;
+    let tenant = reading(&app, &caller, query.tenant).await?;
     let limit = page_size(query.limit)?;
     // They say nothing of what was done, so that reading them isn't reading the trail.
     let mut kept = audit::checkpoints(&app, tenant, query.cursor.unwrap_or(u64::MAX), limit + 1).await?;
@@ -186,7 +186,7 @@ pub async fn post_checkpoints(
     Authorized { caller, .. }: Authorized<Audit>,
     Query(query): Query<InTenant>,
 ) -> Result<Json<Checkpoints>> {
-    let tenant = reading(&caller, query.tenant)?;
+    let tenant = reading(&app, &caller, query.tenant).await?;
     if app.audit.readings.take(caller.id(), app.clock.now()).is_ok() {
         audit::Tally::flush_tenant(&app, tenant).await?;
     }
@@ -220,7 +220,7 @@ pub async fn get_export(
     uri: Uri,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response> {
-    let tenant = reading(&caller, query.tenant)?;
+    let tenant = reading(&app, &caller, query.tenant).await?;
     let now = app.clock.now();
     app.audit
         .exported

@@ -135,7 +135,7 @@ pub async fn get_all(
     uri: Uri,
     Query(query): Query<DecisionsQuery>,
 ) -> Result<Response> {
-    let view = View::of(&app, &caller, acting_in(&caller, query.tenant)?);
+    let view = View::of(&app, &caller, acting_in(&app, &caller, query.tenant).await?);
     let limit = page_size(query.limit)?;
     let filter = filter(query.key, query.outcome, query.reason, query.path)?;
     let (decisions, next) = view.page(&app, &filter, query.cursor, limit).await?;
@@ -155,7 +155,7 @@ pub async fn get(
     DecisionPath(number): DecisionPath,
     Query(query): Query<InTenant>,
 ) -> Result<Json<DecisionExplained>> {
-    let view = View::of(&app, &caller, acting_in(&caller, query.tenant)?);
+    let view = View::of(&app, &caller, acting_in(&app, &caller, query.tenant).await?);
     Ok(Json(explained(&app, &view.one(&app, number).await?).await?))
 }
 
@@ -223,6 +223,6 @@ pub async fn post_replay(
     Query(query): Query<InTenant>,
     body: Body<Replay>,
 ) -> Result<Json<Replayed>> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     Ok(Json(replay(&app, &caller, tenant, body.value).await?))
 }

@@ -48,7 +48,7 @@ pub async fn get(
     uri: Uri,
     Query(query): Query<EventsQuery>,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let limit = query.limit.unwrap_or(DEFAULT_EVENTS);
     if !(1..=MAX_EVENTS).contains(&limit) {
         return Err(Error::field("limit", format!("1 to {MAX_EVENTS}")));

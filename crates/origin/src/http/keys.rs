@@ -106,7 +106,7 @@ pub struct ListQuery {
 ///
 /// The raw key is in this answer and in no other. Nobody gives out more than they hold themselves.
 ///
-/// Takes a key of tenant or admin scope.
+/// A key of user scope creates keys of its own owner alone.
 #[utoipa::path(
     post, path = "/api/v1/api-keys", operation_id = "createKey", tag = "Keys",
     security(("key" = ["keys:create"])),
@@ -135,7 +135,7 @@ pub async fn post(
         Some(created) => created,
         None => {
             let caller = presumed.confirm(&app).await?;
-            let tenant = acting_in(&caller, query.tenant)?;
+            let tenant = acting_in(&app, &caller, query.tenant).await?;
             let idempotency = Idempotency::from_request(&headers, &method, uri.path(), tenant, &body.bytes)?;
             create(&app, &caller, tenant, body.value, idempotency).await?
         }
@@ -166,7 +166,7 @@ pub async fn post_bulk_create(
     headers: HeaderMap,
     body: Body<CreateKeys, MAX_BULK_BODY>,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let idempotency = Idempotency::from_request(&headers, &method, uri.path(), tenant, &body.bytes)?;
     let keys = create_many(&app, &caller, tenant, body.value.keys, idempotency).await?;
     Ok(secret((StatusCode::CREATED, Json(KeysCreated { keys }))))
@@ -190,7 +190,7 @@ pub async fn get_all(
     uri: Uri,
     Query(query): Query<ListQuery>,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let limit = page_size(query.limit)?;
     let filter = KeyFilter {
         status: query.status,
@@ -224,7 +224,7 @@ pub async fn get(
     KeyPath(id): KeyPath,
     Query(query): Query<InTenant>,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let key = list::find(&app, &caller, tenant, id).await?;
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
@@ -244,7 +244,7 @@ pub async fn get_policy(
     KeyPath(id): KeyPath,
     Query(query): Query<InTenant>,
 ) -> Result<Json<KeyPolicy>> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     Ok(Json(decided_by(&app, &caller, tenant, id).await?))
 }
 
@@ -269,7 +269,7 @@ pub async fn patch(
     Precondition(if_match): Precondition,
     body: Body<UpdateKey>,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let key = update(&app, &caller, tenant, id, &if_match, body.value).await?;
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
@@ -298,7 +298,7 @@ pub async fn answer_validate(app: &App, asked: &Asked<'_>, body: impl HttpBody<D
     let caller = Authorized::<Validate>::of(app, asked).await?.caller;
     let Query(query) = Query::<InTenant>::of(asked.uri())?;
     let body = Body::<ValidateKey>::of(asked.headers(), body).await?;
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(app, &caller, query.tenant).await?;
     let answer = validate(app, caller.actor(), tenant, body.value).await?;
     // Its token is nearly all of it: room for it, and for the rest.
     let mut text = Vec::with_capacity(answer.capability_token.as_ref().map_or(0, String::len) + 256);
@@ -321,7 +321,7 @@ pub async fn get_capabilities(
     Authorized { caller, .. }: Authorized<Read>,
     Query(query): Query<InTenant>,
 ) -> Result<Json<Capabilities>> {
-    Ok(Json(catalogue::list(&app, acting_in(&caller, query.tenant)?).await?))
+    Ok(Json(catalogue::list(&app, acting_in(&app, &caller, query.tenant).await?).await?))
 }
 
 /// Lists the scopes, and the limits of keys for which none are named.
@@ -354,7 +354,7 @@ pub async fn post_supersede(
     Query(query): Query<InTenant>,
     body: Body<UpdateKey>,
 ) -> Result<Json<PolicySuperseded>> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let keys_only = [
         ("name", body.value.name.is_some()),
         ("description", body.value.description != Given::Missing),

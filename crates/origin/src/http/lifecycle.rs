@@ -74,7 +74,7 @@ pub async fn post_rotate(
     headers: HeaderMap,
     OptionalBody(body): OptionalBody<RotateKey>,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let idempotency = Idempotency::from_request(&headers, &method, uri.path(), tenant, &body.bytes)?;
     let rotated = rotate(&app, &caller, tenant, id, &if_match, body.value, idempotency).await?;
     let etag = rotated.api_key.etag.clone();
@@ -98,7 +98,7 @@ pub async fn post_rotate_finish(
     Query(query): Query<InTenant>,
     Precondition(if_match): Precondition,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let key = overlap::finish_rotation(&app, &caller, tenant, id, &if_match).await?;
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
@@ -120,7 +120,7 @@ pub async fn post_rotate_cancel(
     Query(query): Query<InTenant>,
     Precondition(if_match): Precondition,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let key = overlap::cancel_rotation(&app, &caller, tenant, id, &if_match).await?;
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
@@ -144,7 +144,7 @@ pub async fn post_renew(
     Precondition(if_match): Precondition,
     body: Body<RenewKey>,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let key = renew(&app, &caller, tenant, id, &if_match, body.value).await?;
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
@@ -176,7 +176,7 @@ pub async fn delete_revoke(
         return Ok(Json(revoked));
     }
     let caller = presumed.confirm(&app).await?;
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let reason = match (query.reason, body.value.reason) {
         (Some(_), Some(_)) => return Err(Error::field("reason", "either in the query or in the body")),
         (one, other) => one.or(other),
@@ -201,7 +201,7 @@ pub async fn post_suspend(
     Query(query): Query<InTenant>,
     Precondition(if_match): Precondition,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let key = standing::suspend(&app, &caller, tenant, id, &if_match).await?;
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
@@ -213,7 +213,7 @@ pub async fn post_suspend(
     params(KeyPath, InTenant, Precondition),
     responses(
         (status = 200, description = "The key as it is now", body = Key, headers(("ETag"))),
-        (status = "default", description = "grant_exceeded, key_revoked, owner_disabled, rate_limited"),
+        (status = "default", description = "key_revoked, owner_disabled, rate_limited"),
     )
 )]
 pub async fn post_resume(
@@ -223,7 +223,7 @@ pub async fn post_resume(
     Query(query): Query<InTenant>,
     Precondition(if_match): Precondition,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     let key = standing::resume(&app, &caller, tenant, id, &if_match).await?;
     Ok(tagged(&key.etag.clone(), Json(key)))
 }
@@ -257,7 +257,7 @@ pub async fn post_bulk_suspend(
     request_body = Bulk,
     responses(
         (status = 200, description = "What was done", body = BulkDone),
-        (status = "default", description = "owner_disabled, rate_limited, grant_exceeded"),
+        (status = "default", description = "owner_disabled, rate_limited"),
     )
 )]
 pub async fn post_bulk_resume(
@@ -311,6 +311,6 @@ pub async fn post_bulk_reassign(
 }
 
 async fn many(app: &App, caller: &Caller, query: InTenant, action: Action, request: Bulk) -> Result<Json<BulkDone>> {
-    let tenant = acting_in(caller, query.tenant)?;
+    let tenant = acting_in(app, caller, query.tenant).await?;
     Ok(Json(bulk(app, caller, tenant, action, request).await?))
 }

@@ -69,7 +69,7 @@ pub async fn post_introspect(
     Oauth(Query(query)): Oauth<Query<InTenant>>,
     form: Form,
 ) -> Result<Response> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     form.only(&PARAMETERS)?;
     let found: Introspection = introspect(&app, tenant, form.required("token")?).await?;
     Ok((NO_STORE, Json(found)).into_response())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, Uri},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::Response,
 };
 use keyward_api::{
@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    keys::idempotency::Idempotency,
     state::App,
     tenants::{acting_in, catalogue, manage, owners},
 };
@@ -57,24 +58,29 @@ pub struct OwnersQuery {
     limit: Option<u32>,
 }
 
-/// Makes a tenant, and its first management key where that is asked for.
+/// Makes a tenant, and its first management key where that is asked for: both or neither.
 ///
 /// Takes a key of admin scope.
 #[utoipa::path(
     post, path = "/api/v1/tenants", operation_id = "createTenant", tag = "Tenants",
     security(("key" = ["tenants:create"])),
+    params(Idempotency),
     request_body = CreateTenant,
     responses(
         (status = 201, description = "The tenant", body = TenantCreated),
-        (status = "default", description = "already_exists, owner_disabled, rate_limited, capacity_exhausted"),
+        (status = "default", description = "grant_exceeded, already_exists, owner_disabled, ceiling_reached, rate_limited, capacity_exhausted"),
     )
 )]
 pub async fn post(
     State(app): State<Arc<App>>,
     Authorized { caller, .. }: Authorized<CreateTenants>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
     body: Body<CreateTenant>,
 ) -> Result<Response> {
-    Ok(secret((StatusCode::CREATED, Json(manage::make(&app, &caller, body.value).await?))))
+    let idempotency = Idempotency::from_request(&headers, &method, uri.path(), caller.tenant(), &body.bytes)?;
+    Ok(secret((StatusCode::CREATED, Json(manage::make(&app, &caller, body.value, idempotency).await?))))
 }
 
 /// Lists the tenants that the caller sees.
@@ -148,7 +154,7 @@ pub async fn get_owners(
     uri: Uri,
     Query(query): Query<OwnersQuery>,
 ) -> Result<Response> {
-    let (tenant, limit) = (acting_in(&caller, query.tenant)?, page_size(query.limit)?);
+    let (tenant, limit) = (acting_in(&app, &caller, query.tenant).await?, page_size(query.limit)?);
     if query.cursor.as_ref().is_some_and(|cursor| cursor.contains('\0')) {
         return Err(Error::field("cursor", "an owner's id"));
     }
@@ -184,7 +190,7 @@ pub async fn post_owner(
     Query(query): Query<InTenant>,
     body: Body<CreateOwner>,
 ) -> Result<(StatusCode, Json<Owner>)> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     Ok((StatusCode::CREATED, Json(owners::make(&app, &caller, tenant, body.value).await?)))
 }
 
@@ -201,7 +207,7 @@ pub async fn get_owner(
     OwnerPath(id): OwnerPath,
     Query(query): Query<InTenant>,
 ) -> Result<Json<Owner>> {
-    Ok(Json(owners::find(&app, &caller, acting_in(&caller, query.tenant)?, &id).await?))
+    Ok(Json(owners::find(&app, &caller, acting_in(&app, &caller, query.tenant).await?, &id).await?))
 }
 
 /// Changes an owner; disabling it suspends all of its keys.
@@ -224,7 +230,7 @@ pub async fn patch_owner(
     Query(query): Query<InTenant>,
     body: Body<UpdateOwner>,
 ) -> Result<Json<Owner>> {
-    Ok(Json(owners::update(&app, &caller, acting_in(&caller, query.tenant)?, &id, body.value).await?))
+    Ok(Json(owners::update(&app, &caller, acting_in(&app, &caller, query.tenant).await?, &id, body.value).await?))
 }
 
 /// Adds a capability to the tenant's catalogue.
@@ -246,6 +252,6 @@ pub async fn post_capability(
     Query(query): Query<InTenant>,
     body: Body<AddCapability>,
 ) -> Result<(StatusCode, Json<OwnCapability>)> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     Ok((StatusCode::CREATED, Json(catalogue::add(&app, &caller, tenant, body.value).await?)))
 }

@@ -74,7 +74,7 @@ pub async fn get_of_key(
     KeyPath(id): KeyPath,
     Query(query): Query<UsageQuery>,
 ) -> Result<Json<UsageReport>> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     Ok(Json(report::of_key(&app, &caller, tenant, id, query.asked()).await?))
 }
 
@@ -90,7 +90,7 @@ pub async fn get_summary(
     Authorized { caller, .. }: Authorized<Read>,
     Query(query): Query<UsageQuery>,
 ) -> Result<Json<UsageReport>> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     Ok(Json(report::summary(&app, &caller, tenant, query.asked()).await?))
 }
 
@@ -139,6 +139,6 @@ pub async fn get_series(
     Authorized { caller, .. }: Authorized<Read>,
     Query(query): Query<SeriesQuery>,
 ) -> Result<Json<UsageSeries>> {
-    let tenant = acting_in(&caller, query.tenant)?;
+    let tenant = acting_in(&app, &caller, query.tenant).await?;
     Ok(Json(series::of_keys(&app, &caller, tenant, &query.ids.0, query.days.unwrap_or(DEFAULT_SERIES_DAYS)).await?))
 }

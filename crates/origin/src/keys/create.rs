@@ -29,6 +29,7 @@ use crate::{
     positions::Place,
     sealing::random,
     state::App,
+    tenants::Settings,
 };
 
 /// Keys in one call of [`create_many`], at most.
@@ -37,8 +38,8 @@ const MOST: usize = MAX_CREATE as usize;
 const MOST_ERRORS: usize = 100;
 
 /// A key that may be made.
-struct Prepared {
-    draft: Draft,
+pub struct Prepared {
+    pub draft: Draft,
     profile: Profile,
     terms: PolicyTerms,
     /// Of the terms.
@@ -55,7 +56,7 @@ pub async fn create_at_once(app: &App, presumed: &Caller, request: &CreateKey) -
     if app.tenants.may_create(tenant, now).is_err() {
         return Ok(None);
     }
-    let prepared = match prepare(app, presumed, tenant, request.clone(), now).await {
+    let prepared = match prepare_in(app, presumed, tenant, request.clone(), now).await {
         Ok(prepared) => vec![prepared],
         // It depends on what the caller may.
         Err(error) if error.code().status() < 500 => return Ok(None),
@@ -90,7 +91,7 @@ pub async fn create(
     idempotency: Option<Idempotency>,
 ) -> Result<KeyCreated> {
     let now = app.clock.now();
-    let prepared = vec![prepare(app, caller, tenant, request, now).await?];
+    let prepared = vec![prepare_in(app, caller, tenant, request, now).await?];
     only(create_prepared(app, caller, tenant, prepared, idempotency, now).await?)
 }
 
@@ -111,7 +112,7 @@ pub async fn create_many(
     }
     let (mut prepared, mut errors) = (Vec::with_capacity(requests.len()), Vec::new());
     for (at, request) in requests.into_iter().enumerate() {
-        match prepare(app, caller, tenant, request, now).await.map_err(|error| error.within(&format!("keys[{at}]"))) {
+        match prepare_in(app, caller, tenant, request, now).await.map_err(|error| error.within(&format!("keys[{at}]"))) {
             Ok(key) => prepared.push(key),
             Err(error) if error.code() == Code::ValidationFailed => errors.extend(error.into_fields()),
             Err(error) => return app.positions.unless_made(&places(&prepared), Err(error)),
@@ -223,13 +224,31 @@ fn places(prepared: &[Prepared]) -> Vec<Place> {
     prepared.iter().map(|key| key.draft.place).collect()
 }
 
-fn only(made: Vec<KeyCreated>) -> Result<KeyCreated> {
+/// The one of one.
+///
+/// # Errors
+/// Where there is none.
+pub fn only(made: Vec<KeyCreated>) -> Result<KeyCreated> {
     made.into_iter().next().ok_or_else(|| Error::internal(anyhow::anyhow!("of one key none was made")))
 }
 
-/// Checks all that is asked for, and takes a place for it.
-async fn prepare(app: &App, caller: &Caller, tenant: TenantId, request: CreateKey, now: Timestamp) -> Result<Prepared> {
+/// As [`prepare`], in a tenant that is there.
+async fn prepare_in(app: &App, caller: &Caller, tenant: TenantId, request: CreateKey, now: Timestamp) -> Result<Prepared> {
     let settings = app.tenants.settings(app, tenant, request.capabilities.as_deref().unwrap_or_default()).await?;
+    prepare(app, caller, (tenant, settings), request, now).await
+}
+
+/// Checks all that is asked for, and takes a place for it.
+///
+/// # Errors
+/// `validation_failed`, `grant_exceeded`, `scope_insufficient`, `capacity_exhausted`.
+pub async fn prepare(
+    app: &App,
+    caller: &Caller,
+    (tenant, settings): (TenantId, Arc<Settings>),
+    request: CreateKey,
+    now: Timestamp,
+) -> Result<Prepared> {
     let mut checks = Checks::of(Arc::clone(&settings));
     checks.name(&request.name);
     checks.description(request.description.as_deref().unwrap_or_default());
@@ -286,6 +305,40 @@ async fn make(
             return replayed(replays, now);
         }
     }
+    let made = make_in(app, &mut tx, tenant, prepared, now).await?;
+    if let Err(error) = finish(app, tx, &made.change).await {
+        app.tenants.remember_refusal(tenant, error.code(), now);
+        return Err(error);
+    }
+    made.committed(app, tenant)
+}
+
+/// Keys that are made when their transaction is committed.
+pub struct Made {
+    /// What there is to tell of them then.
+    pub change: Change,
+    prepared: Vec<Prepared>,
+    minted: Minted,
+    policies: BTreeMap<Digest, PolicyNumber>,
+}
+
+impl Made {
+    /// They are: what to answer.
+    ///
+    /// # Errors
+    /// Never with what the database admits.
+    pub fn committed(self, app: &App, tenant: TenantId) -> Result<Vec<KeyCreated>> {
+        self.prepared.iter().for_each(|key| app.positions.opened(key.draft.place));
+        self.policies.into_iter().for_each(|(digest, policy)| app.policies.remember(tenant, digest, policy));
+        answers(self.minted.keys, self.minted.raws, self.prepared)
+    }
+}
+
+/// Makes keys in a transaction of their tenant's, with whatever policies and shards they need.
+///
+/// # Errors
+/// As any write.
+pub async fn make_in(app: &App, tx: &mut Tx, tenant: TenantId, prepared: Vec<Prepared>, now: Timestamp) -> Result<Made> {
     let mut change = Change::default();
     // Shards and policies in one order by all, so that nobody waits in a circle.
     let places: BTreeMap<u32, Place> = prepared.iter().map(|key| (key.draft.place.index.shard(), key.draft.place)).collect();
@@ -300,22 +353,26 @@ async fn make(
         policies.insert(digest, policy);
     }
     let numbers: Vec<PolicyNumber> = prepared.iter().map(|key| policies[&key.digest]).collect();
-    let Minted { keys, raws } = mint(app, &prepared, &numbers)?;
-    if !store_in(tx.connection(), tenant, &keys.iter().collect::<Vec<_>>()).await? {
+    let minted = mint(app, &prepared, &numbers)?;
+    if !store_in(tx.connection(), tenant, &minted.keys.iter().collect::<Vec<_>>()).await? {
         return Err(Error::internal(anyhow::anyhow!("a policy was superseded while a key was made under it")));
     }
-    keys.iter().for_each(|key| tx.record(key.event()));
-    if let Err(error) = finish(app, tx, &change).await {
-        app.tenants.remember_refusal(tenant, error.code(), now);
-        return Err(error);
-    }
-    places.values().for_each(|place| app.positions.opened(*place));
-    policies.into_iter().for_each(|(digest, policy)| app.policies.remember(tenant, digest, policy));
-    answers(keys, raws, prepared)
+    minted.keys.iter().for_each(|key| tx.record(key.event()));
+    Ok(Made { change, prepared, minted, policies })
 }
 
 fn replayed(replays: Vec<Replay>, now: Timestamp) -> Result<Vec<KeyCreated>> {
-    replays.into_iter().map(|replay| Ok(answer(replay.key.show(now)?, &replay.raw))).collect()
+    replays.into_iter().map(|replay| replay.answer(now)).collect()
+}
+
+impl Replay {
+    /// What the first request was answered, about the key as it is now.
+    ///
+    /// # Errors
+    /// Never with what the database admits.
+    pub fn answer(self, now: Timestamp) -> Result<KeyCreated> {
+        Ok(answer(self.key.show(now)?, &self.raw))
+    }
 }
 
 /// Commits; through the feed where there is something to tell. A key under a known policy is none of the feed's business.

@@ -1,24 +1,34 @@
 //! Making and changing tenants.
 
+use std::sync::Arc;
+
 use keyward_api::{
     Code,
     catalogue::resources,
     keys::CreateKey,
     tenants::{Ceilings, CreateTenant, GivenCeilings, Tenant, TenantCreated, UpdateTenant},
 };
-use keyward_core::{KeyPrefix, ScopeClass, TenantId};
+use keyward_core::{KeyPrefix, ScopeClass, TenantId, Timestamp};
 use serde_json::json;
 use sqlx::{PgConnection, types::Uuid};
 use time::OffsetDateTime;
 
-use super::ceilings::{recount, used};
+use super::{
+    Settings,
+    ceilings::{recount, used},
+};
 use crate::{
     audit::{Action, Event, changed, members},
     auth::Caller,
     clock::{datetime, rfc3339},
     error::{Error, Result},
+    feed::Change,
     ids::new_id,
-    keys::{create::create, terms::Checks},
+    keys::{
+        create::{Prepared, finish, make_in, only, prepare},
+        idempotency::Idempotency,
+        terms::Checks,
+    },
     state::App,
 };
 
@@ -111,10 +121,12 @@ impl Row {
 }
 
 impl Checks {
-    fn prefix(&mut self, prefix: &str) {
-        if KeyPrefix::parse(prefix).is_none() {
+    fn prefix(&mut self, prefix: &str) -> Option<KeyPrefix> {
+        let parsed = KeyPrefix::parse(prefix);
+        if parsed.is_none() {
             self.refuse("key_prefix", "2 to 12 characters: a lower-case letter, then lower-case letters and digits");
         }
+        parsed
     }
 
     fn ceilings(&mut self, given: GivenCeilings) {
@@ -146,12 +158,11 @@ fn admin(caller: &Caller) -> Result<()> {
     Err(Error::from(Code::ScopeInsufficient).detail("Tenants are made and changed by keys of admin scope."))
 }
 
-/// Makes a tenant; with a first management key, where one is asked for.
+/// Makes a tenant; with a first management key, where one is asked for: both or neither.
 ///
 /// # Errors
-/// `scope_insufficient`; `validation_failed`; `already_exists`; those of creating a key. Where the key can't be made the
-/// tenant is there nevertheless, and the key can be made by `POST /api/v1/api-keys?tenant=`.
-pub async fn make(app: &App, caller: &Caller, request: CreateTenant) -> Result<TenantCreated> {
+/// `scope_insufficient`; `validation_failed`; `already_exists`; those of idempotency, and those of creating a key.
+pub async fn make(app: &App, caller: &Caller, request: CreateTenant, idempotency: Option<Idempotency>) -> Result<TenantCreated> {
     admin(caller)?;
     let now = app.clock.now();
     let tenant = TenantId(new_id(now)?.0);
@@ -159,16 +170,49 @@ pub async fn make(app: &App, caller: &Caller, request: CreateTenant) -> Result<T
     checks.slug(&request.slug);
     checks.name(&request.name);
     checks.ceilings(request.ceilings);
-    let prefix = request.key_prefix.unwrap_or_else(|| KeyPrefix::default().as_str().to_owned());
-    checks.prefix(&prefix);
+    let prefix = match request.key_prefix.as_deref() {
+        Some(text) => checks.prefix(text).unwrap_or_default(),
+        None => KeyPrefix::default(),
+    };
     checks.finish(())?;
-    let mut tx = app.db.tenant(tenant).await?;
+    let key = match request.first_key {
+        true => {
+            let settings = Arc::new(Settings::of_new(prefix));
+            Some(prepare(app, caller, (tenant, settings), first_key(&request.slug)?, now).await?)
+        }
+        false => None,
+    };
+    let places: Vec<_> = key.iter().map(|key| key.draft.place).collect();
+    let made = make_with(app, caller, (tenant, prefix), request, key, idempotency, now).await;
+    app.positions.unless_made(&places, made)
+}
+
+async fn make_with(
+    app: &App,
+    caller: &Caller,
+    (tenant, prefix): (TenantId, KeyPrefix),
+    request: CreateTenant,
+    key: Option<Prepared>,
+    idempotency: Option<Idempotency>,
+    now: Timestamp,
+) -> Result<TenantCreated> {
+    // Who asks again may not know which tenant it was: what it claims stands in its own.
+    let mut tx = app.db.tenant(caller.tenant()).await?;
+    if let Some(idempotency) = idempotency
+        && let Some((made, replay)) =
+            idempotency.claim_tenant(app, &mut tx, caller, (tenant, key.as_ref().map(|key| &key.draft)), now).await?
+    {
+        app.positions.give_back(&key.map(|key| key.draft.place).into_iter().collect::<Vec<_>>());
+        let tenant = Row::find(tx.connection(), made).await?.show();
+        return Ok(TenantCreated { tenant, first_key: replay.map(|replay| replay.answer(now)).transpose()? });
+    }
+    tx.turn_to(tenant).await?;
     sqlx::query!(
         "INSERT INTO tenants (id, slug, name, key_prefix, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)",
         tenant.0,
         request.slug,
         request.name,
-        prefix,
+        prefix.as_str(),
         datetime(now),
     )
     .execute(tx.connection())
@@ -179,9 +223,13 @@ pub async fn make(app: &App, caller: &Caller, request: CreateTenant) -> Result<T
     row.store(tx.connection()).await?;
     let shown = row.show();
     tx.record(Event::by(caller.actor(), Action::TenantCreated, now).on("tenant", tenant).after(members(json!(shown))));
-    tx.commit().await?;
+    let made = match key {
+        Some(key) => Some(make_in(app, &mut tx, tenant, vec![key], now).await?),
+        None => None,
+    };
+    finish(app, tx, made.as_ref().map_or(&Change::default(), |made| &made.change)).await?;
     tracing::info!(event = "tenant_created", %tenant, by = %caller.id());
-    let first_key = if request.first_key { Some(create(app, caller, tenant, first_key(&request.slug)?, None).await?) } else { None };
+    let first_key = made.map(|made| only(made.committed(app, tenant)?)).transpose()?;
     Ok(TenantCreated { tenant: shown, first_key })
 }
 

@@ -162,7 +162,13 @@ async fn a_request_that_is_too_large_undeclared_or_ambiguous_is_refused_before_i
     assert_eq!(post(padded(100), "text/plain").await, (415, "unsupported_media_type".into()));
     assert_eq!(post(b"{\"name\":".to_vec(), "application/json").await, (400, "malformed_request".into()));
     assert_eq!(post(br#"{"name":"x"} x"#.to_vec(), "application/json").await, (400, "malformed_request".into()));
-    assert_eq!(post(br#"{"name":"x","name":"y"}"#.to_vec(), "application/json").await, (422, "validation_failed".into()));
+    for twice in [
+        r#"{"name":"x","name":"y"}"#,
+        r#"{"name":"x","tenant_constraints":{"mcp_timeout_seconds":30,"mcp_timeout_seconds":20}}"#,
+        r#"{"name":"x","tenant_constraints":{"llm:gpt-4":{"a":1,"a":2}}}"#,
+    ] {
+        assert_eq!(post(twice.as_bytes().to_vec(), "application/json").await, (422, "validation_failed".into()), "{twice}");
+    }
 
     admin.send("GET", KEYS, None, &[("x-api-key", &admin.key)]).await.ok();
     admin.send("GET", KEYS, None, &[("x-api-key", "another")]).await.refused(400, "credentials_conflict");

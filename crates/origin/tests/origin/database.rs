@@ -3,7 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,11 +19,11 @@ use tokio::{
 
 use crate::{
     edge::Edge,
-    harness::{KEYS, Origin, eventually, pg_bin},
+    harness::{Client, KEYS, Origin, eventually, pg_bin},
 };
 
 #[tokio::test]
-async fn a_postgres_that_is_killed_is_started_again_and_the_server_goes_on_without_a_restart() {
+async fn a_postgres_that_is_killed_while_keys_are_written_loses_nothing_that_was_answered_and_needs_no_restart_of_the_server() {
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     std::fs::set_permissions(home.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     // Durable: it is killed, and what was answered has to be there afterwards.
@@ -34,7 +37,12 @@ async fn a_postgres_that_is_killed_is_started_again_and_the_server_goes_on_witho
     let key = admin.create(json!({})).await;
     edge.catch_up(&origin).await;
 
+    let stop = Arc::new(AtomicBool::new(false));
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let writers: Vec<_> = (0..4).map(|_| tokio::spawn(write(admin.clone(), Arc::clone(&stop), Arc::clone(&written)))).collect();
     for round in 0..2 {
+        let before = written.lock().unwrap().len();
+        eventually("keys are being written", async || (written.lock().unwrap().len() > before + 20).then_some(())).await;
         let pid = postgres.pid().unwrap();
         // First frozen, so that requests meet a server that doesn't answer; then killed.
         if round == 1 {
@@ -52,10 +60,36 @@ async fn a_postgres_that_is_killed_is_started_again_and_the_server_goes_on_witho
         }
         assert!(edge.sees(&origin, &key.raw).await.is_ok());
     }
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let written = written.lock().unwrap().clone();
+    for (id, state) in written {
+        assert_eq!(admin.get(&format!("{KEYS}/{id}")).await.ok()["status"], state, "{id}");
+    }
     admin.act(&key.id, "revoke", None).await.ok();
     assert!(edge.sees(&origin, &key.raw).await.is_err());
     origin.stop().await;
     tokio::task::spawn_blocking(move || drop(postgres)).await.unwrap();
+}
+
+/// Creates keys until it is stopped, and revokes every second; notes what was answered as done.
+async fn write(admin: Client, stop: Arc<AtomicBool>, written: Arc<Mutex<Vec<(String, &'static str)>>>) {
+    let mut turn = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let made = admin.try_create(json!({})).await;
+        if made.status >= 500 {
+            continue;
+        }
+        let id = made.ok()["api_key"]["id"].as_str().unwrap().to_owned();
+        turn += 1;
+        if turn % 2 == 0 {
+            written.lock().unwrap().push((id, "active"));
+        } else if admin.act(&id, "revoke", None).await.status == 200 {
+            written.lock().unwrap().push((id, "revoked"));
+        }
+    }
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ async fn the_straight_way_answers_as_the_router_does() {
         ("", &admin, json_type, good.clone(), 200),
         ("", &admin, "Application/JSON; charset=utf-8", json!({"api_key": elsewhere, "endpoint": "/v2"}).to_string(), 200),
         ("", &admin, json_type, json!({"api_key": "nothing"}).to_string(), 200),
-        ("?tenant=00000000-0000-7000-8000-000000000000", &admin, json_type, good.clone(), 200),
+        ("?tenant=00000000-0000-7000-8000-000000000000", &admin, json_type, good.clone(), 404),
         ("?tenant=", &admin, json_type, good.clone(), 422),
         ("?else=1", &admin, json_type, good.clone(), 422),
         ("", "", json_type, good.clone(), 401),

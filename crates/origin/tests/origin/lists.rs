@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor, Row};
 
-use crate::harness::{Answer, Client, KEYS, Origin};
+use crate::harness::{Answer, Client, KEYS, Origin, eventually};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -174,6 +174,50 @@ async fn every_statement_of_a_list_reads_by_an_index_in_the_order_wanted_under_r
         }
         assert_eq!(count, origin.database.count(&format!("SELECT count(*) FROM api_keys WHERE {condition}")).await, "{query}");
     }
+}
+
+#[tokio::test]
+async fn hole_11_no_look_up_reads_all_keys_and_lists_come_in_pages() {
+    const MANY: u32 = 20_000;
+    const LOOK_UPS: usize = 50;
+    let mut origin = Origin::start().await;
+    fill(&origin, MANY).await;
+    let mut keys = Vec::new();
+    for _ in 0..LOOK_UPS {
+        keys.push(origin.key(json!({})).await);
+    }
+    // Rows that were read, by Postgres' own count, which a connection adds to at its end.
+    let rows_read = async |origin: &mut Origin| -> i64 {
+        origin.stop().await;
+        let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'keyward'";
+        eventually("the server's connections are gone", async || (origin.database.count(others).await == 0).then_some(())).await;
+        let read = "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint FROM pg_stat_user_tables
+                    WHERE relname IN ('api_keys', 'credentials')";
+        let count = origin.database.count(read).await;
+        origin.restart().await;
+        count
+    };
+    let before = rows_read(&mut origin).await;
+    // Nothing is in memory any more: every key is looked up as it is presented, validated, and shown.
+    let admin = origin.admin();
+    for key in &keys {
+        assert_eq!(admin.verdict(&key.raw).await, None);
+        origin.client(&key.raw).get(KEYS).await.refused(403, "capability_missing");
+        admin.get(&format!("{KEYS}/{}", key.id)).await.ok();
+    }
+    let read = rows_read(&mut origin).await - before;
+    // All of these, and a start, read less than one look-up that goes through all keys.
+    assert!(read < i64::from(MANY), "{read} rows were read");
+
+    let (admin, mut seen, mut path) = (origin.admin(), std::collections::HashSet::new(), Some(format!("{KEYS}?limit=1000")));
+    while let Some(here) = path {
+        let page = admin.get(&here).await;
+        path = next(&page);
+        let page = page.ok();
+        assert!(page.as_array().unwrap().len() <= 1000);
+        assert!(page.as_array().unwrap().iter().all(|key| seen.insert(key["id"].to_string())), "a key came twice");
+    }
+    assert_eq!(seen.len() as i64, origin.database.count("SELECT count(*) FROM api_keys").await);
 }
 
 #[tokio::test]

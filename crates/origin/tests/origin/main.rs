@@ -12,6 +12,7 @@ mod cli;
 mod client;
 mod connections;
 mod contention;
+mod contract;
 mod database;
 mod debts;
 mod decisions;

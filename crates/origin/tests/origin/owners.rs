@@ -56,6 +56,44 @@ async fn an_admin_makes_a_tenant_whose_first_key_manages_it_alone() {
 }
 
 #[tokio::test]
+async fn a_tenant_and_its_first_key_are_made_together_or_not_at_all_and_once_however_often_it_is_asked_for() {
+    let origin = Origin::start().await;
+    let admin = origin.admin();
+    let acme = json!({"slug": "acme", "name": "Acme", "first_key": true});
+    // Whoever doesn't hold what the first key gives, or leaves it no room, makes no tenant either.
+    let weak = origin.caller(json!({"capabilities": ["tenants:*", "llm:*"], "scope": "admin", "require_tls": false})).await;
+    weak.post(TENANTS, acme.clone()).await.refused(403, "grant_exceeded");
+    let full = json!({"slug": "acme", "name": "Acme", "first_key": true, "ceilings": {"live_keys": 0}});
+    admin.post(TENANTS, full).await.refused(409, "ceiling_reached");
+    assert_eq!(admin.get(TENANTS).await.ok().as_array().unwrap().len(), 1);
+
+    let ask = async |client: &Client, body: &Value| client.send("POST", TENANTS, Some(body), &[("Idempotency-Key", "a")]).await;
+    let made = ask(&admin, &acme).await.ok();
+    let manager = origin.client(made["first_key"]["raw_key"].as_str().unwrap());
+    manager.create(json!({})).await;
+    assert_eq!(ask(&admin, &acme).await.ok(), made);
+    ask(&admin, &json!({"slug": "other", "name": "Other"})).await.refused(422, "idempotency_mismatch");
+    ask(&weak, &json!({"slug": "acme", "name": "Acme"})).await.refused(409, "already_exists");
+    // Without a first key likewise; and of many at the same moment one makes it.
+    let bare = json!({"slug": "bare", "name": "Bare"});
+    let tries = (0..8).map(|_| {
+        let (weak, bare) = (weak.clone(), bare.clone());
+        tokio::spawn(async move { ask(&weak, &bare).await.ok()["tenant"]["id"].clone() })
+    });
+    let mut ids = Vec::new();
+    for attempt in tries.collect::<Vec<_>>() {
+        ids.push(attempt.await.unwrap());
+    }
+    ids.dedup();
+    assert_eq!((ids.len(), admin.get(TENANTS).await.ok().as_array().unwrap().len()), (1, 3));
+    // What has ended since isn't given again.
+    let id = made["first_key"]["api_key"]["id"].as_str().unwrap();
+    let path = format!("{KEYS}/{id}/revoke?tenant={}", made["tenant"]["id"].as_str().unwrap());
+    admin.send("DELETE", &path, None, &[]).await.ok();
+    ask(&admin, &acme).await.refused(409, "idempotency_conflict");
+}
+
+#[tokio::test]
 async fn disabling_an_owner_stops_all_of_its_keys_in_one_delta_and_none_is_made_or_resumed_for_it() {
     let origin = Origin::start().await;
     let (admin, mut edge) = (origin.admin(), Edge::start(&origin).await);

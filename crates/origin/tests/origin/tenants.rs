@@ -44,11 +44,17 @@ async fn a_tenants_callers_see_nothing_of_another_tenant_and_an_admin_crosses_by
     // Equal terms of two tenants are two policies.
     let same = theirs.create(json!({"capabilities": ["keys:read"]})).await;
     assert_ne!(same.body["policy"], ours.create(json!({"capabilities": ["keys:read"]})).await.body["policy"]);
-    admin.get(&format!("{KEYS}?tenant=01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11")).await.ok();
-    admin
-        .send("POST", &format!("{KEYS}?tenant=01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11"), Some(&json!({"name": "x"})), &[])
-        .await
-        .refused(404, "not_found");
+    // A tenant that isn't there has no keys to list, no catalogue, no use, and no trail: reading one would begin it.
+    let none = "tenant=01981f9f-7a3c-7cc0-8a52-6b6d3c1f0e11";
+    let trails = origin.database.count("SELECT count(*) FROM audit_heads").await;
+    for path in
+        ["/api-keys", "/api-keys/catalog/capabilities", "/api-keys/analytics/summary", "/audit", "/audit/export", "/owners", "/events"]
+    {
+        admin.get(&format!("/api/v1{path}?{none}")).await.refused(404, "not_found");
+    }
+    admin.post(&format!("{KEYS}?{none}"), json!({"name": "x"})).await.refused(404, "not_found");
+    admin.post(&format!("{KEYS}/validate?{none}"), json!({"api_key": raw, "endpoint": "/x"})).await.refused(404, "not_found");
+    assert_eq!(origin.database.count("SELECT count(*) FROM audit_heads").await, trails);
 }
 
 #[tokio::test]
@@ -81,6 +87,8 @@ async fn nothing_that_the_applications_role_can_say_takes_it_out_of_its_tenant()
     let origin = Origin::start().await;
     let other = other(&origin).await;
     origin.admin().send("POST", &format!("{KEYS}?tenant={other}"), Some(&json!({"name": "theirs"})), &[]).await.ok();
+    let gone = origin.key(json!({})).await;
+    origin.admin().act(&gone.id, "revoke", None).await.ok();
     let mut owner = origin.database.connect().await;
     let (ours, superuser): (String, String) = {
         let row = owner.fetch_one("SELECT id::text, current_user::text FROM tenants WHERE slug = 'default'").await.unwrap();
@@ -159,6 +167,10 @@ async fn nothing_that_the_applications_role_can_say_takes_it_out_of_its_tenant()
         format!("UPDATE api_keys SET state = 'revoked' WHERE tenant = '{other}'"),
         format!("UPDATE tenants SET max_live_keys = 0 WHERE id = '{other}'"),
         format!("UPDATE audit_heads SET seq = seq + 1 WHERE tenant = '{other}'"),
+        // What has ended doesn't come back.
+        format!("UPDATE credentials SET status = 0 WHERE api_key = '{}'", gone.id),
+        "UPDATE credentials SET status = 3, amended_policy = policy WHERE status = 1".into(),
+        "UPDATE credentials SET index = index + 1 WHERE status = 1".into(),
     ] {
         assert_eq!(app.execute(AssertSqlSafe(statement.clone())).await.unwrap().rows_affected(), 0, "{statement}");
     }

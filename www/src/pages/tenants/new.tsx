@@ -1,4 +1,4 @@
-import { useId, useState } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 import { useLocation } from "wouter-preact";
 import { problem } from "../../api/problem";
 import { useCreateTenant, type CreateTenant } from "../../api/tenants";
@@ -17,6 +17,8 @@ export function NewTenantDialog({ onClose }: { onClose: () => void }) {
   const [prefix, setPrefix] = useState("");
   const [ceilings, setCeilings] = useState<CeilingTexts>({});
   const [firstKey, setFirstKey] = useState(true);
+  // Stands for what is being made: another tenant is another attempt.
+  const attempt = useRef({ tenant: "", name: "" });
   const create = useCreateTenant();
   const fault = create.error ? problem(create.error) : undefined;
   const leave = (id: string) => {
@@ -29,7 +31,9 @@ export function NewTenantDialog({ onClose }: { onClose: () => void }) {
     if (prefix.trim()) tenant.key_prefix = prefix.trim();
     const named = given(ceilings);
     if (Object.keys(named).length > 0) tenant.ceilings = named;
-    create.mutate(tenant, { onSuccess: ({ tenant, first_key }) => (toast(`${tenant.name} is there.`), first_key || leave(tenant.id)) });
+    const text = JSON.stringify(tenant);
+    if (attempt.current.tenant !== text) attempt.current = { tenant: text, name: crypto.randomUUID() };
+    create.mutate({ tenant, attempt: attempt.current.name }, { onSuccess: ({ tenant, first_key }) => (toast(`${tenant.name} is there.`), first_key || leave(tenant.id)) });
   };
   const made = create.data;
   if (made?.first_key) {

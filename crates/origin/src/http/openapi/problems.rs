@@ -98,7 +98,8 @@ fn common(path: &str, operation: &Value) -> Codes {
     if takes(operation, "query", "") || takes(operation, "header", "") {
         add(&mut codes, [Code::ValidationFailed]);
     }
-    if takes(operation, "path", "") {
+    // A tenant that is named has to be there, too.
+    if takes(operation, "path", "") || takes(operation, "query", "tenant") {
         add(&mut codes, [Code::NotFound]);
     }
     if takes(operation, "header", "If-Match") {

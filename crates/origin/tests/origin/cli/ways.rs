@@ -152,9 +152,12 @@ async fn a_create_or_rotate_whose_answer_is_lost_is_done_once_and_its_raw_key_co
     let id = listed[0]["id"].as_str().unwrap();
     let rotated = Shell::at(&url, &origin.file("admin.key")).run(&["keys", "rotate", id]).await.ok();
     assert_eq!(admin.verdict(rotated.trim()).await, None);
+    let (url, _) = where_the_first_gets(&origin, None).await;
+    let first_key = Shell::at(&url, &origin.file("admin.key")).run(&["tenants", "create", "acme", "Acme", "--first-key"]).await.ok();
+    assert_eq!(origin.client(first_key.trim()).get("/api/v1/api-keys").await.ok().as_array().unwrap().len(), 1);
     // What has no such name is not sent twice.
     let (url, connections) = where_the_first_gets(&origin, None).await;
-    let unknown = Shell::at(&url, &origin.file("admin.key")).run(&["tenants", "create", "acme", "Acme"]).await;
+    let unknown = Shell::at(&url, &origin.file("admin.key")).run(&["owners", "create", "ann"]).await;
     unknown.fails(3, "isn't known");
     assert_eq!(connections.load(Ordering::Relaxed), 1);
     // And where the last word is a proxy's, the name of the try is told.
