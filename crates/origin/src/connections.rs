@@ -94,10 +94,9 @@ async fn keep(stream: TcpStream, peer: SocketAddr, door: Arc<Door>, look: Durati
     if stream.set_nodelay(true).is_err() {
         return;
     }
+    // Where the system can't, very slow readers are at a disadvantage.
     #[cfg(target_os = "linux")]
-    if socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT).is_err() {
-        return;
-    }
+    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
     let pace = Arc::new(Pace::default());
     let stream = Watched { stream, pace: Arc::clone(&pace) };
     let service = service_fn(|request: Request<Incoming>| {

@@ -3,38 +3,25 @@
 //! An address from which many credentials were no good is not looked at any more until time has passed, but for callers
 //! who were recognised before: a stranger behind the same address can't lock them out. Guessing an Ed25519 signature is
 //! hopeless at any rate; what this saves is the work, and the noise in which something worse could hide.
-//!
-//! The generic cell rate algorithm (ITU-T I.371, as a virtual schedule): one number an address.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, PoisonError},
-};
+use std::net::{IpAddr, Ipv6Addr};
 
 use keyward_api::Code;
 use keyward_core::Timestamp;
 
-use crate::{error::Error, lately::Lately};
+use crate::{error::Error, pace::Pace};
 
 const MINUTE_MS: u64 = 60_000;
-/// Addresses of one generation that are remembered; two are held.
-const ADDRESSES: usize = 8_192;
 /// Bits of an IPv6 address that tell customers apart: each has at least a /64 (RFC 6177).
 const IPV6_NETWORK: u32 = 64;
 
 /// Failures by address.
-pub struct Failures {
-    /// Milliseconds that a failure counts; 0: nothing is limited.
-    interval: u64,
-    /// When all failures of an address will be forgotten, milliseconds: each puts it off by one interval.
-    schedule: Mutex<Lately<IpAddr, u64>>,
-}
+pub struct Failures(Pace<IpAddr>);
 
 impl Failures {
     /// At most so many failures a minute from an address (and as many at once); 0: any number.
     pub fn new(per_minute: u32) -> Self {
-        let interval = MINUTE_MS.checked_div(per_minute.into()).map_or(0, |interval| interval.max(1));
-        Self { interval, schedule: Mutex::new(Lately::new(ADDRESSES)) }
+        Self(Pace::new(per_minute, MINUTE_MS))
     }
 
     /// Passes where the address has failures left.
@@ -42,29 +29,14 @@ impl Failures {
     /// # Errors
     /// `rate_limited`, with when to come again.
     pub fn guard(&self, address: IpAddr, now: Timestamp) -> Result<(), Error> {
-        if self.interval == 0 {
-            return Ok(());
-        }
-        let due = self.schedule.lock().unwrap_or_else(PoisonError::into_inner).recall(&network(address)).unwrap_or(0);
-        // None is noted further ahead: then the clock was set back, and what it noted before counts no more.
-        let ahead = due.checked_sub(now.millis()).filter(|ahead| *ahead <= MINUTE_MS).unwrap_or(0);
-        if ahead + self.interval <= MINUTE_MS {
-            return Ok(());
-        }
-        let wait = (ahead + self.interval - MINUTE_MS).div_ceil(1000);
-        Err(Error::from(Code::RateLimited).detail("Too many credentials from this address were no good.").retry_after(wait))
+        self.0
+            .guard(&network(address), now)
+            .map_err(|wait| Error::from(Code::RateLimited).detail("Too many credentials from this address were no good.").retry_after(wait))
     }
 
     /// Counts a failure.
     pub fn note(&self, address: IpAddr, now: Timestamp) {
-        if self.interval == 0 {
-            return;
-        }
-        let address = network(address);
-        let mut schedule = self.schedule.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = schedule.recall(&address).filter(|due| *due <= now.millis() + MINUTE_MS).unwrap_or(0).max(now.millis()) + self.interval;
-        // What comes in while it is refused anyway doesn't put it off for ever.
-        schedule.keep(address, due.min(now.millis() + MINUTE_MS));
+        self.0.note(network(address), now);
     }
 }
 

@@ -31,6 +31,7 @@ mod lately;
 mod limits;
 mod metrics;
 mod oauth;
+mod pace;
 mod policies;
 mod positions;
 mod recover;

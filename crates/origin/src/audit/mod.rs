@@ -13,6 +13,7 @@ mod tally;
 
 use std::{sync::Arc, time::Duration};
 
+use keyward_core::KeyId;
 use tokio::time::interval;
 
 pub(crate) use append::with_records;
@@ -23,7 +24,7 @@ pub use exports::{Exports, Seat};
 pub use search::{Filter, Range, page, search};
 pub use tally::{Denial, Issue, Tally};
 
-use crate::state::App;
+use crate::{pace::Pace, state::App};
 
 /// How often what was noted is written.
 const FLUSH: Duration = Duration::from_secs(30);
@@ -32,8 +33,12 @@ const FLUSHES: u32 = 2;
 /// How long the end of a server waits for its last records.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
+/// Readings by one key in an hour that are a record each, and exports.
+const READINGS: u32 = 240;
+const EXPORTS: u32 = 60;
+const HOUR_MS: u64 = 3_600_000;
+
 /// What a running server holds of the trail.
-#[derive(Default)]
 pub struct Audit {
     /// What was noted and isn't written yet.
     pub tally: Tally,
@@ -41,6 +46,17 @@ pub struct Audit {
     pub signed: Signed,
     /// Exports on their way.
     pub exports: Arc<Exports>,
+    /// Readings of which each is a record: any further ones are counted.
+    pub readings: Pace<KeyId>,
+    /// Exports, each of which is a record.
+    pub exported: Pace<KeyId>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        let (tally, signed, exports) = Default::default();
+        Self { tally, signed, exports, readings: Pace::new(READINGS, HOUR_MS), exported: Pace::new(EXPORTS, HOUR_MS) }
+    }
 }
 
 /// Writes what was noted and signs checkpoints, now and again. Runs for ever.

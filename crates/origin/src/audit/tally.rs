@@ -1,9 +1,9 @@
 //! What happens without changing anything, counted in memory and written now and again.
 //!
-//! A denied call must not cost a write: whoever has a genuine key could fill the database with them. Nor must a token,
-//! which is made from memory. Equal deeds of one caller become one record with a count, and of what differs a bounded
-//! number is kept apart; the rest is one number for each tenant. Only those who proved to hold a genuine key are here; all
-//! others are in the metrics alone.
+//! A denied call must not cost a write: whoever has a genuine key could fill the database with them. Nor must a token, which is made
+//! from memory, nor a reading of the trail beyond some an hour. Equal deeds of one caller become one record with a count, and of what
+//! differs a bounded number is kept apart; the rest is one number for each tenant. Only those who proved to hold a genuine key are
+//! here; all others are in the metrics alone.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -50,6 +50,8 @@ pub struct Issue {
 enum Deed {
     Denied(Denial),
     Issued(Issue),
+    /// By this query.
+    Read(Option<String>),
 }
 
 /// Equal deeds of one caller.
@@ -67,8 +69,8 @@ struct Noted {
 #[derive(Clone, Default)]
 struct Pending {
     kinds: HashMap<(Uuid, Deed), Noted>,
-    /// Beyond what is kept apart: denials, and tokens.
-    others: [u64; 2],
+    /// Beyond what is kept apart: denials, tokens, and readings.
+    others: [u64; 3],
     since: Timestamp,
 }
 
@@ -79,17 +81,22 @@ pub struct Tally(Mutex<BTreeMap<TenantId, Pending>>);
 impl Tally {
     /// Notes a denial.
     pub fn deny(&self, actor: &Arc<Actor>, denial: Denial, now: Timestamp) {
-        self.note(actor, Deed::Denied(denial), None, now);
+        self.note(actor.who.tenant, actor, Deed::Denied(denial), None, now);
     }
 
     /// Notes that a token was made.
     pub fn issue(&self, actor: &Arc<Actor>, issue: Issue, jti: Uuid, now: Timestamp) {
-        self.note(actor, Deed::Issued(issue), Some(jti), now);
+        self.note(actor.who.tenant, actor, Deed::Issued(issue), Some(jti), now);
     }
 
-    fn note(&self, actor: &Arc<Actor>, deed: Deed, jti: Option<Uuid>, now: Timestamp) {
+    /// Notes that a tenant's trail was read, by this query.
+    pub fn read(&self, tenant: TenantId, actor: &Arc<Actor>, query: Option<&str>, now: Timestamp) {
+        self.note(tenant, actor, Deed::Read(query.map(str::to_owned)), None, now);
+    }
+
+    fn note(&self, tenant: TenantId, actor: &Arc<Actor>, deed: Deed, jti: Option<Uuid>, now: Timestamp) {
         let noted = Noted { actor: Arc::clone(actor), count: 1, first: now, last: now, jti };
-        self.lock().entry(actor.who.tenant).or_default().add(deed, noted);
+        self.lock().entry(tenant).or_default().add(deed, noted);
     }
 
     /// Writes all that was noted.
@@ -136,10 +143,14 @@ impl Tally {
 impl Pending {
     fn add(&mut self, deed: Deed, noted: Noted) {
         let caller = noted.actor.who.key.0;
-        if self.kinds.is_empty() && self.others == [0, 0] {
+        if self.kinds.is_empty() && self.others == [0; 3] {
             self.since = noted.first;
         }
-        let other = usize::from(matches!(deed, Deed::Issued(_)));
+        let other = match deed {
+            Deed::Denied(_) => 0,
+            Deed::Issued(_) => 1,
+            Deed::Read(_) => 2,
+        };
         let kind = (caller, deed);
         if let Some(known) = self.kinds.get_mut(&kind) {
             known.count += noted.count;
@@ -169,9 +180,10 @@ async fn write(app: &App, tenant: TenantId, pending: &Pending) -> Result<()> {
                 let details = with(json!({"grant": grant, "last_jti": noted.jti}));
                 Event::by(&noted.actor, Action::TokenIssued, now).on_key(*key).details(details)
             }
+            Deed::Read(query) => Event::by(&noted.actor, Action::AuditRead, now).details(with(json!({"query": query}))),
         });
     }
-    for (others, action) in pending.others.into_iter().zip([Action::ManagementDenied, Action::TokenIssued]) {
+    for (others, action) in pending.others.into_iter().zip([Action::ManagementDenied, Action::TokenIssued, Action::AuditRead]) {
         if others > 0 {
             let details = json!({"code": "others", "count": others, "first": rfc3339(datetime(pending.since))});
             tx.record(Event::by_itself(action, now).details(members(details)));

@@ -132,10 +132,17 @@ pub async fn get(
     let asked = json!({"query": uri.query()});
     let range = Range { from: query.from.map(Moment::into), to: query.to.map(Moment::into) };
     let filter = Filter { actor: query.actor, action: query.action, key: query.key, range, cursor: query.cursor, limit };
-    audit::Tally::flush_tenant(&app, tenant).await?;
+    // Who reads without end mustn't write without end: neither that it does, nor what it is denied meanwhile.
+    let at_once = app.audit.readings.take(caller.id(), app.clock.now()).is_ok();
+    if at_once {
+        audit::Tally::flush_tenant(&app, tenant).await?;
+    }
     let mut tx = app.db.tenant(tenant).await?;
     let (records, more) = audit::search(&mut tx, tenant, filter).await?;
-    tx.record(event(&caller, &app, Action::AuditRead, asked));
+    match at_once {
+        true => tx.record(event(&caller, &app, Action::AuditRead, asked)),
+        false => app.audit.tally.read(tenant, caller.actor(), uri.query(), app.clock.now()),
+    }
     tx.commit().await?;
     let next = records.last().filter(|_| more).map(|last| last.seq);
     Ok(page(&uri, records, ("cursor", next)))
@@ -180,7 +187,9 @@ pub async fn post_checkpoints(
     Query(query): Query<InTenant>,
 ) -> Result<Json<Checkpoints>> {
     let tenant = reading(&app, &caller, query.tenant).await?;
-    audit::Tally::flush_tenant(&app, tenant).await?;
+    if app.audit.readings.take(caller.id(), app.clock.now()).is_ok() {
+        audit::Tally::flush_tenant(&app, tenant).await?;
+    }
     let kept = audit::checkpoint(&app, tenant).await?;
     Ok(Json(answer(&app, kept.into_iter().collect())))
 }
@@ -212,7 +221,12 @@ pub async fn get_export(
     Query(query): Query<ExportQuery>,
 ) -> Result<Response> {
     let tenant = reading(&app, &caller, query.tenant).await?;
-    let seat = app.audit.exports.open(tenant, app.clock.now())?;
+    let now = app.clock.now();
+    app.audit
+        .exported
+        .take(caller.id(), now)
+        .map_err(|wait| Error::from(Code::RateLimited).detail("The key has begun too many exports within the hour.").retry_after(wait))?;
+    let seat = app.audit.exports.open(tenant, now)?;
     audit::Tally::flush_tenant(&app, tenant).await?;
     let mut tx = app.db.tenant(tenant).await?;
     tx.record(event(&caller, &app, Action::AuditExported, json!({"query": uri.query()})));

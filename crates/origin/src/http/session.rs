@@ -21,11 +21,14 @@ use crate::{
 ///
 /// The key is kept nowhere. Where a key is taken under `/api/v1` and `/oauth`, the session is taken in its place, and permits what
 /// the key permits then. It ends after 12 hours, after one hour without a request, with its key, or by a `DELETE`. Of a key 16
-/// count at a time: the next one ends the oldest.
+/// count at a time: the next one ends the oldest; and it starts at most 60 in an hour.
 #[utoipa::path(
     post, path = "/session", operation_id = "startSession", tag = "Sessions",
     security(("key" = [])),
-    responses((status = 200, description = "Who is signed in", body = Session, headers(("Set-Cookie"))))
+    responses(
+        (status = 200, description = "Who is signed in", body = Session, headers(("Set-Cookie"))),
+        (status = "default", description = "rate_limited"),
+    )
 )]
 pub async fn post(State(app): State<Arc<App>>, parts: Parts) -> Result<Response> {
     let current = sessions::start(&app, &Asked::new(&parts)).await?;

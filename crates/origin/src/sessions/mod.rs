@@ -11,7 +11,7 @@ mod store;
 use std::sync::{Mutex, PoisonError};
 
 use keyward_api::{Code, session::Session};
-use keyward_core::{Digest, Environment, Reason, Timestamp};
+use keyward_core::{Digest, Environment, KeyId, Reason, Timestamp};
 use serde_json::json;
 
 pub use secret::Secret;
@@ -21,10 +21,11 @@ use crate::{
     audit::{Action, Event, members},
     auth::{self, Asked, Caller, Credential, Freshness},
     clock::{datetime, rfc3339},
-    error::Result,
+    error::{Error, Result},
     ids::new_id,
     keys::issued::is_issued,
     lately::Lately,
+    pace::Pace,
     state::App,
 };
 
@@ -36,25 +37,32 @@ pub const IDLE: u64 = 60 * 60;
 const USE: u64 = 60;
 /// Sessions of one key at a time: the next one ends the oldest.
 const MOST: i64 = 16;
+/// Sessions that one key may start in an hour, on one server: each is a row and a record of the trail, for any key of any person.
+const AN_HOUR: u32 = 60;
+const HOUR_MS: u64 = 3_600_000;
 /// Sessions of one generation that are remembered; two are held.
 const GENERATION: usize = 4096;
 
-/// The sessions that were met: where an address has failed too often, they alone are looked up still.
-pub struct Sessions(Mutex<Lately<Digest, ()>>);
+/// What is remembered of sessions.
+pub struct Sessions {
+    /// Those that were met: where an address has failed too often, they alone are looked up still.
+    met: Mutex<Lately<Digest, ()>>,
+    started: Pace<KeyId>,
+}
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self(Mutex::new(Lately::new(GENERATION)))
+        Self { met: Mutex::new(Lately::new(GENERATION)), started: Pace::new(AN_HOUR, HOUR_MS) }
     }
 }
 
 impl Sessions {
     fn met(&self, digest: Digest) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).keep(digest, ());
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).keep(digest, ());
     }
 
     fn knows(&self, digest: &Digest) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).recall(digest).is_some()
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).recall(digest).is_some()
     }
 }
 
@@ -71,7 +79,7 @@ pub struct Current {
 /// cookie holds: nobody can make another's browser use a session of his choice. A session that the cookie holds ends.
 ///
 /// # Errors
-/// Why the key doesn't hold, or can't be used from there.
+/// Why the key doesn't hold, or can't be used from there; `rate_limited`.
 pub async fn start(app: &App, asked: &Asked<'_>) -> Result<Current> {
     let text = asked.key()?.ok_or(Reason::CredentialMissing)?;
     let key = auth::parse(app, asked, text)?;
@@ -82,6 +90,9 @@ pub async fn start(app: &App, asked: &Asked<'_>) -> Result<Current> {
         return Err(Reason::NotIssued.into());
     }
     let now = app.clock.now();
+    app.sessions.started.take(caller.id(), now).map_err(|wait| {
+        Error::from(Code::RateLimited).detail(format!("A key starts at most {AN_HOUR} sessions an hour.")).retry_after(wait)
+    })?;
     let (secret, claims) = (Secret::generate()?, *auth::authentic(app, &key).await?.claims());
     let end = caller.expires().unwrap_or(u64::MAX).min(now.secs() + LIFETIME);
     let stored = Stored {

@@ -359,3 +359,25 @@ async fn tokens_that_were_made_stand_in_the_trail_by_key_and_way_with_their_numb
     // By the one who validates, and by the holder itself.
     assert_eq!(counts, [(json!(1), false), (json!(3), true)]);
 }
+
+#[tokio::test]
+async fn who_reads_the_trail_without_end_does_not_write_without_end() {
+    let origin = Origin::start().await;
+    let auditor = origin.caller(json!({"scope": "tenant", "capabilities": ["audit:read"]})).await;
+    for _ in 0..250 {
+        auditor.get(&format!("{AUDIT}?limit=1")).await.ok();
+    }
+    let export = async || auditor.get(&format!("{AUDIT}/export?to=2026-01-01T00:00:00Z")).await;
+    let mut exports = 0;
+    while export().await.status == 200 {
+        exports += 1;
+    }
+    assert!((60..65).contains(&exports), "{exports}");
+    export().await.refused(429, "rate_limited");
+    let read = records(&origin.admin(), "limit=1000&action=audit_read").await;
+    let counts: Vec<_> = read.iter().map(|record| record.details.as_ref().unwrap().get("count").and_then(Value::as_u64)).collect();
+    assert_eq!(counts.iter().map(|count| count.unwrap_or(1)).sum::<u64>(), 250);
+    assert!(counts.len() < 250, "{counts:?}");
+    origin.advance(Duration::from_secs(60));
+    assert_eq!(export().await.status, 200);
+}

@@ -255,3 +255,22 @@ async fn what_the_thief_of_a_signing_key_makes_starts_no_session_and_after_the_f
     origin.database.execute("UPDATE sessions SET digest = sha256('forged')").await;
     session.get(KEYS).await.refused(401, "invalid_token");
 }
+
+#[tokio::test]
+async fn a_key_starts_a_bounded_number_of_sessions_in_an_hour() {
+    let origin = Origin::start().await;
+    let (one, other) = (origin.caller(json!({})).await, origin.caller(json!({})).await);
+    let mut started = 0;
+    let refused = loop {
+        let answer = one.send("POST", "/session", None, &[]).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        started += 1;
+    };
+    assert!((60..65).contains(&started), "{started}");
+    refused.refused(429, "rate_limited");
+    other.send("POST", "/session", None, &[]).await.ok();
+    origin.advance(Duration::from_secs(60));
+    one.send("POST", "/session", None, &[]).await.ok();
+}
