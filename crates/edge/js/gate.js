@@ -145,12 +145,14 @@ function survey(headers) {
   let origin = "";
   let tls = "";
   let tokens = "";
+  let framed = false;
   for (const pair of headers) {
     const name = pair[0];
     const value = pair[1];
     if (name === "authorization") authorization = value;
     else if (name === "x-api-key") apiKey = value;
     else if (name === "origin") origin = value;
+    else if (name === "content-length" || name === "transfer-encoding") framed = true;
     else if (name === "__proto__") return undefined;
     else if (name === "upgrade" && value.toLowerCase() !== "websocket") continue;
     if (name === gate.clientIp) address = value;
@@ -158,7 +160,7 @@ function survey(headers) {
     if (name === gate.tokens) tokens = value;
     if (!isStripped(name)) onward[name] = value;
   }
-  return { key: credential(authorization, apiKey), address, origin, tls, tokens, onward };
+  return { key: credential(authorization, apiKey), address, origin, tls, tokens, framed, onward };
 }
 
 // The one credential of an ordinary request; undefined where there is none, or more to be said.
@@ -232,11 +234,14 @@ function pass(answer, url, headers, request, env, context) {
 /** The response, or a promise of it; undefined where the request has to go the long way. */
 export function shortWay(request, env, context) {
   const { method } = request;
-  // A body goes on as it is, its length too, and only a request can hand it on so; a GET's as well.
-  if (request.body !== null) return undefined;
+  // A body goes on as it is, its length too, and only a request can hand it on so. Whether there is one costs as much to ask as
+  // the whole decision: a GET, which seldom has one, is asked where its headers speak of it.
+  const bare = method === "GET" || method === "HEAD";
+  if (!bare && request.body !== null) return undefined;
   if (gate === undefined && !open()) return undefined;
   const sent = survey(request.headers);
   if (sent?.key === undefined) return undefined;
+  if (sent.framed && bare && request.body !== null) return undefined;
   if (gate.buffer.length === 0) look();
 
   const { url } = request;
