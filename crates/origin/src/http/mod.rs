@@ -1,6 +1,7 @@
 //! The routes.
 
 mod audit;
+mod body;
 mod decisions;
 mod deployment;
 mod door;
@@ -34,8 +35,8 @@ use axum::{
 use keyward_api::Code;
 use tokio::time::timeout;
 
+pub use body::read as read_body;
 pub use door::Door;
-pub use extract::read as read_body;
 
 use crate::{
     error::{Error, Result},

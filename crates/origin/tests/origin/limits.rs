@@ -18,7 +18,7 @@ use crate::harness::{Client, Created, KEYS, Origin, eventually};
 const HOUR: u64 = 3_600_000;
 
 /// What `validate` answers.
-async fn ask(client: &Client, raw: &str, more: Value) -> Value {
+pub async fn ask(client: &Client, raw: &str, more: Value) -> Value {
     let mut request = json!({"api_key": raw, "endpoint": "/v1/x"});
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     client.post(&format!("{KEYS}/validate"), request).await.ok()

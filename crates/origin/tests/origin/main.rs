@@ -32,6 +32,7 @@ mod key_holes;
 mod lifecycle;
 mod limits;
 mod lists;
+mod lost_reply;
 mod matrix;
 mod oauth;
 mod openapi;
