@@ -49,8 +49,8 @@ enum Task {
     },
     /// Run everything here, on the loopback: origin, edge, and an echo service behind it
     Up {
-        /// Where the origin listens
-        #[arg(long, default_value_t = 8080)]
+        /// Where the origin listens; by another port it is another deployment, with data of its own
+        #[arg(long, default_value_t = up::PORT)]
         port: u16,
         /// Where the edge listens
         #[arg(long, default_value_t = 8787)]

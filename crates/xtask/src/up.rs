@@ -11,6 +11,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{shell::root, story};
 
+/// Where the origin listens unless told otherwise.
+pub(crate) const PORT: u16 = 8080;
+
 /// On the loopback, where each listens.
 #[derive(Clone, Copy)]
 pub(crate) struct Ports {
@@ -31,7 +34,9 @@ impl Stack {
         let upstream = Upstream::start().await?;
         let mut config = OriginConfig { own_database: true, ..OriginConfig::default() };
         if let Some(ports) = ports {
+            // The issuer is where the origin listens, and stands in what is signed: another one is another deployment.
             let home = root().join(".keyward");
+            let home = if ports.origin == PORT { home } else { home.join(ports.origin.to_string()) };
             fs::create_dir_all(&home)?;
             config.data = Some(home.join("data"));
             config.listen = Some(loopback(ports.origin));
