@@ -185,3 +185,13 @@ async fn what_changes_at_one_server_reaches_the_edges_of_another_and_both_stand_
     one.edge().get(&claim).await.refused(503, "recovery_required");
     eventually("the other one stands still too", async || (other.admin().get("/readyz").await.status == 503).then_some(())).await;
 }
+
+#[tokio::test]
+async fn a_deployment_that_goes_by_another_name_gives_edges_parts_that_they_take() {
+    let mut origin = Origin::start().await;
+    let key = origin.admin().create(json!({})).await;
+    assert!(Edge::start(&origin).await.sees(&origin, &key.raw).await.is_ok());
+    origin.issuer = "https://another.example";
+    origin.restart().await;
+    assert!(Edge::start(&origin).await.sees(&origin, &key.raw).await.is_ok());
+}

@@ -113,7 +113,7 @@ pub struct Origin {
     /// What the next start is told.
     pub connections: Connections,
     /// By which the world knows it.
-    issuer: &'static str,
+    pub issuer: &'static str,
     /// Milliseconds that the server's clock is ahead of the system's.
     ahead: Arc<AtomicU64>,
     running: Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>,
