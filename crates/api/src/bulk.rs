@@ -24,6 +24,7 @@ pub const MAX_CREATE: u32 = 500;
 pub struct CreateKeys {
     /// 1 to 500 keys, each as it would be created by itself.
     #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 500))]
+    #[serde(deserialize_with = "keyward_core::json::objects")]
     pub keys: Vec<CreateKey>,
 }
 
@@ -44,6 +45,7 @@ pub struct Bulk {
     #[cfg_attr(feature = "openapi", schema(max_items = 500))]
     pub ids: Option<Vec<KeyId>>,
     /// All keys that a list with this filter has, newest first. (An empty one means all: it has to be written down.)
+    #[serde(default, deserialize_with = "keyward_core::json::object_or_null")]
     pub filter: Option<KeyFilter>,
     /// For reassign: the new owner.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 128))]

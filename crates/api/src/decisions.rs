@@ -35,6 +35,7 @@ pub struct DecisionBatch {
     pub id: Uuid,
     /// At most 500.
     #[cfg_attr(feature = "openapi", schema(max_items = 500))]
+    #[serde(deserialize_with = "keyward_core::json::objects")]
     pub decisions: Vec<Sampled>,
 }
 
@@ -220,8 +221,10 @@ pub struct Replay {
     /// The decisions on the keys that have this policy now.
     pub policy: Option<PolicyNumber>,
     /// All terms of the draft, as those of a new key.
+    #[serde(default, deserialize_with = "keyward_core::json::object_or_null")]
     pub terms: Option<DraftTerms>,
     /// What the draft changes, as in a change of a key; needs `key_id` or `policy`, whose terms it changes.
+    #[serde(default, deserialize_with = "keyward_core::json::object_or_null")]
     pub change: Option<UpdateKey>,
     /// 1 to 168: how many hours back; left out: 1.
     #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 168))]

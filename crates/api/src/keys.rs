@@ -55,7 +55,7 @@ with_limits! {
         /// Whether it can be exchanged for capability tokens; `true` unless named.
         pub token_exchange: Option<bool>,
         /// Named constraints for the upstream, of known types.
-        #[serde(default, deserialize_with = "crate::once::members")]
+        #[serde(default, deserialize_with = "keyward_core::json::unique_members_or_null")]
         pub tenant_constraints: Option<BTreeMap<String, Value>>,
         /// 1 to 3650: how long a raw key is meant to be used; left out: for as long as it lives.
         #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 3650))]
@@ -96,7 +96,7 @@ with_limits! {
         /// Whether requests have to come over TLS.
         pub require_tls: Option<bool>,
         /// Named constraints for the upstream, of known types; takes the place of all of them.
-        #[serde(default, deserialize_with = "crate::once::members")]
+        #[serde(default, deserialize_with = "keyward_core::json::unique_members_or_null")]
         pub tenant_constraints: Option<BTreeMap<String, Value>>,
     }
 }

@@ -34,7 +34,6 @@ pub mod usage;
 
 mod given;
 mod given_limits;
-mod once;
 mod problem;
 mod restriction;
 #[cfg(feature = "openapi")]

@@ -72,15 +72,15 @@ pub const MAX_AMOUNT: u64 = 1 << 40;
 #[serde(deny_unknown_fields)]
 pub struct PermitsRequest {
     /// Answered in this order; at most 256.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "keyward_core::json::objects")]
     #[cfg_attr(feature = "openapi", schema(max_items = 256))]
     pub wanted: Vec<PermitsWanted>,
     /// Answered in this order, and done before anything is granted; at most 256.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "keyward_core::json::objects")]
     #[cfg_attr(feature = "openapi", schema(max_items = 256))]
     pub returned: Vec<PermitsReturned>,
     /// Slots for requests at one time; answered in this order, at most 256.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "keyward_core::json::objects")]
     #[cfg_attr(feature = "openapi", schema(max_items = 256))]
     pub slots: Vec<SlotsWanted>,
 }

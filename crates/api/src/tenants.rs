@@ -53,7 +53,7 @@ pub struct CreateTenant {
     #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z][a-z0-9]{1,11}$"))]
     pub key_prefix: Option<String>,
     /// See [`GivenCeilings`].
-    #[serde(default)]
+    #[serde(default, deserialize_with = "keyward_core::json::object")]
     pub ceilings: GivenCeilings,
     /// Whether to make a first management key of tenant scope, which the answer shows.
     #[serde(default)]
@@ -72,7 +72,7 @@ pub struct UpdateTenant {
     #[cfg_attr(feature = "openapi", schema(pattern = "^[a-z][a-z0-9]{1,11}$"))]
     pub key_prefix: Option<String>,
     /// See [`GivenCeilings`].
-    #[serde(default)]
+    #[serde(default, deserialize_with = "keyward_core::json::object")]
     pub ceilings: GivenCeilings,
 }
 

@@ -61,13 +61,14 @@ pub struct UsageBatch {
     pub id: Uuid,
     /// At most 2000.
     #[cfg_attr(feature = "openapi", schema(max_items = 2000))]
+    #[serde(deserialize_with = "keyward_core::json::objects")]
     pub entries: Vec<UsageEntry>,
     /// From where requests with a key came; at most 2000.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "keyward_core::json::objects")]
     #[cfg_attr(feature = "openapi", schema(max_items = 2000))]
     pub callers: Vec<UsageCaller>,
     /// What requests have cost beyond what their keys were charged; at most 2000.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "keyward_core::json::objects")]
     #[cfg_attr(feature = "openapi", schema(max_items = 2000))]
     pub debts: Vec<UsageDebt>,
 }

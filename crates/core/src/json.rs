@@ -17,32 +17,60 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, serde
     Ok(value)
 }
 
-/// A struct from an object alone: what serde derives takes a list of the members' values too.
-pub(crate) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    struct Visitor<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
-        type Value = T;
+/// A struct from an object (RFC 8259, section 4) alone: what serde derives takes a list of the members' values too.
+///
+/// ```
+/// # use keyward_core::json::Object;
+/// #[derive(serde::Deserialize)]
+/// struct Pair { a: u8, b: u8 }
+/// let Object(Pair { a, b }) = serde_json::from_str(r#"{"b":2,"a":1}"#).unwrap();
+/// assert_eq!((a, b), (1, 2));
+/// assert!(serde_json::from_str::<Pair>("[1,2]").is_ok());
+/// assert!(serde_json::from_str::<Object<Pair>>("[1,2]").is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Object<T>(pub T);
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Visitor<T> {
+            type Value = T;
 
-        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map))
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
         }
+        deserializer.deserialize_map(Visitor(PhantomData)).map(Self)
     }
-    deserializer.deserialize_map(Visitor(PhantomData))
+}
+
+/// What [`Object`] holds, for a member.
+///
+/// # Errors
+/// For anything but an object, and what the struct itself refuses.
+pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Object::deserialize(deserializer).map(|Object(value)| value)
+}
+
+/// As [`object`], or `null`.
+///
+/// # Errors
+/// As [`object`].
+pub fn object_or_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map(|Object(value)| value))
 }
 
 /// As [`object`], for a list of them.
-pub(crate) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    struct Object<T>(T);
-    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            object(deserializer).map(Self)
-        }
-    }
-    Ok(Vec::<Object<T>>::deserialize(deserializer)?.into_iter().map(|Object(value)| value).collect())
+///
+/// # Errors
+/// As [`object`], and for what is no list.
+pub fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    Ok(Vec::deserialize(deserializer)?.into_iter().map(|Object(value)| value).collect())
 }
 
 /// An optional value that has to be stated: what serde derives takes a missing member for `null`, and a limit that was
@@ -51,9 +79,12 @@ pub(crate) fn stated<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     Option::deserialize(deserializer)
 }
 
-/// An object of any members, none of them twice, nor twice in anything within it: serde_json lets the last one win, and
-/// another reader may take the first.
-pub(crate) fn unique_members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Value>, D::Error> {
+/// An object of any members, none of them twice, nor twice in anything within it (RFC 8259, section 4): serde_json lets the last one
+/// win, and another reader may take the first.
+///
+/// # Errors
+/// For anything but an object, and where one repeats a member.
+pub fn unique_members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Value>, D::Error> {
     struct Visitor;
     impl<'de> de::Visitor<'de> for Visitor {
         type Value = BTreeMap<String, Value>;
@@ -64,15 +95,35 @@ pub(crate) fn unique_members<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
 
         fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut members = BTreeMap::new();
-            while let Some((name, Unique(value))) = map.next_entry()? {
-                if members.insert(name, value).is_some() {
-                    return Err(de::Error::custom("a repeated member"));
+            while let Some((name, Unique(value))) = map.next_entry::<String, _>()? {
+                if members.contains_key(&name) {
+                    return Err(repeated(&name));
                 }
+                members.insert(name, value);
             }
             Ok(members)
         }
     }
     deserializer.deserialize_map(Visitor)
+}
+
+/// As [`unique_members`], or `null`.
+///
+/// # Errors
+/// As [`unique_members`].
+pub fn unique_members_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, Value>>, D::Error> {
+    struct Given(BTreeMap<String, Value>);
+    impl<'de> Deserialize<'de> for Given {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            unique_members(deserializer).map(Self)
+        }
+    }
+    Ok(Option::deserialize(deserializer)?.map(|Given(members)| members))
+}
+
+/// In the words in which serde says it of a struct.
+fn repeated<E: de::Error>(name: &str) -> E {
+    E::custom(format_args!("duplicate field `{name}`"))
 }
 
 /// A value in which no object has a member twice. serde_json bounds its depth.
@@ -123,9 +174,10 @@ impl<'de> Deserialize<'de> for Unique {
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
                 let mut members = Map::new();
                 while let Some((name, Unique(value))) = map.next_entry::<String, _>()? {
-                    if members.insert(name, value).is_some() {
-                        return Err(de::Error::custom("a repeated member"));
+                    if members.contains_key(&name) {
+                        return Err(repeated(&name));
                     }
+                    members.insert(name, value);
                 }
                 Ok(members.into())
             }

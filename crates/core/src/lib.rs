@@ -38,7 +38,7 @@ mod ed25519;
 mod encoding;
 mod feed;
 mod ids;
-mod json;
+pub mod json;
 mod jws;
 mod key;
 mod keyset;

@@ -13,7 +13,7 @@ CREATE TRIGGER changes_phase AFTER UPDATE ON api_keys
     WHEN (current_setting('keyward.phases', true) IS DISTINCT FROM 'kept') EXECUTE FUNCTION keys_change_phase();
 
 -- As before, but that it keeps the phases itself, and finds out by changing the keys whether all of them can be: what speaks against
--- that is rare, and undone.
+-- that is rare, and undone. A key that has expired is looked at by itself, since to revoke it makes no room under the ceiling (0113).
 CREATE OR REPLACE FUNCTION revoke_keys(
     ours uuid, ids uuid[], sought_owners text[], reasons text[], revoked timestamptz, channel text,
     known_indices bigint[], known_owners text[], known_statuses smallint[], known_amended bigint[], known_ends timestamptz[],

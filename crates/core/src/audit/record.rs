@@ -2,7 +2,7 @@
 
 use crate::{Digest, KeyId, Role, Signed, TenantId, bounds::MAX_CHECKPOINT_LEN, json};
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -67,13 +67,13 @@ pub struct AuditRecord {
     #[serde(deserialize_with = "json::stated")]
     pub target: Option<AuditTarget>,
     /// What the target was before: the members that changed.
-    #[serde(deserialize_with = "members")]
+    #[serde(deserialize_with = "json::unique_members_or_null")]
     pub before: Option<BTreeMap<String, Value>>,
     /// What the target was afterwards.
-    #[serde(deserialize_with = "members")]
+    #[serde(deserialize_with = "json::unique_members_or_null")]
     pub after: Option<BTreeMap<String, Value>>,
     /// What else there is to say.
-    #[serde(deserialize_with = "members")]
+    #[serde(deserialize_with = "json::unique_members_or_null")]
     pub details: Option<BTreeMap<String, Value>>,
     /// The hash of the record before; of the first record, 32 zero bytes.
     pub prev: Digest,
@@ -176,17 +176,6 @@ fn field(form: &mut Vec<u8>, bytes: Option<&[u8]>) {
     // A field of 4 GiB is not a thing that anybody stores.
     form.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(ABSENT - 1).to_be_bytes());
     form.extend_from_slice(bytes);
-}
-
-/// An object without repeated members, or `null`; stated in any case.
-fn members<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Members>, D::Error> {
-    struct Given(Members);
-    impl<'de> Deserialize<'de> for Given {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            json::unique_members(deserializer).map(Self)
-        }
-    }
-    Ok(Option::<Given>::deserialize(deserializer)?.map(|Given(members)| members))
 }
 
 /// A signed statement of how far a tenant's trail had got, and with what hash.

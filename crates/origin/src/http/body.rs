@@ -10,6 +10,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyward_api::{Code, FieldError};
+use keyward_core::json::Object;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -111,16 +112,12 @@ async fn read_at_most(body: impl HttpBody<Data = Bytes, Error: Into<BoxError>>, 
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    // Serde takes a list for a struct's members in order: not what anybody means to send, and not what is documented.
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Error::field("", "expected an object"));
-    }
     // What is right needn't say where it is wrong, which costs as much again.
-    if let Ok(value) = serde_json::from_slice(bytes) {
+    if let Ok(Object(value)) = serde_json::from_slice(bytes) {
         return Ok(value);
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let inner = error.inner();
         if inner.is_data() {
             Error::invalid(vec![named(&error.path().to_string(), &message(inner))])
@@ -137,9 +134,6 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 fn message(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let message = text.rsplit_once(" at line ").map_or(text.as_str(), |(message, _)| message);
-    if let Some((start, _)) = message.split_once("expected struct ") {
-        return format!("{start}expected an object");
-    }
     let plain = ["u8", "u16", "u32", "u64", "usize"].iter().find_map(|name| message.strip_suffix(&format!("expected {name}")));
     plain.map_or_else(|| message.to_owned(), |start| format!("{start}expected a whole number, not negative"))
 }

@@ -100,7 +100,15 @@ async fn what_could_not_be_stored_or_read_again_is_refused_by_name() {
     // A list is no object, whatever its members would mean in order.
     admin.post(KEYS, json!(["listed", null, null])).await.refused(422, "validation_failed");
     let answer = admin.act(&key.id, "rotate", Some(json!([5, 7]))).await;
-    assert_eq!((answer.status, &answer.json()["errors"][0]["message"]), (422, &json!("expected an object")));
+    assert_eq!((answer.status, &answer.json()["errors"][0]["message"]), (422, &json!("invalid type: sequence, expected an object")));
+    for (path, body, field) in [
+        ("/api/v1/api-keys/bulk/revoke", json!({"filter": [null, null]}), "filter"),
+        ("/api/v1/api-keys/bulk/create", json!({"keys": [["listed"]]}), "keys[0]"),
+        ("/api/v1/tenants", json!({"slug": "a", "name": "A", "ceilings": [1]}), "ceilings"),
+        ("/api/v1/policies/replay", json!({"policy": 1, "change": ["listed"]}), "change"),
+    ] {
+        assert_eq!(admin.post(path, body).await.problem(), (422, "validation_failed".into(), field.into()), "{path}");
+    }
     let answer = admin.post(KEYS, json!("text")).await;
     assert!(answer.text.contains("expected an object") && !answer.text.contains("struct"), "{}", answer.text);
     // The same for what a validate asserts.
