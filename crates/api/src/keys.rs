@@ -275,6 +275,8 @@ pub struct Key {
     pub policy: PolicyNumber,
     /// How the newest raw key begins and ends, to tell keys apart by.
     pub key_hint: String,
+    /// The key with which it was made; `null`: the server itself made it.
+    pub created_by: Option<KeyId>,
     /// When it was made.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub created_at: String,
