@@ -189,6 +189,8 @@ fn parcels(keys: HashMap<(TenantId, KeyId), OfKey>, now: Timestamp) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
+    use sqlx::types::Uuid;
+
     use super::*;
 
     #[test]
