@@ -238,9 +238,9 @@ async fn an_isolate_that_starts_in_an_outage_passes_nothing() -> Result<()> {
 async fn of_many_cold_requests_one_asks_and_all_are_answered() -> Result<()> {
     let _turn = together().await;
     let mut stack = Stack::start().await?;
-    let key = stack.origin.create(json!({})).await?.raw_key;
-    stack.all_answer("/v1/me", &key, 200).await?;
     stack.edges[0].restart().await?;
+    // Of terms that nobody has met: the policies of earlier keys are in the hub's storage, which outlives it.
+    let key = stack.origin.create(json!({"daily_quota": 7_654_321})).await?.raw_key;
     let _earlier = stack.relay.take();
     let mut clients = JoinSet::new();
     for _ in 0..50 {
@@ -255,7 +255,7 @@ async fn of_many_cold_requests_one_asks_and_all_are_answered() -> Result<()> {
     let asked: Vec<_> = stack.relay.take().iter().map(Request::target_text).collect();
     for thing in ["/edge/v1/snapshot", "/edge/v1/parts/", "/edge/v1/policies/"] {
         let times = asked.iter().filter(|target| target.starts_with(thing)).count();
-        ensure!(times <= 1, "{thing} was asked for {times} times: {asked:?}");
+        ensure!(times == 1, "{thing} was asked for {times} times: {asked:?}");
     }
     Ok(())
 }
