@@ -67,11 +67,8 @@ fn decided_at_age(answer: &Answer) -> Result<u64> {
 /// The origin goes away as `how` says and stays away for `time`; then it comes back.
 async fn an_outage(how: How, time: Duration, ages: Ages) -> Result<()> {
     let _turn = alone().await;
-    let mut stack = Stack::with_edges(2, |config| {
-        // The second edge lets user keys pass for longer.
-        ages.of(config)
-    })
-    .await?;
+    let mut stack = Stack::with_edges(2, |config| ages.of(config)).await?;
+    // A third one lets user keys pass for longer.
     let open_config = ages.of(stack.edge_config()?).var("KEYWARD_OUTAGE", "user=open:3600");
     stack.edges.push(Edge::start(open_config).await?);
     stack.warm(2).await?;
