@@ -84,7 +84,7 @@ fn whole(tally: &mut Tally) -> Result<()> {
         // Stale programs would be tested in the place of new ones.
         return tests(tally, &["--workspace", "--exclude", "keyward-tests"]);
     }
-    tally.check("the fast verifier in wasm, without and with vectors", || {
+    tally.check("the fast verifier in wasm, without and with SIMD", || {
         run_quietly(Command::new("node").arg(root().join("crates/known-key/tests/wasm.mjs"))).map(drop)
     });
     tally.check("up --check", || tokio::runtime::Runtime::new()?.block_on(up::check()));
@@ -163,7 +163,7 @@ pub(crate) fn soak(name: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Ten million signatures, sound and damaged, natively and then in wasm without and with vectors. Whether the fast
+/// Ten million signatures, sound and damaged, natively and then in wasm without and with SIMD. Whether the fast
 /// verifier and the reference agreed on all of them.
 fn sameness(tally: &mut Tally) -> Result<bool> {
     const CAMPAIGN: [&str; 3] = ["a_long_campaign", "--ignored", "--nocapture"];
