@@ -17,6 +17,7 @@ use crate::{
         issue::{issue, issue_few_at_a_time, issue_unlimited},
         load::{Load, Requests, Sent},
         median,
+        turns::order,
     },
     products::{self, Product, Profile},
     story,
@@ -43,7 +44,8 @@ export default {
 "#;
 
 const CONNECTIONS: usize = 16;
-const ROUNDS: usize = 15;
+/// Twice what it takes for each to come equally often after each of the others.
+const ROUNDS: usize = 20;
 const SECONDS: u32 = 1;
 const WARM_UP_SECONDS: u32 = 3;
 const LOADED_WITHIN: Duration = Duration::from_secs(10);
@@ -136,9 +138,7 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
     }
     let (before, mut counted) = (waits(&ours).await?, 0.0);
     for round in 0..ROUNDS {
-        let mut order = [0, 1, 2, 3, 4];
-        order.rotate_left(round % 5);
-        for at in order {
+        for at in order(contenders.len(), round) {
             contenders[at].run(&load, SECONDS).await?;
         }
         counted += contenders[0].per_second.last().copied().unwrap_or(0.0) * f64::from(SECONDS);

@@ -16,6 +16,7 @@ use crate::{
         issue::issue_unlimited,
         load::{Load, Requests, Sent},
         median,
+        turns::order,
     },
     products::{self, Product, Profile},
     story,
@@ -34,8 +35,8 @@ export default {
 "#;
 
 const CONNECTIONS: usize = 16;
-/// Short ones, that take turns.
-const ROUNDS: usize = 15;
+/// Short ones, that take turns; as many times as it takes for each to come equally often after each of the others.
+const ROUNDS: usize = 16;
 const SECONDS: u32 = 1;
 /// V8 compiles in steps, on threads of its own; a deployed edge is past that after its first seconds.
 const WARM_UP_SECONDS: u32 = 3;
@@ -89,9 +90,8 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
         contender.cost(&load, WARM_UP_SECONDS).await?;
     }
     for round in 0..ROUNDS {
-        // Each comes after each of the others, for what one leaves behind in the caches of the machine.
-        contenders.rotate_left(round % 2 + 1);
-        for contender in &mut contenders {
+        for at in order(contenders.len(), round) {
+            let contender = &mut contenders[at];
             let before = Recognised::read(&ours).await?;
             let cost = contender.cost(&load, SECONDS).await?;
             contender.costs.push(cost);
@@ -100,7 +100,6 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
             }
         }
     }
-    contenders.sort_by_key(|contender| contender.name);
     let cost = |contender: &Contender| median(contender.costs.clone());
     let peer = contenders.iter().find(|contender| contender.name == PEER).map(cost).context("the peer")?;
     for contender in contenders.iter().filter(|contender| contender.name != PEER) {
