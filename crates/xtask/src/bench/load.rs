@@ -87,8 +87,7 @@ impl Load {
         wrk.args([format!("-t{THREADS}"), format!("-c{connections}"), format!("-d{seconds}s"), "-s".into()]);
         wrk.arg(self.0.path().join("load.lua")).arg(format!("http://{server}/")).arg("--").arg(&requests.path);
         wrk.args([requests.next.to_string(), THREADS.to_string()]);
-        // An upstream may be in this process, and answer meanwhile.
-        let said = tokio::task::spawn_blocking(move || run_quietly(&mut wrk)).await??;
+        let said = run_quietly(&mut wrk)?;
         let result = said.lines().find_map(|line| line.strip_prefix("result ")).context("no result from wrk")?;
         let result: Value = serde_json::from_str(result)?;
         let number = |name: &str| result[name].as_u64().with_context(|| format!("no {name} in {result}"));

@@ -10,6 +10,7 @@ mod figures;
 mod issue;
 mod load;
 mod origin;
+mod servers;
 mod size;
 mod status;
 mod turns;

@@ -3,10 +3,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use keyward_tests::{
-    Edge, EdgeConfig, Origin, eventually,
-    http::{Reply, Request, Response, Server},
-};
+use keyward_tests::{Edge, EdgeConfig, OriginConfig, eventually, http::Request};
 
 use super::PASS_THROUGH as PEER;
 use crate::{
@@ -16,6 +13,7 @@ use crate::{
         issue::issue_unlimited,
         load::{Load, Requests, Sent},
         median,
+        servers::{self, Hello},
         turns::order,
     },
     products::{self, Product, Profile},
@@ -50,12 +48,12 @@ const LOADED_WITHIN: Duration = Duration::from_secs(10);
 const METRICS_TOKEN: &str = "a-token-for-this-bench-alone";
 
 pub(super) async fn run(figures: &mut Figures) -> Result<()> {
-    products::build(&[Product::Keyward, Product::Edge], Profile::Dev)?;
+    servers::build()?;
+    products::build(&[Product::Edge], Profile::Release)?;
     let load = Load::new()?;
-    let origin = Origin::start().await?;
-    // The same answer to everybody: one that told of the request would be longer to the edge, which sends more headers.
-    let upstream = Server::start(|_| std::future::ready(Reply::Response(Response::new(200, "text/plain", "ok")))).await?;
-    let upstream_url = format!("http://{}", upstream.address());
+    let origin = servers::origin(OriginConfig::default()).await?;
+    let upstream = Hello::start().await?;
+    let upstream_url = upstream.url();
     let config =
         EdgeConfig::between(&origin.url(), &upstream_url, &origin)?.var("KEYWARD_ASSUME_TLS", "1").var("KEYWARD_ROUTES", story::ROUTES);
     let ours = Edge::start(config.var("KEYWARD_METRICS_TOKEN", METRICS_TOKEN)).await?;

@@ -16,8 +16,8 @@ use super::{
     Part,
     figures::{Figures, Goal, goal},
     load::Load,
+    servers,
 };
-use crate::products::{self, Product, Profile};
 
 /// For everybody.
 const CONNECTIONS: usize = 32;
@@ -47,7 +47,7 @@ const GOALS: [Goal; 12] = [
 
 /// Measures these parts.
 pub(super) async fn run(parts: &[Part]) -> Result<()> {
-    products::build(&[Product::Keyward], Profile::Release)?;
+    servers::build()?;
     let load = Load::new()?;
     let mut figures = Figures::new(&GOALS);
     let mut origin = start(&[]).await?;
@@ -63,9 +63,8 @@ pub(super) async fn run(parts: &[Part]) -> Result<()> {
     Ok(())
 }
 
-/// An origin as it is released, on a Postgres that writes through to the disk.
+/// An origin on a Postgres that writes through to the disk.
 async fn start(env: &[(&str, &str)]) -> Result<Origin> {
-    let program = Some(keyward_tests::target_dir()?.join("release/keyward"));
     let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Origin::start_with(OriginConfig { fsync: true, program, env, ..OriginConfig::default() }).await
+    servers::origin(OriginConfig { fsync: true, env, ..OriginConfig::default() }).await
 }

@@ -10,16 +10,13 @@ use keyward_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    AXUM, BETTER_AUTH, CONNECTIONS, MEMORY, P99, RUNTIME,
-    peers::{BetterAuth, Hello},
-    start,
-};
+use super::{AXUM, BETTER_AUTH, CONNECTIONS, MEMORY, P99, RUNTIME, peers::BetterAuth, start};
 use crate::bench::{
     figures::Figures,
     issue::issue,
     load::{Answered, Load, Requests, Sent},
     median,
+    servers::Hello,
 };
 
 const ROUNDS: usize = 5;
