@@ -46,6 +46,8 @@ impl Requests {
 pub(super) struct Answered {
     /// How many were answered.
     pub(super) count: f64,
+    /// Within how many seconds.
+    pub(super) seconds: f64,
     /// How many of them a second.
     pub(super) per_second: f64,
     /// Milliseconds within which half were answered.
@@ -95,10 +97,11 @@ impl Load {
         let wrong = if permitted { refused } else { answers - refused };
         ensure!(answers > 0 && wrong == 0 && number("broken")? == 0, "wrong answers, or none: {result}");
         requests.next += usize::try_from(number("shown")?)?;
-        let count = answers as f64;
+        let (count, seconds) = (answers as f64, number("micros")? as f64 / 1e6);
         Ok(Answered {
             count,
-            per_second: count * 1e6 / number("micros")? as f64,
+            seconds,
+            per_second: count / seconds,
             p50: number("p50")? as f64 / 1000.0,
             p99: number("p99")? as f64 / 1000.0,
         })

@@ -48,8 +48,12 @@ pub(crate) enum Part {
     Limits,
     /// Of the origin: keys made and revoked
     Writes,
+    /// Of the origin: usage that edges report, added to the sums
+    Ingest,
     /// Of the origin: keys asked about
     Validate,
+    /// Of the origin: what a server has in memory that has made many keys and was asked about many
+    Memory,
 }
 
 /// Measures these, or everything when there are none; of the edge and the origin these parts, or all.
