@@ -36,8 +36,8 @@ pub const MAX_AMENDMENT_PAGES: usize = 8192;
 pub const MAX_DELTA_ENTRIES: usize = 20_000;
 /// Shards in a snapshot: all that 32 bits of index allow.
 pub const MAX_SHARDS: usize = 4096;
-/// Supersessions in force at one time.
-pub const MAX_SUPERSESSIONS: usize = 4096;
+/// Supersessions that a replica holds: those in force, and those that were until it takes another snapshot.
+pub const MAX_SUPERSESSIONS: usize = 8192;
 /// Bits of a status index that count within a shard.
 pub const SHARD_BITS: u32 = 20;
 /// Keys in a shard.
