@@ -22,6 +22,9 @@ pub const MAX_POLICY_LEN: usize = 64 * 1024;
 pub const MAX_TOKEN_LEN: usize = 8 * 1024;
 /// Bytes of an audit checkpoint as text.
 pub const MAX_CHECKPOINT_LEN: usize = 2048;
+/// Levels of lists and objects in an audit record, and around it in an answer. Beyond what JSON readers take by themselves: a record
+/// goes around what once was a request, of as many levels as these take.
+pub const MAX_RECORD_LEVELS: usize = 160;
 /// Bytes of a statement that a key was issued, as text.
 pub const MAX_ISSUED_LEN: usize = 1024;
 /// Statements of that kind that a replica holds.
