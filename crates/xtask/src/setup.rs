@@ -21,8 +21,8 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// Said where it can't be installed from here: as root on Debian it can. The one on npm has no psql, which the tests use.
 const NO_POSTGRES: &str = "Postgres 15 or newer is missing. Install it: `apt install postgresql` (Debian, Ubuntu), `dnf install \
-    postgresql-server postgresql-contrib` (Fedora), `pacman -S postgresql` (Arch). Nothing has to be set up or run, and where its \
-    programs stand elsewhere, KEYWARD_PG_BIN names their folder";
+    postgresql-server postgresql-contrib` (Fedora), `pacman -S postgresql` (Arch); it needn't be set up or started. \
+    Or set KEYWARD_PG_BIN to the folder of its programs";
 
 /// What is needed to build everything and to run it.
 pub(crate) fn to_run() -> Result<()> {
@@ -113,10 +113,11 @@ fn outdated(wanted: &Path, stamp: &Path) -> Result<Option<String>> {
 fn postgres() -> Result<()> {
     let told = env::var_os("KEYWARD_PG_BIN").map(PathBuf::from);
     let Err(missing) = keyward_postgres::find_binaries(told.as_deref()) else { return Ok(()) };
-    // Who names one wants that one, and no other.
-    if told.is_some() || !is_root() || which("apt-get").is_none() {
-        return Err(missing.context(NO_POSTGRES));
+    if told.is_some() {
+        // Who names one wants that one, and no other.
+        return Err(missing.context("KEYWARD_PG_BIN"));
     }
+    ensure!(is_root() && which("apt-get").is_some(), NO_POSTGRES);
     step("Postgres", || apt("postgresql"))?;
     keyward_postgres::find_binaries(None).map(drop)
 }
