@@ -93,10 +93,10 @@ enum Task {
     },
     /// Take pictures of every page in both themes, at a desk and on a phone, into docs/screenshots
     Screenshots,
-    /// Run the long tests in release: those of the whole system that are marked #[ignore], and `sameness`, ten million
-    /// signatures verified by tables and by the reference
+    /// Run the long tests in release: those that are marked #[ignore], `sameness`, ten million signatures verified by
+    /// tables and by the reference, and `properties`, the core's on a hundred times as many inputs
     Soak {
-        /// `sameness`, or those whose names contain this
+        /// `sameness`, `properties`, or those whose names contain this
         name: Option<String>,
     },
 }
