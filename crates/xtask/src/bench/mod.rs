@@ -18,6 +18,7 @@ mod turns;
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
+pub(crate) use size::hold as hold_size;
 
 /// Something to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
