@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
+    bench,
     products::{self, Product, Profile},
     queries, setup,
     shell::{cargo, root, run_quietly, step},
@@ -97,6 +98,7 @@ fn whole(tally: &mut Tally) -> Result<()> {
         // Stale programs would be tested in the place of new ones.
         return tests(tally, &["--workspace", "--exclude", "keyward-tests"]);
     }
+    tally.check("the edge weighs no more than it may", bench::hold_size);
     tally.check("the fast verifier in wasm, without and with SIMD", || {
         run_quietly(Command::new("node").arg(root().join("crates/known-key/tests/wasm.mjs"))).map(drop)
     });

@@ -74,9 +74,10 @@ enum Task {
     /// Measure, and print how we compare: a JSON object a line
     ///
     /// A line names what was measured (`name`), the peer (`against`), and how many times better we are (`ratio`); `value`
-    /// is ours and `peer` theirs, in `unit`. The bench of the edge ends with a table of its goals, on standard error.
+    /// is ours and `peer` theirs, in `unit`. The benches of the edge and of the origin end with a table of their goals, on
+    /// standard error. They build the servers as they are released, which takes minutes the first time.
     #[command(
-        after_help = "Examples:\n  cargo xtask bench edge --only verify    signatures, against other implementations\n  cargo xtask bench size status"
+        after_help = "Examples:\n  cargo xtask bench edge --only verify    signatures, against other implementations\n  cargo xtask bench origin --only validate,memory\n  cargo xtask bench size status"
     )]
     Bench {
         /// What to measure; everything when nothing is named
