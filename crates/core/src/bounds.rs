@@ -57,6 +57,8 @@ pub const DEFAULT_SHARD_BUDGET: usize = 64;
 pub const DEFAULT_PAGE_BUDGET: usize = 256;
 /// Compiled policies that a cache holds unless told otherwise.
 pub const DEFAULT_POLICY_BUDGET: usize = 4096;
+/// Bytes of memory that they take together unless told otherwise.
+pub const DEFAULT_POLICY_BYTES: usize = 16 * 1024 * 1024;
 /// Entries in any one list of a policy.
 pub const MAX_POLICY_LIST: usize = 256;
 /// Constraints in a policy.
