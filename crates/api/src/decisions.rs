@@ -1,16 +1,15 @@
 //! Recent decisions: the samples in which edges report them (`POST /edge/v1/decisions`), the answers of
 //! `GET /api/v1/decisions`, and what another policy would have decided (`POST /api/v1/policies/replay`).
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::net::IpAddr;
 
 use keyward_core::{KeyId, PolicyNumber, ScopeClass};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     given_limits::with_limits,
-    keys::{CreateKey, UpdateKey},
+    keys::{Constraints, CreateKey, UpdateKey},
     limits::LimitKind,
     usage::{PASSED, UPSTREAM_UNAVAILABLE},
 };
@@ -253,8 +252,8 @@ with_limits! {
         pub allowed_domains: Option<Vec<String>>,
         /// `true` unless named.
         pub require_tls: Option<bool>,
-        /// Named constraints for the upstream, of known types.
-        pub tenant_constraints: Option<BTreeMap<String, Value>>,
+        /// As in [`CreateKey`].
+        pub tenant_constraints: Option<Constraints>,
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{Given, given_limits::with_limits};
 pub use crate::{
     given_limits::GivenLimits,
-    restriction::{Limit, Restriction},
+    restriction::{Constraints, Limit, Restriction},
 };
 
 with_limits! {
@@ -54,9 +54,8 @@ with_limits! {
         pub require_tls: Option<bool>,
         /// Whether it can be exchanged for capability tokens; `true` unless named.
         pub token_exchange: Option<bool>,
-        /// Named constraints for the upstream, of known types.
-        #[serde(default, deserialize_with = "keyward_core::json::unique_members_or_null")]
-        pub tenant_constraints: Option<BTreeMap<String, Value>>,
+        /// Named constraints for the upstream, of known types, beside the defaults and the caller's own; or `"none"`.
+        pub tenant_constraints: Option<Constraints>,
         /// 1 to 3650: how long a raw key is meant to be used; left out: for as long as it lives.
         #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 3650))]
         pub rotation_period_days: Option<u32>,
@@ -95,9 +94,8 @@ with_limits! {
         pub allowed_domains: Option<Restriction>,
         /// Whether requests have to come over TLS.
         pub require_tls: Option<bool>,
-        /// Named constraints for the upstream, of known types; takes the place of all of them.
-        #[serde(default, deserialize_with = "keyward_core::json::unique_members_or_null")]
-        pub tenant_constraints: Option<BTreeMap<String, Value>>,
+        /// Named constraints for the upstream, of known types, or `"none"`; takes the place of all of them.
+        pub tenant_constraints: Option<Constraints>,
     }
 }
 
@@ -275,6 +273,8 @@ pub struct Key {
     pub policy: PolicyNumber,
     /// How the newest raw key begins and ends, to tell keys apart by.
     pub key_hint: String,
+    /// The key with which it was made; `null`: the server itself made it.
+    pub created_by: Option<KeyId>,
     /// When it was made.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     pub created_at: String,

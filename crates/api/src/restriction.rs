@@ -1,6 +1,10 @@
-//! What restricts a key, as requests name it: a number or a list, or the word for none.
+//! What restricts a key, as requests name it: a number, a list or an object, or the word for none.
 
+use std::collections::BTreeMap;
+
+use keyward_core::json::unique_members;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::Value;
 
 /// A limit as a request names it: a number (0 allows nothing) or `"unlimited"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,38 @@ impl<'de> Deserialize<'de> for Restriction {
             fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Restriction, A::Error> {
                 let list: Vec<String> = Deserialize::deserialize(de::value::SeqAccessDeserializer::new(list))?;
                 if list.is_empty() { Err(de::Error::invalid_length(0, &self)) } else { Ok(Restriction::Only(list)) }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Constraints as a request names them: an object, or `"none"`. (In a new key those that aren't named have defaults, so that no object
+/// says it.)
+#[derive(Clone, Debug, PartialEq)]
+pub enum Constraints {
+    /// `"none"`: nothing is constrained.
+    None,
+    /// These, none of them twice.
+    Named(BTreeMap<String, Value>),
+}
+
+impl<'de> Deserialize<'de> for Constraints {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Constraints;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("\"none\" or an object")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Constraints, E> {
+                if text == "none" { Ok(Constraints::None) } else { Err(E::invalid_value(de::Unexpected::Str(text), &self)) }
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Constraints, A::Error> {
+                unique_members(de::value::MapAccessDeserializer::new(map)).map(Constraints::Named)
             }
         }
         deserializer.deserialize_any(Visitor)

@@ -6,11 +6,11 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         Array, RefOr, Schema,
-        schema::{Object, ObjectBuilder, OneOf, Type},
+        schema::{AdditionalProperties, Object, ObjectBuilder, OneOf, Type},
     },
 };
 
-use crate::keys::{Limit, Restriction};
+use crate::keys::{Constraints, Limit, Restriction};
 
 impl PartialSchema for Limit {
     fn schema() -> RefOr<Schema> {
@@ -37,6 +37,21 @@ impl PartialSchema for Restriction {
 impl ToSchema for Restriction {
     fn name() -> Cow<'static, str> {
         Cow::Borrowed("Restriction")
+    }
+}
+
+impl PartialSchema for Constraints {
+    fn schema() -> RefOr<Schema> {
+        let any = AdditionalProperties::FreeForm(true);
+        let named = Object::builder().schema_type(Type::Object).additional_properties(Some(any));
+        let choice = OneOf::builder().item(word("none")).item(named);
+        choice.description(Some("`\"none\"`, or named constraints.")).into()
+    }
+}
+
+impl ToSchema for Constraints {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Constraints")
     }
 }
 

@@ -6,7 +6,7 @@
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use keyward_core::{Position, TenantId};
+use keyward_core::{KeyId, Position, TenantId};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, SqlSafeStr, Transaction,
     migrate::Migrator,
@@ -23,6 +23,7 @@ use crate::{
     audit::{self, Event},
     error::{Error, Result},
     feed::{self, Change},
+    turns::{Turn, Turns},
 };
 
 /// Awaits what may run twice, anew for as long as it meets connections that a restart of Postgres has left dead in the
@@ -49,6 +50,12 @@ const START_RETRY: Duration = Duration::from_millis(200);
 /// Connections for tenants' requests. Commits that wait for the disk together share one write, so that more
 /// connections than processors pay off.
 const APP_CONNECTIONS: u32 = 24;
+/// Of these, those that one tenant's requests have at a time: the rest is for all others, whatever it does.
+const TENANT_CONNECTIONS: usize = 16;
+/// Requests of one tenant that wait for one of its connections.
+const TENANT_WAITING: usize = 1024;
+/// Requests that wait for others to be done with the same key. Each of them would hold a connection while it waits for the key's row.
+const KEY_WAITING: usize = 256;
 /// Connections for what goes in one message: few, so that each has what it works with at hand. All but two are also for those who bring
 /// many keys at a time: they may wait for the end of their tenant's trail, and others' batches not for them.
 const BUSY_CONNECTIONS: u32 = 6;
@@ -73,6 +80,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 #[derive(Clone)]
 pub struct Db {
     app: PgPool,
+    of_tenants: Arc<Turns<TenantId>>,
+    at_keys: Arc<Turns<(TenantId, KeyId)>>,
     busy: PgPool,
     for_many: Arc<Semaphore>,
     system: PgPool,
@@ -112,6 +121,8 @@ impl Db {
         };
         Ok(Db {
             app: pool("keyward_app", APP_CONNECTIONS, &ROW_BY_ROW),
+            of_tenants: Arc::new(Turns::new(TENANT_CONNECTIONS, TENANT_WAITING)),
+            at_keys: Arc::new(Turns::new(1, KEY_WAITING)),
             for_many: Arc::new(Semaphore::new(FOR_MANY)),
             busy: pool("keyward_app", BUSY_CONNECTIONS, &ROW_BY_ROW),
             system: pool("keyward_system", SYSTEM_CONNECTIONS, &[]),
@@ -178,15 +189,34 @@ impl Db {
             .map(|(name, pool)| (name, pool.size(), pool.num_idle()))
     }
 
-    /// A transaction in a tenant's name. The only way to its tables.
+    /// A transaction in a tenant's name, for a request: the tenant has so many of them at a time.
+    ///
+    /// # Errors
+    /// `rate_limited` where the tenant asks for too much at a time; where the database can't be reached.
+    pub async fn tenant(&self, tenant: TenantId) -> Result<Tx> {
+        let share = self.of_tenants.take(tenant).await?;
+        Ok(Tx { _share: Some(share), ..self.on_behalf_of(tenant).await? })
+    }
+
+    /// As [`Self::tenant`], to change that key: who comes while another does waits in memory, and not on the key's row with a
+    /// connection that others need.
+    ///
+    /// # Errors
+    /// As [`Self::tenant`]; `rate_limited` also where too many wait for the key.
+    pub async fn tenant_at_key(&self, tenant: TenantId, key: KeyId) -> Result<Tx> {
+        let turn = self.at_keys.take((tenant, key)).await?;
+        Ok(Tx { _turn: Some(turn), ..self.tenant(tenant).await? })
+    }
+
+    /// A transaction in a tenant's name, for what the server itself has to do. There is no other way to a tenant's tables.
     ///
     /// # Errors
     /// Where the database can't be reached.
-    pub async fn tenant(&self, tenant: TenantId) -> Result<Tx> {
+    pub async fn on_behalf_of(&self, tenant: TenantId) -> Result<Tx> {
         // One round trip for both. A UUID's text holds nothing that could end the literal.
         let statement = format!("BEGIN; SET LOCAL keyward.tenant = '{tenant}'");
         let inner = begin(&self.app, AssertSqlSafe(statement)).await?;
-        Ok(Tx { inner, tenant, events: Vec::new() })
+        Ok(Tx { inner, tenant, events: Vec::new(), _share: None, _turn: None })
     }
 
     /// For a transaction that is one message to one of the database's functions, which names its tenant itself.
@@ -264,6 +294,9 @@ pub struct Tx {
     inner: Transaction<'static, Postgres>,
     tenant: TenantId,
     events: Vec<Event>,
+    // Given on after the transaction's end: fields are dropped in their order.
+    _share: Option<Turn<TenantId>>,
+    _turn: Option<Turn<(TenantId, KeyId)>>,
 }
 
 impl Tx {

@@ -42,4 +42,5 @@ mod spread;
 mod state;
 mod tenants;
 mod tokens;
+mod turns;
 mod usage;

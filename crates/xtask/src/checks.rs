@@ -18,6 +18,8 @@ use crate::{
 /// Crates that run as WebAssembly, beside what they run as natively.
 const WASM_CRATES: [&str; 2] = ["keyward-edge", "keyward-wasm"];
 const WASM: &str = "wasm32-unknown-unknown";
+/// A workspace of its own: nothing else compiles what it takes.
+const FUZZ: &str = "fuzz/Cargo.toml";
 /// A target without a standard library.
 const BARE: &str = "thumbv7em-none-eabihf";
 
@@ -48,13 +50,17 @@ pub(crate) fn all(fast: bool) -> Result<()> {
     let start = Instant::now();
     step("setup", setup::all)?;
     let mut tally = Tally::default();
-    tally.check("formatted", || quiet(&["fmt", "--all", "--check"]));
+    tally.check("formatted", || {
+        quiet(&["fmt", "--all", "--check"])?;
+        quiet(&["fmt", "--manifest-path", FUZZ, "--check"])
+    });
     tally.check("clippy", || quiet(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
     tally.check("clippy, for wasm", || {
         let packages = WASM_CRATES.iter().flat_map(|name| ["-p", name]);
         let command = ["clippy", "--target", WASM].into_iter().chain(packages).chain(["--", "-D", "warnings"]);
         quiet(&command.collect::<Vec<_>>())
     });
+    tally.check("clippy, for the fuzz targets", fuzz_targets);
     tally.check("the core without std", || quiet(&["build", "-p", "keyward-core", "--target", BARE]));
     tally.check("vectors are what the generator writes", || vectors::generate(true));
     if fast {
@@ -66,6 +72,13 @@ pub(crate) fn all(fast: bool) -> Result<()> {
     println!("{} passed, {} failed", tally.passed, tally.failed);
     ensure!(tally.failed == 0, "{} checks failed", tally.failed);
     Ok(())
+}
+
+/// Without the engine, which would take a C++ compiler, and in the one target directory.
+fn fuzz_targets() -> Result<()> {
+    let mut command = cargo();
+    command.args(["clippy", "--manifest-path", FUZZ, "--all-targets", "--no-default-features", "--locked", "--target-dir"]);
+    run_quietly(command.arg(keyward_tests::target_dir()?).args(["--", "-D", "warnings"]).env("CARGO_TERM_QUIET", "true")).map(drop)
 }
 
 /// What runs the built programs.
@@ -84,7 +97,7 @@ fn whole(tally: &mut Tally) -> Result<()> {
         // Stale programs would be tested in the place of new ones.
         return tests(tally, &["--workspace", "--exclude", "keyward-tests"]);
     }
-    tally.check("the fast verifier in wasm, without and with vectors", || {
+    tally.check("the fast verifier in wasm, without and with SIMD", || {
         run_quietly(Command::new("node").arg(root().join("crates/known-key/tests/wasm.mjs"))).map(drop)
     });
     tally.check("up --check", || tokio::runtime::Runtime::new()?.block_on(up::check()));
@@ -163,7 +176,7 @@ pub(crate) fn soak(name: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Ten million signatures, sound and damaged, natively and then in wasm without and with vectors. Whether the fast
+/// Ten million signatures, sound and damaged, natively and then in wasm without and with SIMD. Whether the fast
 /// verifier and the reference agreed on all of them.
 fn sameness(tally: &mut Tally) -> Result<bool> {
     const CAMPAIGN: [&str; 3] = ["a_long_campaign", "--ignored", "--nocapture"];

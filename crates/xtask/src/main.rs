@@ -40,7 +40,7 @@ enum Task {
         /// Build the binary as it is released
         #[arg(long)]
         release: bool,
-        /// Build the edge without vector instructions, into a folder of its own
+        /// Build the edge without SIMD instructions, into a folder of its own
         #[arg(long)]
         plain: bool,
         /// Build the edge with dalek alone, without tables for known keys, into a folder of its own
@@ -118,7 +118,7 @@ fn perform(task: Task) -> Result<()> {
             setup::to_run()?;
             if plain || dalek {
                 ensure!(products == [Product::Edge], "--plain and --dalek are for the edge alone: cargo xtask build edge --plain");
-                let flavour = Flavour { vectors: !plain, tables: !dalek };
+                let flavour = Flavour { simd: !plain, tables: !dalek };
                 wasm::build(Module::Edge, flavour)?;
                 println!("{}", Module::Edge.folder(flavour)?.display());
                 return Ok(());

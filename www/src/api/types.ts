@@ -53,6 +53,7 @@ export interface Key extends Readonly<Record<LimitName, number | null>> {
   readonly status: KeyStatus;
   readonly policy: number;
   readonly key_hint: string;
+  readonly created_by: string | null;
   readonly created_at: string;
   readonly updated_at: string;
   readonly expires_at: string | null;

@@ -166,7 +166,7 @@ impl Pending {
 
 async fn write(app: &App, tenant: TenantId, pending: &Pending) -> Result<()> {
     let now = app.clock.now();
-    let mut tx = app.db.tenant(tenant).await?;
+    let mut tx = app.db.on_behalf_of(tenant).await?;
     let mut kinds: Vec<_> = pending.kinds.iter().collect();
     kinds.sort_by_key(|(_, noted)| noted.first);
     for ((_, deed), noted) in kinds {

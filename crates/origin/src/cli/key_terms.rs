@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use keyward_api::keys::Limit;
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{
+    Serialize, Serializer,
+    ser::{Error, SerializeMap},
+};
 use serde_json::Value;
 
 use super::parse::{self, Days};
@@ -24,10 +27,10 @@ pub struct Terms {
     #[arg(long, value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     require_tls: Option<bool>,
-    /// A constraint for the upstream: NAME=VALUE, the value in JSON.
+    /// A constraint for the upstream: NAME=VALUE, the value in JSON; or `none`.
     #[arg(long = "constraint", value_name = "NAME=VALUE", value_parser = parse::constraint)]
-    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_object")]
-    tenant_constraints: Vec<(String, Value)>,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "constraints")]
+    tenant_constraints: Vec<Option<(String, Value)>>,
     /// Requests in each UTC hour; or `unlimited`.
     #[arg(long, value_name = "N", value_parser = parse::limit)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -151,8 +154,12 @@ pub struct KeyChange {
     terms: NewTerms,
 }
 
-fn as_object<S: Serializer>(pairs: &[(String, Value)], serializer: S) -> Result<S::Ok, S::Error> {
-    let members: BTreeMap<_, _> = pairs.iter().map(|(name, value)| (name, value)).collect();
+fn constraints<S: Serializer>(named: &[Option<(String, Value)>], serializer: S) -> Result<S::Ok, S::Error> {
+    if named == [None] {
+        return serializer.serialize_str("none");
+    }
+    let pairs = named.iter().map(|pair| pair.as_ref().ok_or_else(|| S::Error::custom("--constraint none stands alone")));
+    let members: BTreeMap<_, _> = pairs.map(|pair| pair.map(|(name, value)| (name, value))).collect::<Result<_, _>>()?;
     let mut map = serializer.serialize_map(Some(members.len()))?;
     members.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
     map.end()

@@ -346,7 +346,10 @@ pub fn shown(key: &Key) -> anyhow::Result<()> {
             key.revoked_at.as_deref().map_or_else(String::new, |at| format!("{} {}", moment(Some(at)), some(&key.revocation_reason))),
         ),
         ("used", used),
-        ("created", moment(Some(&key.created_at))),
+        (
+            "created",
+            key.created_by.map_or_else(|| moment(Some(&key.created_at)), |by| format!("{} by {by}", moment(Some(&key.created_at)))),
+        ),
         ("updated", moment(Some(&key.updated_at))),
         ("etag", key.etag.clone()),
     ])

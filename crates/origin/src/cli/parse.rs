@@ -72,13 +72,16 @@ pub fn days(text: &str) -> Result<Days, String> {
     text.parse().map(Days::Within).map_err(|_| "a number of days, or `never`".to_owned())
 }
 
-/// `name=value`, the value in JSON or else a text.
+/// `name=value`, the value in JSON or else a text; `none` is no constraint.
 ///
 /// # Errors
 /// In words.
-pub fn constraint(text: &str) -> Result<(String, Value), String> {
+pub fn constraint(text: &str) -> Result<Option<(String, Value)>, String> {
+    if text == "none" {
+        return Ok(None);
+    }
     let (name, value) = text.split_once('=').ok_or("a constraint is NAME=VALUE, the value in JSON")?;
-    Ok((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()))))
+    Ok(Some((name.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned())))))
 }
 
 /// A request as JSON, once the API's own type has taken it: what has another shape is refused before it is sent.
@@ -86,7 +89,7 @@ pub fn constraint(text: &str) -> Result<(String, Value), String> {
 /// # Errors
 /// With what the type says of it.
 pub fn request<T: DeserializeOwned>(members: &impl Serialize) -> anyhow::Result<Value> {
-    let value = serde_json::to_value(members)?;
+    let value = serde_json::to_value(members).map_err(|error| Failure::Usage(error.to_string()))?;
     T::deserialize(&value).map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(value)
 }

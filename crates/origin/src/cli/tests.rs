@@ -88,3 +88,29 @@ fn the_page_about_the_command_names_all_that_there_is() {
         }
     }
 }
+
+#[test]
+fn what_production_starts_is_a_command_that_reads_what_is_set_for_it() {
+    let command = Cli::command();
+    let serve = command.find_subcommand("serve").unwrap();
+    let read: Vec<&str> = serve.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
+    let (container, service) = (page("deploy/Containerfile"), page("deploy/keyward.service"));
+    let setting = |word: &str| word.trim_start_matches("Environment=").split_once('=').map(|(name, _)| name.to_owned());
+    let set: Vec<String> = container.split_whitespace().chain(service.split_whitespace()).filter_map(setting).collect();
+    let set: Vec<&String> = set.iter().filter(|name| name.starts_with("KEYWARD_")).collect();
+    assert!(set.len() >= 5 && set.iter().all(|name| read.contains(&name.as_str())), "{set:?} {read:?}");
+
+    let started: Vec<&str> = container.lines().filter_map(|line| line.strip_prefix("ENTRYPOINT ").or(line.strip_prefix("CMD "))).collect();
+    assert_eq!(started, [r#"["keyward"]"#, r#"["serve"]"#]);
+    assert!(service.contains("/keyward serve\n"));
+    // What is built is what is copied, and there is a place in the source for whatever else is.
+    let built = format!("RUN cargo build --release --locked -p {} --bin {}\n", env!("CARGO_PKG_NAME"), command.get_name());
+    assert!(container.contains(&built), "{built}");
+    assert!(container.contains(&format!("COPY --from=build /source/target/release/{0} /usr/local/bin/{0}\n", command.get_name())));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for copied in container.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|copied| !copied.starts_with("--from")) {
+        let from = copied.split(' ').next().unwrap();
+        // The pages are built before, into a folder that isn't kept.
+        assert!(from == "www/dist" && root.join("www/vite.config.ts").exists() || root.join(from).exists(), "{copied}");
+    }
+}

@@ -23,15 +23,6 @@ use crate::{
 const MARGIN_HOURS: u64 = 1;
 const HOUR: u64 = 3_600_000;
 
-/// A batch on its way to the writer.
-#[derive(Clone, Debug)]
-pub struct Parcel {
-    /// The key with which it was sent.
-    pub edge: Uuid,
-    /// Passed by [`super::check`].
-    pub batch: DecisionBatch,
-}
-
 /// What a tenant has of them, locked.
 struct Meter {
     seq: i64,
@@ -42,14 +33,14 @@ struct Meter {
 ///
 /// # Errors
 /// As any write; then nothing was added, or the connection broke while it was.
-pub async fn add(db: &Db, now: Timestamp, made: &Made, hours: u32, parcels: Vec<Parcel>) -> Result<Vec<DecisionsReceived>> {
-    let received = parcels.iter().map(|parcel| DecisionsReceived { id: parcel.batch.id }).collect();
+pub async fn add(db: &Db, now: Timestamp, made: &Made, hours: u32, batches: Vec<DecisionBatch>) -> Result<Vec<DecisionsReceived>> {
+    let received = batches.iter().map(|batch| DecisionsReceived { id: batch.id }).collect();
     if hours == 0 {
         return Ok(received);
     }
     made.keep(db, now, hours).await?;
     let mut tx = begin(db.system(), "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL jit = off").await?;
-    let fresh = claim(&mut tx, parcels).await?;
+    let fresh = claim(&mut tx, batches).await?;
     let oldest = now.millis().saturating_sub(u64::from(hours) * HOUR);
     let lately = fresh.into_iter().flat_map(|batch| batch.decisions).filter(|decision| decision.at_ms >= oldest);
     let mut by_tenant = by_tenant(&mut tx, lately.collect()).await?;
@@ -70,18 +61,17 @@ pub async fn add(db: &Db, now: Timestamp, made: &Made, hours: u32, parcels: Vec<
 }
 
 /// The batches that nobody has added before, noted as added.
-async fn claim(tx: &mut PgConnection, mut parcels: Vec<Parcel>) -> Result<Vec<DecisionBatch>> {
-    parcels.sort_by_key(|parcel| parcel.batch.id);
-    parcels.dedup_by_key(|parcel| parcel.batch.id);
-    let ids: Vec<_> = parcels.iter().map(|parcel| parcel.batch.id).collect();
-    let edges: Vec<_> = parcels.iter().map(|parcel| parcel.edge).collect();
+async fn claim(tx: &mut PgConnection, mut batches: Vec<DecisionBatch>) -> Result<Vec<DecisionBatch>> {
+    batches.sort_by_key(|batch| batch.id);
+    batches.dedup_by_key(|batch| batch.id);
+    let ids: Vec<_> = batches.iter().map(|batch| batch.id).collect();
     let fresh = sqlx::query_scalar!(
-        "INSERT INTO decision_batches (id, edge) SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING RETURNING id",
+        "INSERT INTO decision_batches (id) SELECT * FROM unnest($1::uuid[]) ON CONFLICT DO NOTHING RETURNING id",
         &ids,
-        &edges,
     );
     let fresh: HashSet<Uuid> = fresh.fetch_all(tx).await?.into_iter().collect();
-    Ok(parcels.into_iter().map(|parcel| parcel.batch).filter(|batch| fresh.contains(&batch.id)).collect())
+    batches.retain(|batch| fresh.contains(&batch.id));
+    Ok(batches)
 }
 
 /// What is about a key of ours, by its tenant. What a batch says of others is nobody's word.

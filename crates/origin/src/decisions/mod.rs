@@ -14,17 +14,17 @@ mod thin;
 
 use std::sync::Arc;
 
-use keyward_api::decisions::DecisionsReceived;
+use keyward_api::decisions::{DecisionBatch, DecisionsReceived};
 use tokio::task::JoinSet;
 
 use crate::{batch::Batch, clock::Clock, db::Db, error::Result, state::App};
-use ingest::{Parcel, add};
+use ingest::add;
 use live::Streams;
 
 /// What a running server holds of recent decisions.
 pub struct Decisions {
     /// Adds batches.
-    pub writer: Batch<Parcel, DecisionsReceived>,
+    pub writer: Batch<DecisionBatch, DecisionsReceived>,
     /// Who is told of them as they come.
     pub streams: Arc<Streams>,
 }
@@ -34,9 +34,9 @@ impl Decisions {
     pub fn new(tasks: &mut JoinSet<()>, db: &Db, clock: &Clock, hours: u32) -> Self {
         let made = Arc::new(partitions::Made::default());
         let (db, clock) = (db.clone(), clock.clone());
-        let writer = Batch::one_by_one(tasks, move |parcels| {
+        let writer = Batch::one_by_one(tasks, move |batches| {
             let (db, clock, made) = (db.clone(), clock.clone(), Arc::clone(&made));
-            async move { add(&db, clock.now(), &made, hours, parcels).await }
+            async move { add(&db, clock.now(), &made, hours, batches).await }
         });
         Self { writer, streams: Arc::default() }
     }

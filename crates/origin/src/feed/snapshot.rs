@@ -21,6 +21,7 @@ use crate::{
     db::{again, begin},
     error::{Error, Result},
     policies::policy_number,
+    signing::Keyring,
     state::App,
 };
 
@@ -40,13 +41,31 @@ pub struct Snapshots {
 #[derive(Clone)]
 struct Newest {
     position: Position,
-    kid: String,
+    maker: Maker,
     jws: Arc<str>,
 }
 
+/// Who has signed a snapshot and its parts, and for whom: an edge refuses those of another.
+#[derive(Clone, PartialEq)]
+struct Maker {
+    kid: String,
+    issuer: String,
+}
+
+impl Maker {
+    /// As the manifest in force has it. The configuration's issuer is the same, but for a server that a manifest signed
+    /// elsewhere has left behind.
+    fn of(keyring: &Keyring) -> Result<Self> {
+        Ok(Self { kid: keyring.signer(Role::Feed)?.kid().to_string(), issuer: keyring.keys.manifest().iss.clone() })
+    }
+}
+
 /// What a stored snapshot consists of, to build the next one on.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Parts {
+    /// Absent in what was stored by versions before it: then they are made again.
+    #[serde(default)]
+    issuer: String,
     shards: Vec<ShardRef>,
     amendments: Vec<PageRef>,
 }
@@ -69,11 +88,11 @@ impl Snapshots {
     /// As any read.
     pub async fn reply(&self, app: &App) -> Result<SnapshotReply> {
         let epoch = app.feed.position().epoch;
-        let kid = app.keyrings.current().signer(Role::Feed)?.kid().to_string();
+        let maker = Maker::of(&app.keyrings.current())?;
         let known = self
             .newest()
             .as_ref()
-            .filter(|newest| newest.position.epoch == epoch && newest.kid == kid)
+            .filter(|newest| newest.position.epoch == epoch && newest.maker == maker)
             .map(|newest| Arc::clone(&newest.jws));
         let snapshot = match known {
             Some(jws) => jws,
@@ -118,9 +137,9 @@ pub async fn keep_snapshots(app: Arc<App>) {
 
 async fn refresh(app: &App) -> Result<()> {
     let position = app.feed.position();
-    let kid = app.keyrings.current().signer(Role::Feed)?.kid().to_string();
+    let maker = Maker::of(&app.keyrings.current())?;
     let current = app.feed.snapshots.newest().as_ref().is_some_and(|newest| {
-        newest.kid == kid && newest.position.epoch == position.epoch && position.seq.saturating_sub(newest.position.seq) < MAX_BEHIND
+        newest.maker == maker && newest.position.epoch == position.epoch && position.seq.saturating_sub(newest.position.seq) < MAX_BEHIND
     });
     if !current {
         build(app).await?;
@@ -131,11 +150,14 @@ async fn refresh(app: &App) -> Result<()> {
 /// The newest snapshot that is fit for use, built if there is none.
 async fn build(app: &App) -> Result<Newest> {
     let _one = app.feed.snapshots.building.lock().await;
-    let signer = Arc::clone(app.keyrings.current().signer(Role::Feed)?);
+    let (signer, maker) = {
+        let keyring = app.keyrings.current();
+        (Arc::clone(keyring.signer(Role::Feed)?), Maker::of(&keyring)?)
+    };
     let mut tx = begin(app.db.system(), "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let state = sqlx::query!("SELECT epoch, seq FROM feed_state").fetch_one(&mut *tx).await?;
     let now = position(state.epoch, state.seq);
-    let old = stored(&mut tx, now.epoch, &signer.kid().to_string()).await?;
+    let old = stored(&mut tx, now.epoch, &maker).await?;
     if let Some((newest, _)) = &old
         && now.seq.saturating_sub(newest.position.seq) < MAX_BEHIND
     {
@@ -144,40 +166,41 @@ async fn build(app: &App) -> Result<Newest> {
         return Ok(newest);
     }
     let mut bodies = BTreeMap::new();
-    let shards = build_shards(app, &mut tx, &signer, now, old.as_ref(), &mut bodies).await?;
+    let shards = build_shards(app, &mut tx, (&signer, &maker.issuer), now, old.as_ref(), &mut bodies).await?;
     let amendments = build_pages(&mut tx, &mut bodies).await?;
     let supersessions = supersessions(&mut tx).await?;
     tx.commit().await?;
 
     let iat_ms = app.clock.now().millis();
-    let parts = Parts { shards: shards.clone(), amendments: amendments.clone() };
+    let parts = Parts { issuer: maker.issuer.clone(), shards: shards.clone(), amendments: amendments.clone() };
     let snapshot = Snapshot { epoch: now.epoch, seq: now.seq, iat_ms, shards, amendments, supersessions };
     let jws = signer.sign(&snapshot).map_err(Error::internal)?;
     app.metrics.signed.count("snapshot");
-    let newest = Newest { position: now, kid: signer.kid().to_string(), jws: jws.into() };
+    let newest = Newest { position: now, maker, jws: jws.into() };
     store(app, &newest, &parts, bodies).await?;
     *app.feed.snapshots.newest() = Some(newest.clone());
     tracing::info!(epoch = now.epoch, seq = now.seq, shards = parts.shards.len(), pages = parts.amendments.len(), "built a snapshot");
     Ok(newest)
 }
 
-async fn stored(tx: &mut PgConnection, epoch: u32, kid: &str) -> Result<Option<(Newest, Parts)>> {
+async fn stored(tx: &mut PgConnection, epoch: u32, maker: &Maker) -> Result<Option<(Newest, Parts)>> {
     let row = sqlx::query!(
-        r#"SELECT epoch, seq, jws, kid, parts AS "parts: Json<Parts>" FROM snapshots
-           WHERE epoch = $1 AND kid = $2 ORDER BY seq DESC LIMIT 1"#,
+        r#"SELECT epoch, seq, jws, parts AS "parts: Json<Parts>" FROM snapshots
+           WHERE epoch = $1 AND kid = $2 AND parts->>'issuer' = $3 ORDER BY seq DESC LIMIT 1"#,
         i64::from(epoch),
-        kid,
+        maker.kid,
+        maker.issuer,
     )
     .fetch_optional(tx)
     .await?;
-    Ok(row.map(|row| (Newest { position: position(row.epoch, row.seq), kid: row.kid, jws: row.jws.into() }, row.parts.0)))
+    Ok(row.map(|row| (Newest { position: position(row.epoch, row.seq), maker: maker.clone(), jws: row.jws.into() }, row.parts.0)))
 }
 
 /// Builds the shards that changed since the last snapshot; the others keep their digests.
 async fn build_shards(
     app: &App,
     tx: &mut PgConnection,
-    signer: &Arc<SigningKey>,
+    (signer, issuer): (&Arc<SigningKey>, &str),
     now: Position,
     old: Option<&(Newest, Parts)>,
     bodies: &mut BTreeMap<Digest, String>,
@@ -203,7 +226,7 @@ async fn build_shards(
             continue;
         }
         let list = lists::build(tx, app.positions.spread(), shard).await?;
-        let (issuer, signer, iat) = (app.config.issuer.clone(), Arc::clone(signer), app.clock.now().secs());
+        let (issuer, signer, iat) = (issuer.to_owned(), Arc::clone(signer), app.clock.now().secs());
         // Compressing takes milliseconds: not on a thread that serves.
         let jws = tokio::task::spawn_blocking(move || signer.sign(&status_list_claims(&issuer, shard, &list, iat, None)))
             .await
@@ -272,7 +295,7 @@ async fn store(app: &App, newest: &Newest, parts: &Parts, bodies: BTreeMap<Diges
         i64::from(newest.position.epoch),
         i64::try_from(newest.position.seq).map_err(Error::internal)?,
         &*newest.jws,
-        newest.kid,
+        newest.maker.kid,
         Json(parts) as _,
         now,
     )

@@ -28,7 +28,6 @@ use crate::{
     decisions::{
         check::check,
         explain::explained,
-        ingest::Parcel,
         live::{Watched, Watcher},
         read::{Filter, View},
         replay::replay,
@@ -112,11 +111,11 @@ fn filter(key: Option<KeyId>, verdict: Option<Verdict>, reason: Option<String>, 
 )]
 pub async fn post(
     State(app): State<Arc<App>>,
-    Authorized { caller, .. }: Authorized<Follow>,
+    _: Authorized<Follow>,
     body: Body<DecisionBatch, MAX_DECISIONS_LEN>,
 ) -> Result<Json<DecisionsReceived>> {
     check(&body.value, app.clock.now())?;
-    Ok(Json(app.decisions.writer.ask(Parcel { edge: caller.id().0, batch: body.value }).await?))
+    Ok(Json(app.decisions.writer.ask(body.value).await?))
 }
 
 /// Lists recent decisions of edges, newest first.

@@ -53,11 +53,11 @@ impl UsageQuery {
 )]
 pub async fn post(
     State(app): State<Arc<App>>,
-    Authorized { caller, .. }: Authorized<Follow>,
+    _: Authorized<Follow>,
     body: Body<UsageBatch, MAX_BATCH_LEN>,
 ) -> Result<Json<UsageReceived>> {
     check(&body.value, app.clock.now())?;
-    let parcel = Parcel { edge: caller.id().0, batch: body.value, within: None };
+    let parcel = Parcel { batch: body.value, within: None };
     Ok(Json(app.usage.writer.ask(parcel).await?))
 }
 

@@ -328,7 +328,7 @@ fn created(key: NewKey, raw: &SecretKeyText, terms: PolicyTerms) -> Result<KeyCr
         event = "api_key_created",
         key = %draft.id,
         tenant = %profile.tenant,
-        by = profile.by.map(|by| tracing::field::display(by.who.key)),
+        by = profile.by.as_ref().map(|by| tracing::field::display(by.who.key)),
         policy = stamp.policy.0
     );
     let holding = Holding {
@@ -350,6 +350,7 @@ fn created(key: NewKey, raw: &SecretKeyText, terms: PolicyTerms) -> Result<KeyCr
         expires_at: expiry(draft.expires),
         current_index: draft.place.index.0.into(),
         hint: stamp.hint,
+        created_by: profile.by.map(|by| by.who.key.0),
         created_at: datetime(profile.created),
         updated_at: datetime(profile.created),
         last_rotated: None,

@@ -26,7 +26,7 @@ use crate::{
 /// `not_found` where there is none that the caller sees; `precondition_failed`; `key_revoked`.
 pub async fn finish_rotation(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_match: &IfMatch) -> Result<Key> {
     let now = app.clock.now();
-    let mut tx = app.db.tenant(tenant).await?;
+    let mut tx = app.db.tenant_at_key(tenant, id).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
     if_match.check(&key, now)?;
     if key.state == "revoked" {
@@ -64,7 +64,7 @@ pub async fn finish_rotation(app: &App, caller: &Caller, tenant: TenantId, id: K
 pub async fn cancel_rotation(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_match: &IfMatch) -> Result<Key> {
     let now = app.clock.now();
     let settings = app.tenants.settings(app, tenant, &[]).await?;
-    let mut tx = app.db.tenant(tenant).await?;
+    let mut tx = app.db.tenant_at_key(tenant, id).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
     if_match.check(&key, now)?;
     if key.state == "revoked" {

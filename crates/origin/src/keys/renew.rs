@@ -34,7 +34,7 @@ pub async fn renew(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_m
     let now = app.clock.now();
     let expires = wanted(&request, now)?;
     let settings = app.tenants.settings(app, tenant, &[]).await?;
-    let mut tx = app.db.tenant(tenant).await?;
+    let mut tx = app.db.tenant_at_key(tenant, id).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
     if_match.check(&key, now)?;
     if key.state == "revoked" {

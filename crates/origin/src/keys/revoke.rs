@@ -187,7 +187,7 @@ async fn revoke_together(db: &Db, tenant: TenantId, revocations: &[&Revocation])
 
 /// Revokes keys of a tenant, in one transaction: those that are asked for by who is certain.
 async fn revoke_of(db: &Db, tenant: TenantId, revocations: &[&Revocation]) -> Result<Vec<Outcome>> {
-    let mut tx = db.tenant(tenant).await?;
+    let mut tx = db.on_behalf_of(tenant).await?;
     let ids: Vec<Uuid> = revocations.iter().map(|revocation| revocation.id.0).collect();
     let held = Held::hold(&mut tx, tenant, &ids).await?;
     let (mut chosen, mut met, mut outcomes) = (Vec::new(), HashSet::new(), Vec::new());

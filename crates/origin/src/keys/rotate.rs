@@ -59,7 +59,7 @@ pub async fn rotate(
     let renewed = checks.expiry(request.expires_in_days, now, caller.expires());
     checks.finish(())?;
     let settings = app.tenants.settings(app, tenant, &[]).await?;
-    let mut tx = app.db.tenant(tenant).await?;
+    let mut tx = app.db.tenant_at_key(tenant, id).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
     if let Some(idempotency) = &idempotency
         && let Some(replay) = idempotency.earlier(app, &mut tx, caller, tenant, 0, now).await?

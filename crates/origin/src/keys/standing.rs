@@ -63,7 +63,7 @@ struct Turned<'a> {
 /// `not_found` where there is none that the caller sees; `precondition_failed`; `key_revoked`.
 pub async fn suspend(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_match: &IfMatch) -> Result<Key> {
     let now = app.clock.now();
-    let mut tx = app.db.tenant(tenant).await?;
+    let mut tx = app.db.tenant_at_key(tenant, id).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
     if_match.check(&key, now)?;
     match key.state.as_str() {
@@ -85,7 +85,7 @@ pub async fn suspend(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if
 /// As [`suspend`].
 pub async fn resume(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_match: &IfMatch) -> Result<Key> {
     let now = app.clock.now();
-    let mut tx = app.db.tenant(tenant).await?;
+    let mut tx = app.db.tenant_at_key(tenant, id).await?;
     let key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
     if_match.check(&key, now)?;
     match key.state.as_str() {

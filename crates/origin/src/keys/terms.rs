@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use keyward_api::{
     FieldError, Given,
     catalogue::{DEFAULT_CONSTRAINTS, default_limits},
-    keys::{CreateKey, GivenLimits, Limit, Restriction, UpdateKey},
+    keys::{Constraints, CreateKey, GivenLimits, Limit, Restriction, UpdateKey},
 };
 use keyward_core::{
     AnyOr, Capability, ConstraintKind, DomainPattern, EndpointPattern, Limits, Network, PolicyTerms, ScopeClass, TenantId, Timestamp,
@@ -162,7 +162,7 @@ impl Checks {
         }
     }
 
-    fn constraints(&mut self, constraints: &BTreeMap<String, Value>) {
+    fn constraints(&mut self, constraints: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
         if constraints.len() > MAX_CONSTRAINTS {
             self.refuse("tenant_constraints", format!("at most {MAX_CONSTRAINTS} entries"));
         }
@@ -176,6 +176,7 @@ impl Checks {
                 );
             }
         }
+        constraints.clone()
     }
 
     /// The expiry that a request names: unix seconds, `None` for never. `ceiling` is the caller's own.
@@ -237,8 +238,11 @@ fn is_plain(value: &Value, levels: usize) -> bool {
 pub fn new_terms(mut checks: Checks, request: &CreateKey, tenant: TenantId, caller: &PolicyTerms) -> Result<PolicyTerms> {
     let scope = request.scope.unwrap_or(ScopeClass::User);
     let given = |list: &Option<Vec<String>>| list.clone().unwrap_or_default();
-    let constraints = request.tenant_constraints.clone().unwrap_or_default();
-    checks.constraints(&constraints);
+    let constraints = match &request.tenant_constraints {
+        Some(Constraints::None) => BTreeMap::new(),
+        Some(Constraints::Named(named)) => with_defaults(checks.constraints(named), caller),
+        None => with_defaults(BTreeMap::new(), caller),
+    };
     let terms = PolicyTerms {
         tenant,
         scope,
@@ -249,7 +253,7 @@ pub fn new_terms(mut checks: Checks, request: &CreateKey, tenant: TenantId, call
         domains: any_if_empty(checks.domains(&given(&request.allowed_domains))),
         require_tls: request.require_tls.unwrap_or(true),
         limits: checks.limits(request.limits(), narrower(defaults(scope), caller.limits)),
-        constraints: with_defaults(constraints, caller),
+        constraints,
     };
     checks.terms(terms)
 }
@@ -277,9 +281,10 @@ pub fn changed_terms(mut checks: Checks, request: &UpdateKey, mut terms: PolicyT
     if let Some(require) = request.require_tls {
         terms.require_tls = require;
     }
-    if let Some(constraints) = &request.tenant_constraints {
-        checks.constraints(constraints);
-        terms.constraints = constraints.clone();
+    match &request.tenant_constraints {
+        Some(Constraints::None) => terms.constraints.clear(),
+        Some(Constraints::Named(named)) => terms.constraints = checks.constraints(named),
+        None => {}
     }
     terms.limits = checks.limits(request.limits(), terms.limits);
     checks.terms(terms)

@@ -37,7 +37,7 @@ use crate::{
 pub async fn update(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_match: &IfMatch, request: UpdateKey) -> Result<Key> {
     let now = app.clock.now();
     let settings = app.tenants.settings(app, tenant, request.capabilities.as_deref().unwrap_or_default()).await?;
-    let mut tx = app.db.tenant(tenant).await?;
+    let mut tx = app.db.tenant_at_key(tenant, id).await?;
     let mut key = KeyRow::hold(&mut tx, caller, tenant, id).await?;
     if_match.check(&key, now)?;
     if key.state == "revoked" {

@@ -154,7 +154,7 @@ pub async fn recount_all(app: &App) -> Result<()> {
     .fetch_all(app.db.system())
     .await?;
     for tenant in near.into_iter().map(TenantId) {
-        let mut tx = app.db.tenant(tenant).await?;
+        let mut tx = app.db.on_behalf_of(tenant).await?;
         recount(tx.connection(), tenant, app.clock.now()).await?;
         tx.commit().await?;
     }

@@ -34,8 +34,6 @@ const MARGIN_DAYS: u64 = 1;
 /// A batch on its way to the writer.
 #[derive(Clone, Debug)]
 pub struct Parcel {
-    /// The key with which it was sent; of all zeros: this server's own.
-    pub edge: Uuid,
     /// Passed by [`super::check`].
     pub batch: UsageBatch,
     /// Whose keys it can be about, where not anybody's.
@@ -105,12 +103,8 @@ async fn add_in(tx: &mut PgConnection, now: Timestamp, parcels: Vec<Parcel>) -> 
         store::add(tx, &sums).await?;
         debt::record(tx, &sums.debts, now).await?;
         sqlx::query!(
-            "INSERT INTO usage_batches (id, edge, received_at, unattributed, clamped)
-             SELECT id, edge, $3, unattributed, clamped
-             FROM unnest($1::uuid[], $2::uuid[], $4::bigint[], $5::bigint[]) AS fresh (id, edge, unattributed, clamped)",
+            "INSERT INTO usage_batches (id, unattributed, clamped) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[])",
             &fresh.iter().map(|parcel| parcel.batch.id).collect::<Vec<_>>(),
-            &fresh.iter().map(|parcel| parcel.edge).collect::<Vec<_>>(),
-            datetime(now),
             &added.iter().map(|verdict| verdict.unattributed as i64).collect::<Vec<_>>(),
             &added.iter().map(|verdict| verdict.clamped as i64).collect::<Vec<_>>(),
         )

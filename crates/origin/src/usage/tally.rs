@@ -12,7 +12,6 @@ use std::{
 
 use keyward_api::usage::{MAX_BATCH_ENTRIES, OTHER, UsageBatch, UsageCaller, UsageEntry};
 use keyward_core::{KeyId, TenantId, Timestamp};
-use sqlx::types::Uuid;
 use tokio::sync::Notify;
 
 use super::{ingest::Parcel, sums::hours, waiting};
@@ -182,7 +181,7 @@ fn parcels(keys: HashMap<(TenantId, KeyId), OfKey>, now: Timestamp) -> Result<Ve
             let entries = entries.drain(..entries.len().min(MAX_BATCH_ENTRIES)).collect();
             let callers = callers.drain(..callers.len().min(MAX_BATCH_ENTRIES)).collect();
             let batch = UsageBatch { id: new_id(now)?.0, entries, callers, debts: Vec::new() };
-            parcels.push(Parcel { edge: Uuid::nil(), batch, within: Some(tenant) });
+            parcels.push(Parcel { batch, within: Some(tenant) });
         }
     }
     Ok(parcels)
@@ -190,6 +189,8 @@ fn parcels(keys: HashMap<(TenantId, KeyId), OfKey>, now: Timestamp) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
+    use sqlx::types::Uuid;
+
     use super::*;
 
     #[test]

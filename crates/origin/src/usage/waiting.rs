@@ -2,7 +2,7 @@
 //! anew every half second. Whichever server adds them next adds all that there are, those of servers that are gone too.
 
 use keyward_core::TenantId;
-use sqlx::{PgConnection, types::Uuid};
+use sqlx::PgConnection;
 
 use super::ingest::Parcel;
 use crate::{
@@ -46,7 +46,7 @@ pub async fn take(tx: &mut PgConnection) -> Result<Vec<Parcel>> {
     .await?;
     let parcel = |tenant, batch: &str| {
         let batch = serde_json::from_str(batch).map_err(Error::internal)?;
-        Ok(Parcel { edge: Uuid::nil(), batch, within: Some(TenantId(tenant)) })
+        Ok(Parcel { batch, within: Some(TenantId(tenant)) })
     };
     rows.iter().map(|row| parcel(row.tenant, &row.batch)).collect()
 }

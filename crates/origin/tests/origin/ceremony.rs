@@ -187,6 +187,31 @@ async fn a_root_that_is_kept_elsewhere_signs_each_manifest_there_and_edges_that_
     .await;
 }
 
+#[tokio::test]
+async fn a_deployment_whose_root_is_elsewhere_goes_by_another_name_and_edges_that_begin_take_its_parts() {
+    const NAME: &str = "https://another.example";
+    let mut origin = Origin::start().await;
+    let admin = origin.admin();
+    let key = admin.create(json!({})).await;
+    let (embedded, vault) = (origin.file("root.pub"), Vault::new());
+    admin.post(SIGNING, json!({"role": "root", "public_key": vault.public})).await.ok();
+    publish(&admin, &said(&vault.sign(&proposal(&admin).await, Some(&embedded)))).await.ok();
+    // Parts that name the first issuer.
+    assert!(Edge::start(&origin).await.sees(&origin, &key.raw).await.is_ok());
+
+    origin.stop().await;
+    let run = |arguments: &[&str]| said(&keyward(&origin, Some(&MASTER_KEY), arguments).output().unwrap());
+    let proposed: Value = serde_json::from_str(&run(&["root", "propose", "--issuer", NAME])).unwrap();
+    let signed = vault.sign(&proposed, None);
+    assert!(String::from_utf8_lossy(&signed.stderr).contains("ISSUER: http://origin.test becomes"), "{signed:?}");
+    let path = vault.home.path().join("manifest.jwt");
+    std::fs::write(&path, said(&signed)).unwrap();
+    run(&["root", "publish", "--issuer", NAME, path.to_str().unwrap()]);
+    origin.issuer = NAME;
+    origin.restart().await;
+    assert!(Edge::start(&origin).await.sees(&origin, &key.raw).await.is_ok());
+}
+
 /// Whether a master key opens the deployment.
 fn opens(origin: &Origin, master: Option<&[u8; 32]>) -> bool {
     keyward(origin, master, &["root", "propose"]).output().unwrap().status.success()

@@ -13,6 +13,7 @@ mod client;
 mod connections;
 mod contention;
 mod contract;
+mod crowd;
 mod database;
 mod debts;
 mod decisions;

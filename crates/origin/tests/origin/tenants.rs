@@ -145,7 +145,7 @@ async fn nothing_that_the_applications_role_can_say_takes_it_out_of_its_tenant()
         "SELECT usage_partitions('2026-01-01', '2026-01-01', '2026-01-01')".into(),
         "SELECT requests FROM usage_unattributed".into(),
         "SELECT decision_partitions(now(), now(), now())".into(),
-        "SELECT edge FROM decision_batches".into(),
+        "SELECT id FROM decision_batches".into(),
         format!("INSERT INTO decision_meters VALUES ('{ours}', 1, 1, 1, now())"),
         "UPDATE decision_meters SET seq = 0".into(),
         "DELETE FROM decisions".into(),

@@ -10,8 +10,10 @@ mod figures;
 mod issue;
 mod load;
 mod origin;
+mod servers;
 mod size;
 mod status;
+mod turns;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -46,8 +48,12 @@ pub(crate) enum Part {
     Limits,
     /// Of the origin: keys made and revoked
     Writes,
+    /// Of the origin: usage that edges report, added to the sums
+    Ingest,
     /// Of the origin: keys asked about
     Validate,
+    /// Of the origin: what a server has in memory that has made many keys and was asked about many
+    Memory,
 }
 
 /// Measures these, or everything when there are none; of the edge and the origin these parts, or all.
@@ -103,15 +109,14 @@ fn round(value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
-fn median(values: Vec<f64>) -> f64 {
-    quantile(values, 0.5)
-}
-
-fn lower_quartile(values: Vec<f64>) -> f64 {
-    quantile(values, 0.25)
-}
-
-fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
+/// Of an even number of values, what is between the two in the middle.
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get((values.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN)
+    let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
+    f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2))
+}
+
+fn lower_quartile(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 4).copied().unwrap_or(f64::NAN)
 }

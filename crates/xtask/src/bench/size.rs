@@ -19,8 +19,8 @@ const RAW_BUDGET: f64 = 1_000_000.0;
 const TABLES_BUDGET: f64 = 10_000.0;
 
 pub(super) fn run() -> Result<()> {
-    for (vectors, name) in [(true, "size.edge"), (false, "size.edge.plain")] {
-        let ours = Flavour { vectors, tables: true };
+    for (simd, name) in [(true, "size.edge"), (false, "size.edge.plain")] {
+        let ours = Flavour { simd, tables: true };
         let [compressed, raw] = module(Module::Edge, ours)?;
         let [with_dalek_alone, _] = module(Module::Edge, Flavour { tables: false, ..ours })?;
         line(&format!("{name}.gzip"), "a budget of 300 kB", BUDGET, compressed);
@@ -28,8 +28,8 @@ pub(super) fn run() -> Result<()> {
         line(&format!("{name}.gzip.tables"), "a budget of 10 kB over dalek alone", TABLES_BUDGET, compressed - with_dalek_alone);
     }
     wasm::package()?;
-    for (vectors, name) in [(true, "size.browser.gzip"), (false, "size.browser.plain.gzip")] {
-        let [compressed, _] = module(Module::Browser, Flavour { vectors, ..Flavour::SHIPPED })?;
+    for (simd, name) in [(true, "size.browser.gzip"), (false, "size.browser.plain.gzip")] {
+        let [compressed, _] = module(Module::Browser, Flavour { simd, ..Flavour::SHIPPED })?;
         line(name, "a budget of 300 kB", BUDGET, compressed);
     }
     Ok(())

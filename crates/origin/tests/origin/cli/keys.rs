@@ -61,6 +61,41 @@ async fn the_life_of_a_key_from_its_creation_to_its_end() {
     shell.run(&["keys", "resume", id]).await.fails(1, "The key has been revoked (409 key_revoked)");
 }
 
+/// As docs/operating.md has an operator make one for the day on which the first one is lost.
+#[tokio::test]
+async fn a_second_admin_key_replaces_the_first_without_anything_else_being_done_to_it() {
+    const RESOURCES: &str = "admin audit automation edge embedding external image keys llm rag signing tenants";
+    const LIMITS: &str = "rate-limit-per-hour daily-quota monthly-quota cost-limit-cents max-tokens-per-request max-concurrent-requests";
+    let origin = Origin::start().await;
+    let shell = Shell::of(&origin);
+    let mut make = ["keys", "create", "Second admin", "--scope", "admin", "--expires-in-days", "never", "--require-tls", "false"]
+        .map(str::to_owned)
+        .to_vec();
+    make.extend(RESOURCES.split(' ').flat_map(|resource| ["--capability".to_owned(), format!("{resource}:*")]));
+    make.extend(LIMITS.split(' ').flat_map(|limit| [format!("--{limit}"), "unlimited".to_owned()]));
+    make.extend(["--constraint".to_owned(), "none".to_owned()]);
+    let make: Vec<&str> = make.iter().map(String::as_str).collect();
+    let second = shell.run(&make).await.ok();
+    let own: Value = shell.run(&["keys", "list", "--search", "Second admin", "--json"]).await.json();
+    assert_eq!(own[0]["tenant_constraints"], json!({}));
+    shell.run(&["keys", "create", "no", "--constraint", "none", "--constraint", "mcp_timeout_seconds=5"]).await.fails(2, "stands alone");
+
+    let second = Shell::at(&format!("http://{}", origin.address), second.trim());
+    let first = second.run(&["keys", "list", "--scope", "admin", "--json"]).await.json();
+    let lost = first.as_array().unwrap().iter().find(|key| key["id"] != own[0]["id"]).unwrap()["id"].as_str().unwrap().to_owned();
+    let replaced = second.run(&["keys", "rotate", &lost, "--overlap-seconds", "0"]).await.ok();
+    assert_eq!(origin.client(replaced.trim()).get("/api/v1/signing-keys").await.status, 200);
+    assert_eq!(origin.admin().get("/api/v1/signing-keys").await.status, 401);
+    // Who made a key stands in it; the server itself made the first one.
+    let made_by = async |id: &Value| second.run(&["keys", "get", id.as_str().unwrap(), "--json"]).await.json()["created_by"].clone();
+    assert_eq!((made_by(&own[0]["id"]).await, made_by(&json!(lost)).await), (json!(lost), Value::Null));
+    // Whoever has constraints gives none away.
+    let bound = origin.client(replaced.trim()).create(json!({"capabilities": ["keys:*"], "scope": "tenant"})).await;
+    let bound = origin.client(&bound.raw);
+    assert_eq!(bound.try_create(json!({"tenant_constraints": "none"})).await.problem().2, "tenant_constraints");
+    bound.try_create(json!({"tenant_constraints": "any"})).await.refused(422, "validation_failed");
+}
+
 #[tokio::test]
 async fn a_list_is_followed_to_its_end_and_an_action_on_many_to_its_last_chunk() {
     let origin = Origin::start().await;

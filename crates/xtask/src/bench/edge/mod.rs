@@ -55,7 +55,7 @@ pub(super) async fn run(parts: &[Part]) -> Result<()> {
             Part::ColdStart => cold_start::run(&mut figures).await?,
             Part::Requests => requests::run(&mut figures).await?,
             Part::Limits => limits::run(&mut figures).await?,
-            Part::Writes | Part::Validate => {}
+            Part::Writes | Part::Ingest | Part::Validate | Part::Memory => {}
         }
     }
     figures.summary();
