@@ -14,7 +14,6 @@ const ENTRY: &str = include_str!("../../../edge/js/entry.js");
 /// What stands beside the entry.
 const EDGE_GATE: &str = include_str!("../../../edge/js/gate.js");
 const EDGE_HOLD: &str = include_str!("../../../edge/js/hold.js");
-const EDGE_SOCKET: &str = include_str!("../../../edge/js/socket.js");
 
 /// What stands beside the bindings of the package.
 const BY_HAND: [(&str, &str); 3] = [
@@ -93,7 +92,6 @@ fn edge_entry(folder: &Path) -> Result<()> {
     }
     fs::write(folder.join("gate.js"), EDGE_GATE)?;
     fs::write(folder.join("hold.js"), EDGE_HOLD)?;
-    fs::write(folder.join("socket.js"), EDGE_SOCKET)?;
     Ok(fs::write(folder.join("index.js"), entry)?)
 }
 

@@ -17,7 +17,7 @@ pub(crate) use package::package;
 use crate::shell::{cargo, root, run, step};
 
 /// What turns a crate into modules: when any of it changes, they are made anew.
-const RECIPE: [&str; 11] = [
+const RECIPE: [&str; 10] = [
     include_str!("mod.rs"),
     include_str!("bindgen.rs"),
     include_str!("optimise.rs"),
@@ -25,7 +25,6 @@ const RECIPE: [&str; 11] = [
     include_str!("../../../edge/js/entry.js"),
     include_str!("../../../edge/js/gate.js"),
     include_str!("../../../edge/js/hold.js"),
-    include_str!("../../../edge/js/socket.js"),
     include_str!("../../../wasm/js/gate.js"),
     include_str!("../../../wasm/js/gate.d.ts"),
     include_str!("../../../wasm/js/shape.js"),

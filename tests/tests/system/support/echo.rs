@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -29,6 +29,10 @@ use super::SOON;
 pub(crate) const LEAVE: &str = "leave";
 /// What it closes with.
 pub(crate) const LEFT: (u16, &str) = (4002, "as asked");
+/// The text at which the service sends without end.
+const FLOOD: &str = "flood";
+/// Bytes of each message of that.
+pub(crate) const CHUNK: usize = 500_000;
 const PROTOCOL: &str = "sec-websocket-protocol";
 
 /// The service.
@@ -36,6 +40,7 @@ pub(crate) struct Echo {
     address: SocketAddr,
     open: Arc<AtomicUsize>,
     closed: Arc<Mutex<Vec<u16>>>,
+    sent: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -45,20 +50,22 @@ impl Echo {
         let address = listener.local_addr()?;
         let (open, closed) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<Vec<u16>>>::default());
         let (now, codes) = (open.clone(), closed.clone());
+        let sent = Arc::<AtomicU64>::default();
+        let flooded = sent.clone();
         let task = tokio::spawn(async move {
             let mut connections = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (now, codes) = (now.clone(), codes.clone());
+                let (now, codes, flooded) = (now.clone(), codes.clone(), flooded.clone());
                 connections.spawn(async move {
                     let Ok(socket) = accept_hdr_async(stream, first_protocol).await else { return };
                     now.fetch_add(1, Ordering::SeqCst);
-                    let code = echo(socket).await.unwrap_or(0);
+                    let code = echo(socket, &flooded).await.unwrap_or(0);
                     codes.lock().unwrap_or_else(PoisonError::into_inner).push(code);
                     now.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
-        Ok(Self { address, open, closed, task })
+        Ok(Self { address, open, closed, sent, task })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -69,6 +76,11 @@ impl Echo {
     pub(crate) async fn has(&self, count: usize) -> Result<()> {
         let is = || (self.open.load(Ordering::SeqCst) == count).then_some(());
         eventually("so many are open", SOON, || std::future::ready(is())).await
+    }
+
+    /// The bytes that were sent of a flood, as the connection took them.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::SeqCst)
     }
 
     /// The codes with which clients have closed, 0 where one was gone without a word; since the last call.
@@ -94,11 +106,15 @@ fn first_protocol(request: &Request, mut response: Response) -> Result<Response,
 }
 
 /// Sends back until the client closes: its code.
-async fn echo(mut socket: WebSocketStream<TcpStream>) -> Option<u16> {
+async fn echo(mut socket: WebSocketStream<TcpStream>, flooded: &AtomicU64) -> Option<u16> {
     let mut code = None;
     while let Some(Ok(message)) = socket.next().await {
         match message {
             Message::Text(text) if text.as_str() == LEAVE => socket.close(Some(frame(LEFT))).await.ok()?,
+            Message::Text(text) if text.as_str() == FLOOD => loop {
+                socket.send(Message::binary(vec![1u8; CHUNK])).await.ok()?;
+                flooded.fetch_add(CHUNK as u64, Ordering::SeqCst);
+            },
             Message::Text(_) | Message::Binary(_) => socket.send(message).await.ok()?,
             Message::Close(said) => code = said.map(|said| said.code.into()),
             _ => {}
@@ -162,8 +178,17 @@ impl Socket {
         }
     }
 
-    /// Is gone without a word.
-    pub(crate) fn vanish(self) -> Result<()> {
-        Ok(self.0.get_ref().set_zero_linger()?)
+    /// Has it send without end.
+    pub(crate) async fn flood(&mut self) -> Result<()> {
+        Ok(self.0.send(Message::text(FLOOD)).await?)
+    }
+
+    /// Reads so many messages of that.
+    pub(crate) async fn read(&mut self, messages: u64) -> Result<()> {
+        for _ in 0..messages {
+            let message = self.0.next().await.context("a message")??;
+            ensure!(message.len() == CHUNK);
+        }
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ mod turn;
 mod workshop;
 
 pub(crate) use caller::{Answer, Caller, Load};
-pub(crate) use echo::{Echo, LEFT, Socket};
+pub(crate) use echo::{CHUNK, Echo, LEFT, Socket};
 pub(crate) use metrics::Metrics;
 pub(crate) use publisher::{Publisher, now_ms};
 pub(crate) use stack::{METRICS_TOKEN, Stack, common};
