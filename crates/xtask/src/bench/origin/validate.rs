@@ -32,7 +32,7 @@ const SHORT_TURN_SECONDS: u32 = 2;
 /// Keys that are asked about in turn.
 const KEYS: usize = 10_000;
 /// Keys that can be asked about for the first time in a turn: more than will be.
-const UNMET: usize = 100_000;
+const UNMET: usize = 150_000;
 
 const VALIDATE: &str = "/api/v1/api-keys/validate";
 
