@@ -146,7 +146,7 @@ pub fn signatures(out: &mut String, counters: AcceleratorCounters, remembered: u
 pub fn usage(out: &mut String, unreported: u64, lost: u64) {
     gauge(out, "keyward_usage_unreported", "Requests that were counted and that the hub hasn't taken yet.", unreported);
     let name = "keyward_usage_lost_total";
-    family(out, name, "counter", "Requests that could not be counted: too many different ones, or no hub for too long.");
+    family(out, name, "counter", "Requests that could not be counted, or their answers: too many at a time, or no hub for too long.");
     sample(out, name, "", lost);
 }
 
