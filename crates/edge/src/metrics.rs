@@ -37,6 +37,8 @@ pub struct Counters {
     pub cut: u64,
     /// Questions and returns sent to keys' objects.
     pub permit_requests: u64,
+    /// Of these, how many came to nothing.
+    pub permit_failures: u64,
     refused: Tally<Denial>,
     rejected: Tally<(Object, Fault)>,
 }
@@ -101,6 +103,7 @@ impl Counters {
             ("keyward_uncounted_total", "Requests permitted beyond what is known of their key's limits.", self.uncounted),
             ("keyward_cut_total", "Requests ended because their slots could not be held.", self.cut),
             ("keyward_permit_requests_total", "Questions and returns sent to keys' objects.", self.permit_requests),
+            ("keyward_permit_failures_total", "Of these, how many got no answer, or none that could be used.", self.permit_failures),
         ] {
             family(out, name, "counter", help);
             sample(out, name, "", value);

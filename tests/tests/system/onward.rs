@@ -111,6 +111,33 @@ async fn no_header_of_a_client_says_another_path_method_or_identity_than_was_dec
     Ok(())
 }
 
+#[tokio::test]
+async fn what_the_upstream_says_to_the_edge_alone_goes_no_further() -> Result<()> {
+    let _turn = together().await;
+    let mut stack = Stack::with_edges(0, |config| config).await?;
+    let talks = Relay::start(stack.upstream.address()).await?;
+    let config = stack.edge_config()?.var("KEYWARD_UPSTREAM", &talks.url());
+    stack.edges.push(Edge::start(config).await?);
+    let keys = keys(&stack).await?;
+    talks.rule(|_| {
+        Verdict::Change(Box::new(|mut response| {
+            response.headers.add("X-Keyward-Cost-Cents", "10");
+            response.headers.add("x-own", "passes");
+            response
+        }))
+    });
+    for key in keys {
+        for (method, scheme) in [("GET", "Bearer"), ("GET", "bearer"), ("HEAD", "Bearer"), ("POST", "Bearer")] {
+            let request = Request::new(method, "/files/a").header("authorization", &format!("{scheme} {key}"));
+            let answer = timeout(AT_ONCE, stack.send(0, &request)).await??.expect(200)?;
+            ensure!(answer.headers.first("x-keyward-cost-cents").is_none(), "{answer:?}");
+            ensure!(answer.headers.first("x-own") == Some("passes"), "{answer:?}");
+            ensure!(method == "HEAD" || answer.json()?["method"] == method, "{answer:?}");
+        }
+    }
+    Ok(())
+}
+
 /// The runtime hears such a name, and can't say it.
 #[tokio::test]
 async fn a_name_that_cannot_be_sent_on_is_no_failure_of_the_upstream() -> Result<()> {

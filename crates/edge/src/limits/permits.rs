@@ -38,6 +38,8 @@ pub struct Permits {
     pub(super) under_way: UnderWay,
     /// The loop that gives back.
     pub shift: Shift,
+    /// Whether the object that was asked last has said nothing.
+    pub silent: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -110,7 +112,7 @@ impl Permits {
     /// None yet, for an isolate of a random name.
     pub fn new(pace: Pace, name: Uuid) -> Self {
         let under_way = UnderWay::new(name.as_u128() as u64);
-        Self { name, pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, under_way, shift: Shift::default() }
+        Self { name, pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, under_way, shift: Shift::default(), silent: false }
     }
 
     /// What is here of a key, which is used now.
