@@ -2,7 +2,6 @@
 
 use crate::{
     config::{Config, ConfigError},
-    credential,
     decide::{Held, Outcome, Passage, Presented},
     decisions::Decisions,
     denial::Denial,
@@ -30,6 +29,7 @@ use keyward_api::Code;
 use keyward_core::{
     Accelerator, Digest, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, StatusIndex, Statuses, Timestamp, WarmKeys,
     bounds::{DEFAULT_POLICY_BUDGET, DEFAULT_POLICY_BYTES, MAX_AMENDMENT_PAGE_LEN, MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
+    find_credential,
 };
 use std::{cell::OnceCell, rc::Rc};
 use worker::{Env, console_error, web_sys};
@@ -281,14 +281,15 @@ async fn admit(
 ) -> Result<Admitted, Denial> {
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
-    let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref())?;
+    let (authorization, api_key) = (header("authorization"), header("x-api-key"));
+    let credential = find_credential(authorization.as_deref(), api_key.as_deref())?.ok_or(Reason::CredentialMissing)?;
     let target = target?;
-    let presented = Presented::parse(&credential)?;
+    let presented = Presented::parse(credential)?;
 
     isolate.freshen(source, context).await;
 
     let (method, said) = (request.method(), Said::read(&isolate.config, &headers));
-    let sent = said.of(&method, &target, &credential);
+    let sent = said.of(&method, &target, credential);
     *seen = sent.seen(&isolate.config);
     for _ in 0..MAX_FETCHES {
         let now = now();

@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// Keys at a time. The ones used longest ago make room, and what they still hold is lost to their owners until their
 /// windows end.
 const MOST_KEYS: usize = 8_192;
-/// Keys beyond which nothing is kept for later: one that isn't used for three seconds holds nothing then.
+/// Keys beyond which nothing is kept for later: one that isn't used holds nothing as soon as its turn has come.
 pub(super) const CROWDED: usize = MOST_KEYS / 2;
 
 /// An isolate's permits.
@@ -36,6 +36,8 @@ pub struct Permits {
     /// Whether something may have to go back.
     pub(super) busy: bool,
     pub(super) under_way: UnderWay,
+    /// The key at which the last look at what goes back has ended.
+    pub(super) settled: KeyId,
     /// The loop that gives back.
     pub shift: Shift,
     /// Whether the object that was asked last has said nothing.
@@ -112,7 +114,18 @@ impl Permits {
     /// None yet, for an isolate of a random name.
     pub fn new(pace: Pace, name: Uuid) -> Self {
         let under_way = UnderWay::new(name.as_u128() as u64);
-        Self { name, pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, under_way, shift: Shift::default(), silent: false }
+        Self {
+            name,
+            pace,
+            keys: BTreeMap::new(),
+            due: Vec::new(),
+            uses: 0,
+            busy: false,
+            under_way,
+            settled: KeyId(Uuid::nil()),
+            shift: Shift::default(),
+            silent: false,
+        }
     }
 
     /// What is here of a key, which is used now.
