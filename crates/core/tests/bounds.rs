@@ -102,7 +102,17 @@ fn supersessions_are_so_many_and_follow_on_one_another_so_far() {
     };
     let most = MAX_SUPERSESSIONS as u32;
     check(pairs(0..most, 2), Ok(()));
-    check(pairs(0..most + 1, 2), Err(FeedError::Malformed));
+    let mut full = check(pairs(0..most, 2), Ok(()));
+    let one_more = sign(&Delta { supersessions: pairs(most..most + 1, 2), ..delta(2) });
+    assert_eq!(full.apply_delta(&one_more, NOW), Err(FeedError::Gap));
+    // A newer snapshot, though of a moment that the replica has passed, has fewer.
+    let newer = Snapshot { epoch: 1, seq: 1, iat_ms: 0, shards: vec![], amendments: vec![], supersessions: pairs(7..9, 2) };
+    full.install_snapshot(&sign(&newer), NOW).unwrap();
+    full.apply_delta(&one_more, NOW).unwrap();
+    let in_force = |old| full.policy_in_force(PolicyNumber(old)).0 - old;
+    assert_eq!([7, 8, most, 6, 9].map(|n| in_force(2 * n)), [1, 1, 1, 0, 0]);
+    let snapshot = Snapshot { supersessions: pairs(0..most + 1, 2), ..newer };
+    assert_eq!(replica().install_snapshot(&sign(&snapshot), NOW), Err(FeedError::Malformed));
     let mut replica = check(pairs(1..64, 1), Ok(()));
     assert_eq!(replica.policy_in_force(PolicyNumber(1)), PolicyNumber(64));
     check(pairs(1..65, 1), Err(FeedError::Malformed));

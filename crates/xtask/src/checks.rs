@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
+    bench,
     products::{self, Product, Profile},
     queries, setup,
     shell::{cargo, root, run_quietly, step},
@@ -97,6 +98,7 @@ fn whole(tally: &mut Tally) -> Result<()> {
         // Stale programs would be tested in the place of new ones.
         return tests(tally, &["--workspace", "--exclude", "keyward-tests"]);
     }
+    tally.check("the edge weighs no more than it may", bench::hold_size);
     tally.check("the fast verifier in wasm, without and with SIMD", || {
         run_quietly(Command::new("node").arg(root().join("crates/known-key/tests/wasm.mjs"))).map(drop)
     });
@@ -150,18 +152,24 @@ fn quiet(arguments: &[&str]) -> Result<()> {
     run_quietly(cargo().args(arguments).env("CARGO_TERM_QUIET", "true")).map(drop)
 }
 
-/// The long comparison of the fast verifier with the reference.
-const SAMENESS: &str = "sameness";
+/// What is run long in another way than by its mark: the comparison of the fast verifier with the reference, and the
+/// core's properties.
+const APART: [(&str, Run); 2] = [("sameness", sameness), ("properties", properties)];
+
+/// Whether all of it succeeded.
+type Run = fn(&mut Tally) -> Result<bool>;
 
 /// Runs the long tests of this name (or all of them) in release, with their output shown.
 pub(crate) fn soak(name: Option<&str>) -> Result<()> {
     setup::all()?;
     let mut tally = Tally::default();
     let mut succeeded = true;
-    if name.is_none_or(|name| name == SAMENESS) {
-        succeeded &= sameness(&mut tally)?;
+    for (own, run) in APART {
+        if name.is_none_or(|name| name == own) {
+            succeeded &= run(&mut tally)?;
+        }
     }
-    if name != Some(SAMENESS) {
+    if !APART.iter().any(|(own, _)| name == Some(own)) {
         products::build(&products::RUN, Profile::Release)?;
         let mut command = cargo();
         command.args(["test", "--release", "-p", "keyward-tests", "-p", "keyward-origin", "-p", "keyward-core", "--no-fail-fast", "--"]);
@@ -185,4 +193,12 @@ fn sameness(tally: &mut Tally) -> Result<bool> {
     let mut wasm = Command::new("node");
     wasm.arg(root().join("crates/known-key/tests/wasm.mjs")).args(CAMPAIGN).env("CARGO_ARGS", "--release");
     Ok(count(&mut native, tally)? & count(&mut wasm, tally)?)
+}
+
+/// What holds for every input, tried on a hundred times as many as in a test, unless `KEYWARD_SOAK` says otherwise.
+fn properties(tally: &mut Tally) -> Result<bool> {
+    let times = std::env::var("KEYWARD_SOAK").unwrap_or_else(|_| "100".into());
+    let mut command = cargo();
+    command.args(["test", "--release", "-p", "keyward-core", "--test", "properties"]).env("KEYWARD_SOAK", times);
+    count(&mut command, tally)
 }

@@ -74,9 +74,10 @@ enum Task {
     /// Measure, and print how we compare: a JSON object a line
     ///
     /// A line names what was measured (`name`), the peer (`against`), and how many times better we are (`ratio`); `value`
-    /// is ours and `peer` theirs, in `unit`. The bench of the edge ends with a table of its goals, on standard error.
+    /// is ours and `peer` theirs, in `unit`. The benches of the edge and of the origin end with a table of their goals, on
+    /// standard error. They build the servers as they are released, which takes minutes the first time.
     #[command(
-        after_help = "Examples:\n  cargo xtask bench edge --only verify    signatures, against other implementations\n  cargo xtask bench size status"
+        after_help = "Examples:\n  cargo xtask bench edge --only verify    signatures, against other implementations\n  cargo xtask bench origin --only validate,memory\n  cargo xtask bench size status"
     )]
     Bench {
         /// What to measure; everything when nothing is named
@@ -93,10 +94,10 @@ enum Task {
     },
     /// Take pictures of every page in both themes, at a desk and on a phone, into docs/screenshots
     Screenshots,
-    /// Run the long tests in release: those of the whole system that are marked #[ignore], and `sameness`, ten million
-    /// signatures verified by tables and by the reference
+    /// Run the long tests in release: those that are marked #[ignore], `sameness`, ten million signatures verified by
+    /// tables and by the reference, and `properties`, the core's on a hundred times as many inputs
     Soak {
-        /// `sameness`, or those whose names contain this
+        /// `sameness`, `properties`, or those whose names contain this
         name: Option<String>,
     },
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: how we compare, one JSON object a line.
 //!
 //! A ratio says how many times better we are than what stands in `against`, in the same run; greater is better. `value`
-//! is ours and `peer` theirs. Peers take turns with us in short rounds, and medians are compared, so that a busy machine
-//! is busy for both.
+//! is ours and `peer` theirs. Peers take turns with us in short rounds, none always after the same one (`turns.rs`), and medians
+//! are compared, so that a busy machine is busy for both. Decision 0016 says how edges are compared, 0125 how origins are.
 
 mod cpu;
 mod edge;
@@ -18,11 +18,12 @@ mod turns;
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
+pub(crate) use size::hold as hold_size;
 
 /// Something to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Bench {
-    /// What the edge's WebAssembly weighs
+    /// What the WebAssembly of the edge and of the browser package weighs
     Size,
     /// What a shard of the status list weighs, against the least that its information can
     Status,
@@ -30,7 +31,7 @@ pub(crate) enum Bench {
     /// isolate, and whole requests against a worker that passes everything through
     Edge,
     /// What the origin does in a second, against better-auth's API keys, pgbench and a bare axum server, all on the same
-    /// machine and Postgres
+    /// machine and Postgres; and what it has in memory
     Origin,
 }
 
