@@ -14,7 +14,7 @@ mod supervisor;
 
 use std::path::PathBuf;
 
-pub use cluster::url;
+pub use cluster::{exists, url};
 pub use supervisor::{AlreadyRunning, PrivatePostgres};
 
 /// How to run a private Postgres.
