@@ -1,6 +1,8 @@
 //! What the targets share: an issuer whose keys the fuzzer may use, so that it gets behind the signatures.
 
-use keyward_core::{Digest, KeySet, KeyState, Manifest, Missing, PolicyNumber, Replica, Role, Signed, Standing, StatusIndex, Statuses, Timestamp};
+use keyward_core::{
+    Digest, KeySet, KeyState, Manifest, Missing, PolicyNumber, Replica, Role, Signed, Standing, StatusIndex, Statuses, Timestamp,
+};
 use keyward_issuer::SigningKey;
 use std::sync::LazyLock;
 

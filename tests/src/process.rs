@@ -27,32 +27,23 @@ pub struct Process {
     log: PathBuf,
 }
 
-/// How a child lives and dies.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fate {
-    /// The signal (a name, without SIG) that it gets when its parent is gone: a server with children of its own wants
-    /// to end them first.
-    pub(crate) when_orphaned: &'static str,
-    /// The user and group to run as, where not ours.
-    pub(crate) account: Option<(u32, u32)>,
-}
-
 impl Process {
     /// Starts `command`; `name` is for messages, and both its outputs are appended to `log`.
     ///
     /// # Errors
     /// When the log can't be opened or the program can't be started.
     pub fn start(name: &str, command: Command, log: &Path) -> Result<Self> {
-        Self::start_as(name, command, log, Fate { when_orphaned: "KILL", account: None })
+        Self::start_as_it_is(name, mortal(command, "KILL"), log)
     }
 
-    /// As [`Process::start`], with another [`Fate`].
-    pub(crate) fn start_as(name: &str, command: Command, log: &Path, fate: Fate) -> Result<Self> {
+    /// As [`Process::start`], for what wants to end children of its own when we are gone: it is interrupted.
+    pub(crate) fn start_parent(name: &str, command: Command, log: &Path) -> Result<Self> {
+        Self::start_as_it_is(name, mortal(command, "INT"), log)
+    }
+
+    /// As [`Process::start`], for what sees to its own end.
+    pub(crate) fn start_as_it_is(name: &str, mut command: Command, log: &Path) -> Result<Self> {
         let open = || OpenOptions::new().create(true).append(true).open(log).with_context(|| log.display().to_string());
-        let mut command = mortal(command, fate.when_orphaned);
-        if let Some((user, group)) = fate.account {
-            command.uid(user).gid(group);
-        }
         command.stdin(Stdio::null()).stdout(open()?).stderr(open()?).process_group(0);
         let child = spawn(command).with_context(|| format!("could not start {name}"))?;
         Ok(Self { name: name.to_owned(), child, log: log.to_owned() })

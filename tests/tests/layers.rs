@@ -78,16 +78,34 @@ fn what_runs_at_the_edge_or_in_a_browser_carries_no_description_of_the_api() -> 
     Ok(())
 }
 
+/// The workspace from the bottom up: each may use those before it.
+const LAYERS: [&[&str]; 5] = [
+    &["keyward-known-key", "keyward-postgres"],
+    &["keyward-core"],
+    &["keyward-issuer", "keyward-api", "keyward-vectors"],
+    &["keyward-origin", "keyward-edge", "keyward-wasm", "keyward-bench"],
+    &["keyward-tests", "xtask"],
+];
+
+#[test]
+fn every_package_of_the_workspace_stands_in_one_layer() -> Result<()> {
+    let metadata = metadata(NATIVE)?;
+    let mut members = Vec::new();
+    for package in metadata["packages"].as_array().context("packages")? {
+        // What comes from nowhere else is ours.
+        if package["source"].is_null() {
+            members.push(text(&package["name"])?);
+        }
+    }
+    members.sort_unstable();
+    let mut layered = LAYERS.concat();
+    layered.sort_unstable();
+    assert_eq!(members, layered);
+    Ok(())
+}
+
 #[test]
 fn nothing_points_upward() -> Result<()> {
-    // From the bottom up: each may use those before it.
-    const LAYERS: [&[&str]; 5] = [
-        &["keyward-known-key"],
-        &["keyward-core"],
-        &["keyward-issuer", "keyward-api"],
-        &["keyward-origin", "keyward-edge", "keyward-wasm"],
-        &["keyward-tests", "xtask"],
-    ];
     let dependencies = Dependencies::read(NATIVE)?;
     for (at, layer) in LAYERS.iter().enumerate() {
         for package in *layer {
@@ -107,13 +125,7 @@ impl Dependencies {
     /// Those for a target. Features are those that the workspace as a whole asks for, so a name may stand here that the
     /// package alone wouldn't reach, and never the other way round.
     fn read(target: &str) -> Result<Self> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["metadata", "--format-version=1", "--locked", "--filter-platform", target])
-            .current_dir(keyward_tests::workspace_root())
-            .output()?;
-        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let metadata: Value = serde_json::from_slice(&output.stdout)?;
+        let metadata = metadata(target)?;
         let mut names = BTreeMap::new();
         for package in metadata["packages"].as_array().context("packages")? {
             names.insert(text(&package["id"])?, text(&package["name"])?);
@@ -144,6 +156,17 @@ impl Dependencies {
         }
         Ok(reached)
     }
+}
+
+/// Cargo's account of the workspace and all that it takes for a target.
+fn metadata(target: &str) -> Result<Value> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--format-version=1", "--locked", "--filter-platform", target])
+        .current_dir(keyward_tests::workspace_root())
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
 }
 
 fn text(value: &Value) -> Result<String> {

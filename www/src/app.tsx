@@ -1,9 +1,9 @@
 // What holds the pages: data, session, shell, and the page that the address names.
 import { QueryClientProvider } from "@tanstack/preact-query";
 import { useLayoutEffect } from "preact/hooks";
-import { Link, Redirect, Route, Router, Switch } from "wouter-preact";
+import { Link, Redirect, Route, Router, Switch, useParams } from "wouter-preact";
 import { shared, useCache } from "./api/cache";
-import { useSession, watchSession } from "./api/session";
+import { identity, useSession, watchSession } from "./api/session";
 import { inTenant, useActing } from "./api/tenant";
 import { HOME, home, PAGES, visible, type Page } from "./pages";
 import { SignIn } from "./pages/sign-in";
@@ -11,7 +11,9 @@ import { Empty, Loading } from "./ui/empty";
 import { Fault } from "./ui/fault";
 import { Guard } from "./ui/guard";
 import { Later } from "./ui/later";
+import { Secrets } from "./ui/secret";
 import { Shell } from "./ui/shell";
+import { Stale } from "./ui/stale";
 import { Toasts } from "./ui/toast";
 
 watchSession();
@@ -22,18 +24,22 @@ export function App() {
       <Router hrefs={inTenant} aroundNav={(navigate, to, options) => navigate(inTenant(to), options)}>
         <Pages />
       </Router>
+      {/* Beside the pages and not in them: a secret outlives its page, and the session. */}
+      <Secrets />
       <Toasts />
     </QueryClientProvider>
   );
 }
 
 function Pages() {
-  const tenant = useActing();
-  const cache = useCache(tenant);
+  const { data: session } = useSession();
+  const place = `${identity(session) ?? ""} ${useActing() ?? ""}`;
+  const cache = useCache(place);
   return (
     <Shell>
-      {/* Another tenant is another place: nothing that was filled in, selected or read goes along. */}
-      <QueryClientProvider client={cache} key={tenant}>
+      {/* Who is signed in as another, or acts in another tenant, is elsewhere: nothing that was filled in, selected or read goes along. */}
+      <QueryClientProvider client={cache} key={place}>
+        <Stale />
         <Switch>
           <Route path="/">
             <Redirect to={HOME} replace />
@@ -56,11 +62,15 @@ function Pages() {
 
 function Shown({ page }: { page: Page }) {
   const session = useSession();
+  // Another key is another page: no dialog on the one before goes along.
+  const at = JSON.stringify([page.path, useParams()]);
   // Before the page's own effects: it may know a better title.
   useLayoutEffect(() => void (document.title = `${page.title} · Keyward`), [page]);
+  // Also before a page for all: it would begin anew when it's known who looks.
+  if (session.isPending) return <Loading />;
   if (!page.open) {
-    if (session.isPending) return <Loading />;
-    if (session.isError) return <Fault cause={session.error} retry={() => void session.refetch()} />;
+    // One that is known goes on where it can't be asked for.
+    if (session.data === undefined) return <Fault cause={session.error} retry={() => void session.refetch()} />;
     // In the page's place and not at an address of its own: who signs in is where they wanted to be.
     if (session.data === null) return <SignIn />;
     if (!visible(page, session.data)) {
@@ -74,7 +84,7 @@ function Shown({ page }: { page: Page }) {
     }
   }
   return (
-    <Guard key={page.path}>
+    <Guard key={at}>
       <Later page={page} />
     </Guard>
   );

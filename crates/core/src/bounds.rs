@@ -22,6 +22,9 @@ pub const MAX_POLICY_LEN: usize = 64 * 1024;
 pub const MAX_TOKEN_LEN: usize = 8 * 1024;
 /// Bytes of an audit checkpoint as text.
 pub const MAX_CHECKPOINT_LEN: usize = 2048;
+/// Levels of lists and objects in an audit record, and around it in an answer. Beyond what JSON readers take by themselves: a record
+/// goes around what once was a request, of as many levels as these take.
+pub const MAX_RECORD_LEVELS: usize = 160;
 /// Bytes of a statement that a key was issued, as text.
 pub const MAX_ISSUED_LEN: usize = 1024;
 /// Statements of that kind that a replica holds.
@@ -36,8 +39,8 @@ pub const MAX_AMENDMENT_PAGES: usize = 8192;
 pub const MAX_DELTA_ENTRIES: usize = 20_000;
 /// Shards in a snapshot: all that 32 bits of index allow.
 pub const MAX_SHARDS: usize = 4096;
-/// Supersessions in force at one time.
-pub const MAX_SUPERSESSIONS: usize = 4096;
+/// Supersessions that a replica holds: those in force, and those that were until it takes another snapshot.
+pub const MAX_SUPERSESSIONS: usize = 8192;
 /// Bits of a status index that count within a shard.
 pub const SHARD_BITS: u32 = 20;
 /// Keys in a shard.
@@ -54,6 +57,8 @@ pub const DEFAULT_SHARD_BUDGET: usize = 64;
 pub const DEFAULT_PAGE_BUDGET: usize = 256;
 /// Compiled policies that a cache holds unless told otherwise.
 pub const DEFAULT_POLICY_BUDGET: usize = 4096;
+/// Bytes of memory that they take together unless told otherwise.
+pub const DEFAULT_POLICY_BYTES: usize = 16 * 1024 * 1024;
 /// Entries in any one list of a policy.
 pub const MAX_POLICY_LIST: usize = 256;
 /// Constraints in a policy.

@@ -17,6 +17,39 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, serde
     Ok(value)
 }
 
+/// Reads a text in which lists and objects are up to so many levels deep; serde_json by itself takes 127. Each level takes some of the
+/// stack.
+///
+/// # Errors
+/// For a text that is deeper, and what the type itself refuses.
+pub fn read_within<'de, T: Deserialize<'de>>(text: &'de str, levels: usize) -> Result<T, serde_json::Error> {
+    if depth(text) > levels {
+        return Err(de::Error::custom(format_args!("more than {levels} levels deep")));
+    }
+    let mut reader = serde_json::Deserializer::from_str(text);
+    reader.disable_recursion_limit();
+    let value = T::deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(value)
+}
+
+/// How deep lists and objects are in a text. Where that isn't JSON, whatever a reader makes of it before it sees so is no deeper.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth += 1,
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// A struct from an object (RFC 8259, section 4) alone: what serde derives takes a list of the members' values too.
 ///
 /// ```

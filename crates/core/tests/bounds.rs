@@ -2,8 +2,8 @@
 
 use keyward_core::{
     Amendment, Capability, Class, Delta, Digest, EndpointPattern, FeedError, JwsError, KeySet, KeyState, Manifest, Missing, NormalPath,
-    OpenError, PolicyCache, PolicyClaims, PolicyError, PolicyNumber, Reason, Replica, Requirement, Role, RouteTable, Signed, Snapshot,
-    Standing, Status, StatusIndex, StatusList, StatusListError, Statuses, Timestamp,
+    OpenError, PolicyClaims, PolicyNumber, Reason, Replica, Requirement, Role, RouteTable, Signed, Snapshot, Standing, Status, StatusIndex,
+    StatusList, StatusListError, Statuses, Timestamp,
     bounds::{MAX_DELTA_ENTRIES, MAX_DELTA_LEN, MAX_ROUTES, MAX_STATUS_BYTES, MAX_SUPERSESSIONS},
 };
 use keyward_issuer::{SigningKey, encode_status_list};
@@ -102,7 +102,17 @@ fn supersessions_are_so_many_and_follow_on_one_another_so_far() {
     };
     let most = MAX_SUPERSESSIONS as u32;
     check(pairs(0..most, 2), Ok(()));
-    check(pairs(0..most + 1, 2), Err(FeedError::Malformed));
+    let mut full = check(pairs(0..most, 2), Ok(()));
+    let one_more = sign(&Delta { supersessions: pairs(most..most + 1, 2), ..delta(2) });
+    assert_eq!(full.apply_delta(&one_more, NOW), Err(FeedError::Gap));
+    // A newer snapshot, though of a moment that the replica has passed, has fewer.
+    let newer = Snapshot { epoch: 1, seq: 1, iat_ms: 0, shards: vec![], amendments: vec![], supersessions: pairs(7..9, 2) };
+    full.install_snapshot(&sign(&newer), NOW).unwrap();
+    full.apply_delta(&one_more, NOW).unwrap();
+    let in_force = |old| full.policy_in_force(PolicyNumber(old)).0 - old;
+    assert_eq!([7, 8, most, 6, 9].map(|n| in_force(2 * n)), [1, 1, 1, 0, 0]);
+    let snapshot = Snapshot { supersessions: pairs(0..most + 1, 2), ..newer };
+    assert_eq!(replica().install_snapshot(&sign(&snapshot), NOW), Err(FeedError::Malformed));
     let mut replica = check(pairs(1..64, 1), Ok(()));
     assert_eq!(replica.policy_in_force(PolicyNumber(1)), PolicyNumber(64));
     check(pairs(1..65, 1), Err(FeedError::Malformed));
@@ -139,29 +149,6 @@ fn a_route_table_is_read_line_by_line_and_says_which_is_wrong() {
     assert!(RouteTable::parse(&"/a -> llm:a\n".repeat(MAX_ROUTES)).is_ok());
     assert_eq!(line(&"/a -> llm:a\n".repeat(MAX_ROUTES + 1)), MAX_ROUTES + 1);
     assert!(EndpointPattern::parse(&format!("/{}", "a/".repeat(65))).is_err());
-}
-
-#[test]
-fn a_policy_cache_holds_so_many_and_drops_what_was_not_used_longest() {
-    let keys = key_set();
-    let policy = |number: u32| {
-        let text = r#"{"number":N,"epoch":1,"iat":1,"tenant":"01981f9f-0000-7000-8000-000000000001","scope":"user","capabilities":[],
-            "endpoints":"any","blocked_endpoints":[],"ips":"any","domains":"any","require_tls":true,"limits":{"rate_per_hour":null,
-            "daily_quota":null,"monthly_quota":null,"cost_cents":null,"tokens_per_request":null,"concurrent":null},"constraints":{}}"#;
-        signer(Some(Role::Policy)).sign_as(PolicyClaims::TYP, text.replace('N', &number.to_string()).as_bytes())
-    };
-    let mut cache = PolicyCache::new(2);
-    assert!(cache.is_empty());
-    for number in [1, 2] {
-        cache.install(&policy(number), PolicyNumber(number), &keys, NOW).unwrap();
-    }
-    assert_eq!(cache.lookup(PolicyNumber(1)).unwrap().claims().number, PolicyNumber(1));
-    assert_eq!(cache.install(&policy(4), PolicyNumber(3), &keys, NOW), Err(PolicyError::Number));
-    cache.install(&policy(3), PolicyNumber(3), &keys, NOW).unwrap();
-    assert_eq!(cache.lookup(PolicyNumber(2)).err(), Some(Missing::Policy(PolicyNumber(2))), "2 made room");
-    assert!(cache.lookup(PolicyNumber(1)).is_ok() && cache.lookup(PolicyNumber(3)).is_ok() && cache.len() == 2);
-    cache.clear();
-    assert!(cache.is_empty());
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::{
 use keyward_api::Code;
 use keyward_core::{
     Accelerator, Digest, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, StatusIndex, Statuses, Timestamp, WarmKeys,
-    bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGE_LEN, MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
+    bounds::{DEFAULT_POLICY_BUDGET, DEFAULT_POLICY_BYTES, MAX_AMENDMENT_PAGE_LEN, MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
 };
 use std::{cell::OnceCell, rc::Rc};
 use worker::{Env, console_error, web_sys};
@@ -83,7 +83,7 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, ConfigError> {
                 let config = read_config(env).inspect_err(|error| console_error!("the edge refuses all requests: {error}"))?;
                 let permits = Permits::new(config.isolate_pace, fresh_id(now()));
                 let cache = Cache {
-                    policies: PolicyCache::new(DEFAULT_POLICY_BUDGET),
+                    policies: PolicyCache::new(DEFAULT_POLICY_BUDGET, DEFAULT_POLICY_BYTES),
                     signatures: Accelerator::default(),
                     warm: WarmKeys::default(),
                     usage: Tally::default(),

@@ -23,7 +23,7 @@ use crate::{
     failures::Failures,
     feed::{self, Feed, Followers},
     journal::Journal,
-    keys::{idempotency, issue::store_keys, revoke::revoke_keys, sweep},
+    keys::{idempotency, issue::store_keys, release::release, revoke::revoke_keys, sweep},
     limits::{self, Escrow},
     metrics::Metrics,
     policies::Policies,
@@ -194,6 +194,9 @@ async fn keep_house(app: Arc<App>) {
         }
         if let Err(error) = sweep::forget_events(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't forget old events");
+        }
+        if let Err(error) = release(&app).await {
+            tracing::warn!(error = %anyhow::Error::from(error), "can't release superseded policies");
         }
         if let Err(error) = usage::keep(&app).await {
             tracing::warn!(error = %anyhow::Error::from(error), "can't make or drop tables of usage");

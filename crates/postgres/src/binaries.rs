@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context;
 
 /// The directory with `postgres` and `initdb`: as told, else Debian's newest version, else the first on the path.
-pub(crate) fn find(told: Option<&Path>) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// When the programs aren't where they are told to be, or nowhere.
+pub fn find(told: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(dir) = told {
         return complete(dir).then(|| dir.to_owned()).with_context(|| format!("no postgres and initdb in {}", dir.display()));
     }

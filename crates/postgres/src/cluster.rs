@@ -29,7 +29,10 @@ const VERSION: &str = "PG_VERSION";
 /// How often a start or an end is looked at: Postgres tells nobody of either.
 const POLL: Duration = Duration::from_millis(5);
 
-pub(crate) struct Cluster {
+/// A cluster in a directory, and how its server is run. Nothing here keeps two owners apart;
+/// [`PrivatePostgres`](crate::PrivatePostgres) does.
+#[derive(Debug)]
+pub struct Cluster {
     bin: PathBuf,
     account: Option<Account>,
     dir: PathBuf,
@@ -39,7 +42,10 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// Finds the binaries and prepares the directory, initialising the cluster where there is none yet.
-    pub(crate) fn open(options: &Options) -> anyhow::Result<Cluster> {
+    ///
+    /// # Errors
+    /// When there are no binaries or no rights, or `initdb` fails.
+    pub fn open(options: &Options) -> anyhow::Result<Cluster> {
         let dir = std::path::absolute(&options.dir)?;
         let account = Account::current()?;
         private_dir(&dir, account)?;
@@ -74,8 +80,22 @@ impl Cluster {
         fs::rename(&fresh, &self.data).context("can't put the new cluster in its place")
     }
 
-    /// The server's command line. Trust on the socket is safe: its directory is closed to others.
-    pub(crate) fn server(&self) -> anyhow::Result<Command> {
+    /// The directory with the programs of this version.
+    pub fn binaries(&self) -> &Path {
+        &self.bin
+    }
+
+    /// The directory with the data.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The server's command line, its output going to the log. Trust on the socket is safe: its directory is closed to
+    /// others.
+    ///
+    /// # Errors
+    /// When the log can't be opened.
+    pub fn server(&self) -> anyhow::Result<Command> {
         let mut command = self.mortal(&self.bin.join("postgres"));
         command.arg("-D").arg(&self.data).arg("-k").arg(socket_dir(&self.dir));
         let mut settings = vec![
@@ -117,7 +137,7 @@ impl Cluster {
     }
 
     /// Whether the server with this process id accepts connections.
-    pub(crate) fn is_ready(&self, pid: Pid) -> bool {
+    pub fn is_ready(&self, pid: Pid) -> bool {
         let Ok(text) = fs::read_to_string(self.data.join("postmaster.pid")) else { return false };
         let mut lines = text.lines().map(str::trim);
         let ours = lines.next().and_then(|line| line.parse().ok()) == Some(pid.as_raw_nonzero().get());
@@ -155,7 +175,8 @@ impl Cluster {
         }
     }
 
-    fn log(&self) -> PathBuf {
+    /// The file that the server logs to.
+    pub fn log(&self) -> PathBuf {
         self.dir.join("postgres.log")
     }
 

@@ -2,7 +2,7 @@
 //!
 //! [`PrivatePostgres::start`] finds the binaries, initialises a cluster in a directory of its own, starts it on a Unix
 //! socket there (no TCP at all), and keeps it running: a Postgres that dies is started anew, and one whose owner dies
-//! goes with it. Nothing here speaks SQL.
+//! goes with it. Who wants to run the server otherwise, and kill it, has its [`Cluster`]. Nothing here speaks SQL.
 //!
 //! Looked at and not taken: `postgresql_embedded` (switches fsync off, can't leave root), `pg-embed` and
 //! `testcontainers` (downloads, Docker), `pgtemp` (sudo).
@@ -14,7 +14,8 @@ mod supervisor;
 
 use std::path::PathBuf;
 
-pub use cluster::{exists, url};
+pub use binaries::find as find_binaries;
+pub use cluster::{Cluster, exists, url};
 pub use supervisor::{AlreadyRunning, PrivatePostgres};
 
 /// How to run a private Postgres.

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{
+    bench,
     products::{self, Product, Profile},
     queries, setup,
     shell::{cargo, root, run_quietly, step},
@@ -18,6 +19,8 @@ use crate::{
 /// Crates that run as WebAssembly, beside what they run as natively.
 const WASM_CRATES: [&str; 2] = ["keyward-edge", "keyward-wasm"];
 const WASM: &str = "wasm32-unknown-unknown";
+/// A workspace of its own: nothing else compiles what it takes.
+const FUZZ: &str = "fuzz/Cargo.toml";
 /// A target without a standard library.
 const BARE: &str = "thumbv7em-none-eabihf";
 
@@ -48,13 +51,17 @@ pub(crate) fn all(fast: bool) -> Result<()> {
     let start = Instant::now();
     step("setup", setup::all)?;
     let mut tally = Tally::default();
-    tally.check("formatted", || quiet(&["fmt", "--all", "--check"]));
+    tally.check("formatted", || {
+        quiet(&["fmt", "--all", "--check"])?;
+        quiet(&["fmt", "--manifest-path", FUZZ, "--check"])
+    });
     tally.check("clippy", || quiet(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
     tally.check("clippy, for wasm", || {
         let packages = WASM_CRATES.iter().flat_map(|name| ["-p", name]);
         let command = ["clippy", "--target", WASM].into_iter().chain(packages).chain(["--", "-D", "warnings"]);
         quiet(&command.collect::<Vec<_>>())
     });
+    tally.check("clippy, for the fuzz targets", fuzz_targets);
     tally.check("the core without std", || quiet(&["build", "-p", "keyward-core", "--target", BARE]));
     tally.check("vectors are what the generator writes", || vectors::generate(true));
     if fast {
@@ -66,6 +73,13 @@ pub(crate) fn all(fast: bool) -> Result<()> {
     println!("{} passed, {} failed", tally.passed, tally.failed);
     ensure!(tally.failed == 0, "{} checks failed", tally.failed);
     Ok(())
+}
+
+/// Without the engine, which would take a C++ compiler, and in the one target directory.
+fn fuzz_targets() -> Result<()> {
+    let mut command = cargo();
+    command.args(["clippy", "--manifest-path", FUZZ, "--all-targets", "--no-default-features", "--locked", "--target-dir"]);
+    run_quietly(command.arg(keyward_tests::target_dir()?).args(["--", "-D", "warnings"]).env("CARGO_TERM_QUIET", "true")).map(drop)
 }
 
 /// What runs the built programs.
@@ -84,7 +98,8 @@ fn whole(tally: &mut Tally) -> Result<()> {
         // Stale programs would be tested in the place of new ones.
         return tests(tally, &["--workspace", "--exclude", "keyward-tests"]);
     }
-    tally.check("the fast verifier in wasm, without and with vectors", || {
+    tally.check("the edge weighs no more than it may", bench::hold_size);
+    tally.check("the fast verifier in wasm, without and with SIMD", || {
         run_quietly(Command::new("node").arg(root().join("crates/known-key/tests/wasm.mjs"))).map(drop)
     });
     tally.check("up --check", || tokio::runtime::Runtime::new()?.block_on(up::check()));
@@ -137,18 +152,24 @@ fn quiet(arguments: &[&str]) -> Result<()> {
     run_quietly(cargo().args(arguments).env("CARGO_TERM_QUIET", "true")).map(drop)
 }
 
-/// The long comparison of the fast verifier with the reference.
-const SAMENESS: &str = "sameness";
+/// What is run long in another way than by its mark: the comparison of the fast verifier with the reference, and the
+/// core's properties.
+const APART: [(&str, Run); 2] = [("sameness", sameness), ("properties", properties)];
+
+/// Whether all of it succeeded.
+type Run = fn(&mut Tally) -> Result<bool>;
 
 /// Runs the long tests of this name (or all of them) in release, with their output shown.
 pub(crate) fn soak(name: Option<&str>) -> Result<()> {
     setup::all()?;
     let mut tally = Tally::default();
     let mut succeeded = true;
-    if name.is_none_or(|name| name == SAMENESS) {
-        succeeded &= sameness(&mut tally)?;
+    for (own, run) in APART {
+        if name.is_none_or(|name| name == own) {
+            succeeded &= run(&mut tally)?;
+        }
     }
-    if name != Some(SAMENESS) {
+    if !APART.iter().any(|(own, _)| name == Some(own)) {
         products::build(&products::RUN, Profile::Release)?;
         let mut command = cargo();
         command.args(["test", "--release", "-p", "keyward-tests", "-p", "keyward-origin", "-p", "keyward-core", "--no-fail-fast", "--"]);
@@ -163,7 +184,7 @@ pub(crate) fn soak(name: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Ten million signatures, sound and damaged, natively and then in wasm without and with vectors. Whether the fast
+/// Ten million signatures, sound and damaged, natively and then in wasm without and with SIMD. Whether the fast
 /// verifier and the reference agreed on all of them.
 fn sameness(tally: &mut Tally) -> Result<bool> {
     const CAMPAIGN: [&str; 3] = ["a_long_campaign", "--ignored", "--nocapture"];
@@ -172,4 +193,12 @@ fn sameness(tally: &mut Tally) -> Result<bool> {
     let mut wasm = Command::new("node");
     wasm.arg(root().join("crates/known-key/tests/wasm.mjs")).args(CAMPAIGN).env("CARGO_ARGS", "--release");
     Ok(count(&mut native, tally)? & count(&mut wasm, tally)?)
+}
+
+/// What holds for every input, tried on a hundred times as many as in a test, unless `KEYWARD_SOAK` says otherwise.
+fn properties(tally: &mut Tally) -> Result<bool> {
+    let times = std::env::var("KEYWARD_SOAK").unwrap_or_else(|_| "100".into());
+    let mut command = cargo();
+    command.args(["test", "--release", "-p", "keyward-core", "--test", "properties"]).env("KEYWARD_SOAK", times);
+    count(&mut command, tally)
 }

@@ -40,7 +40,7 @@ enum Task {
         /// Build the binary as it is released
         #[arg(long)]
         release: bool,
-        /// Build the edge without vector instructions, into a folder of its own
+        /// Build the edge without SIMD instructions, into a folder of its own
         #[arg(long)]
         plain: bool,
         /// Build the edge with dalek alone, without tables for known keys, into a folder of its own
@@ -74,9 +74,10 @@ enum Task {
     /// Measure, and print how we compare: a JSON object a line
     ///
     /// A line names what was measured (`name`), the peer (`against`), and how many times better we are (`ratio`); `value`
-    /// is ours and `peer` theirs, in `unit`. The bench of the edge ends with a table of its goals, on standard error.
+    /// is ours and `peer` theirs, in `unit`. The benches of the edge and of the origin end with a table of their goals, on
+    /// standard error. They build the servers as they are released, which takes minutes the first time.
     #[command(
-        after_help = "Examples:\n  cargo xtask bench edge --only verify    signatures, against other implementations\n  cargo xtask bench size status"
+        after_help = "Examples:\n  cargo xtask bench edge --only verify    signatures, against other implementations\n  cargo xtask bench origin --only validate,memory\n  cargo xtask bench size status"
     )]
     Bench {
         /// What to measure; everything when nothing is named
@@ -93,10 +94,10 @@ enum Task {
     },
     /// Take pictures of every page in both themes, at a desk and on a phone, into docs/screenshots
     Screenshots,
-    /// Run the long tests in release: those of the whole system that are marked #[ignore], and `sameness`, ten million
-    /// signatures verified by tables and by the reference
+    /// Run the long tests in release: those that are marked #[ignore], `sameness`, ten million signatures verified by
+    /// tables and by the reference, and `properties`, the core's on a hundred times as many inputs
     Soak {
-        /// `sameness`, or those whose names contain this
+        /// `sameness`, `properties`, or those whose names contain this
         name: Option<String>,
     },
 }
@@ -118,7 +119,7 @@ fn perform(task: Task) -> Result<()> {
             setup::to_run()?;
             if plain || dalek {
                 ensure!(products == [Product::Edge], "--plain and --dalek are for the edge alone: cargo xtask build edge --plain");
-                let flavour = Flavour { vectors: !plain, tables: !dalek };
+                let flavour = Flavour { simd: !plain, tables: !dalek };
                 wasm::build(Module::Edge, flavour)?;
                 println!("{}", Module::Edge.folder(flavour)?.display());
                 return Ok(());

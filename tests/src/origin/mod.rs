@@ -21,7 +21,6 @@ use crate::{
     eventually,
     http::{Request, Response, send},
     ports::free_port,
-    process::Fate,
 };
 
 /// A cold start migrates an empty database.
@@ -114,7 +113,7 @@ impl Origin {
         if !self.config.fsync {
             command.arg("--no-fsync");
         }
-        self.server = Some(Process::start_as("keyward serve", command, &log, Fate { when_orphaned: "INT", account: None })?);
+        self.server = Some(Process::start_parent("keyward serve", command, &log)?);
         Ok(())
     }
 

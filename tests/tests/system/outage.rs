@@ -67,11 +67,8 @@ fn decided_at_age(answer: &Answer) -> Result<u64> {
 /// The origin goes away as `how` says and stays away for `time`; then it comes back.
 async fn an_outage(how: How, time: Duration, ages: Ages) -> Result<()> {
     let _turn = alone().await;
-    let mut stack = Stack::with_edges(2, |config| {
-        // The second edge lets user keys pass for longer.
-        ages.of(config)
-    })
-    .await?;
+    let mut stack = Stack::with_edges(2, |config| ages.of(config)).await?;
+    // A third one lets user keys pass for longer.
     let open_config = ages.of(stack.edge_config()?).var("KEYWARD_OUTAGE", "user=open:3600");
     stack.edges.push(Edge::start(open_config).await?);
     stack.warm(2).await?;
@@ -238,9 +235,9 @@ async fn an_isolate_that_starts_in_an_outage_passes_nothing() -> Result<()> {
 async fn of_many_cold_requests_one_asks_and_all_are_answered() -> Result<()> {
     let _turn = together().await;
     let mut stack = Stack::start().await?;
-    let key = stack.origin.create(json!({})).await?.raw_key;
-    stack.all_answer("/v1/me", &key, 200).await?;
     stack.edges[0].restart().await?;
+    // Of terms that nobody has met: the policies of earlier keys are in the hub's storage, which outlives it.
+    let key = stack.origin.create(json!({"daily_quota": 7_654_321})).await?.raw_key;
     let _earlier = stack.relay.take();
     let mut clients = JoinSet::new();
     for _ in 0..50 {
@@ -255,7 +252,7 @@ async fn of_many_cold_requests_one_asks_and_all_are_answered() -> Result<()> {
     let asked: Vec<_> = stack.relay.take().iter().map(Request::target_text).collect();
     for thing in ["/edge/v1/snapshot", "/edge/v1/parts/", "/edge/v1/policies/"] {
         let times = asked.iter().filter(|target| target.starts_with(thing)).count();
-        ensure!(times <= 1, "{thing} was asked for {times} times: {asked:?}");
+        ensure!(times == 1, "{thing} was asked for {times} times: {asked:?}");
     }
     Ok(())
 }

@@ -161,7 +161,7 @@ async fn what_clients_saw_is_counted_exactly_through_deaths_of_origin_and_edge()
     stack.warm(0).await?;
     able.is_counted(&stack).await?;
 
-    // The origin adds a batch, and dies with its answer on the way; then the hub sends it again.
+    // The origin adds a batch and its answer is lost on the way; then the hub sends it again.
     stack.relay.rule({
         let mut left = 3;
         move |request: &Request| {

@@ -42,7 +42,7 @@ export interface ExportHead {
 
 /** The whole trail, line by line as it arrives: the head, then whole lines of records. */
 export async function readTrail(signal: AbortSignal, head: (head: ExportHead) => void, lines: (text: string, count: number) => void): Promise<void> {
-  const response = await send("GET", `${API}/export`, { signal });
+  const response = await send("GET", `${API}/export`, { signal, stream: true });
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   let begun = false;

@@ -1,17 +1,17 @@
-// What is known of the origin: a cache for each tenant in which one acts. What is asked or changed in one goes into that one's,
-// however late its answer comes, and is never taken for another's.
+// What is known of the origin: a cache for each who is signed in and tenant in which they act. What is asked or changed in one
+// goes into that one's, however late its answer comes, and is never taken for another's.
 import { QueryClient } from "@tanstack/preact-query";
 import { useLayoutEffect } from "preact/hooks";
 import { Problem } from "./problem";
 
 /** What is the same in every tenant: who is signed in, and which tenants there are. */
 export const shared = empty();
-const caches = new Map<string | undefined, QueryClient>();
+const caches = new Map<string, QueryClient>();
 
-/** A tenant's; of one's own without an id. What isn't answered when one leaves would be asked again in the next tenant. */
-export function useCache(tenant: string | undefined): QueryClient {
-  const cache = caches.get(tenant) ?? empty();
-  caches.set(tenant, cache);
+/** A place's: whose eyes, and in which tenant. What isn't answered when one leaves would be asked again in the next one. */
+export function useCache(place: string): QueryClient {
+  const cache = caches.get(place) ?? empty();
+  caches.set(place, cache);
   useLayoutEffect(() => () => void cache.cancelQueries(), [cache]);
   return cache;
 }

@@ -12,6 +12,8 @@ export interface Request {
   readonly idempotency?: string;
   readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal;
+  /** The answer goes on for as long as it likes: only its beginning is waited for with impatience. */
+  readonly stream?: true;
 }
 
 export interface Answer<T> {
@@ -20,9 +22,13 @@ export interface Answer<T> {
   readonly next: string | undefined;
 }
 
+/** An answer that takes longer isn't coming. */
+const PATIENCE_MS = { GET: 10_000, others: 60_000 };
+
 /** Proves that a change was asked for by these pages and not by another site; the session brings it. */
 let csrf: string | undefined;
 let ended: ((problem: Problem) => void) | undefined;
+let renewed: (() => Promise<boolean>) | undefined;
 
 export function rememberCsrf(token: string | undefined): void {
   csrf = token;
@@ -33,11 +39,17 @@ export function onSessionEnd(callback: (problem: Problem) => void): void {
   ended = callback;
 }
 
+/** Calls back when the origin doesn't take the token: whether it is another one now, of the same key. */
+export function onCsrfRefused(callback: () => Promise<boolean>): void {
+  renewed = callback;
+}
+
 /** Asks, and gives the answer with what stands in its headers. */
 export async function ask<T>(method: string, path: string, request: Request = {}): Promise<Answer<T>> {
   const response = await send(method, path, request);
-  const value = response.status === 204 ? undefined : ((await response.json()) as unknown);
-  return { value: value as T, next: nextPage(response.headers.get("link")) };
+  if (response.status === 204) return { value: undefined as T, next: undefined };
+  const text = await response.text().catch((cause: unknown) => fail(cause, request));
+  return { value: JSON.parse(text) as T, next: nextPage(response.headers.get("link")) };
 }
 
 /** Asks, and gives the answer's body. */
@@ -47,25 +59,39 @@ export async function call<T>(method: string, path: string, request: Request = {
 
 /** Asks, and gives the answer as it is. Throws a {@link Problem} where it isn't a success. */
 export async function send(method: string, path: string, request: Request = {}): Promise<Response> {
+  // Where one is now, however often it is sent.
+  const url = address(path, request.query);
+  let answer = await attempt(method, url, request);
+  // Who has signed in again elsewhere has another cookie, whose token isn't known here yet. Nothing was done.
+  if (answer instanceof Problem && answer.code === "csrf_refused" && (await renewed?.().catch(() => false))) answer = await attempt(method, url, request);
+  if (answer instanceof Problem) throw answer;
+  return answer;
+}
+
+async function attempt(method: string, url: string, request: Request): Promise<Response | Problem> {
   const headers = new Headers(request.headers);
   if (request.body !== undefined) headers.set("Content-Type", "application/json");
   if (request.etag !== undefined) headers.set("If-Match", request.etag);
   if (request.idempotency !== undefined) headers.set("Idempotency-Key", request.idempotency);
   if (csrf !== undefined && method !== "GET") headers.set("X-Keyward-CSRF", csrf);
   const body = request.body === undefined ? null : JSON.stringify(request.body);
-  let response: Response;
-  try {
-    response = await fetch(address(path, request.query), {
-      method, headers, body, credentials: "same-origin", cache: "no-store", redirect: "error", signal: request.signal ?? null,
-    });
-  } catch (cause) {
-    if (request.signal?.aborted) throw cause;
-    throw Problem.unreachable();
-  }
+  const impatience = new AbortController();
+  const timer = setTimeout(() => impatience.abort(), method === "GET" ? PATIENCE_MS.GET : PATIENCE_MS.others);
+  const signal = request.signal ? AbortSignal.any([request.signal, impatience.signal]) : impatience.signal;
+  const response = await fetch(url, { method, headers, body, credentials: "same-origin", cache: "no-store", redirect: "error", signal }).catch((cause: unknown) => {
+    clearTimeout(timer);
+    return fail(cause, request);
+  });
+  if (request.stream) clearTimeout(timer);
   if (response.ok) return response;
   const problem = await Problem.from(response);
   if (problem.status === 401 && csrf !== undefined) ended?.(problem);
-  throw problem;
+  return problem;
+}
+
+/** Says that there was no answer, unless nobody wants it any more. */
+function fail(cause: unknown, { signal }: Request): never {
+  throw signal?.aborted ? cause : Problem.unreachable();
 }
 
 /** A path with its query, in the tenant in which one acts. */

@@ -76,13 +76,17 @@ export function useKeyTrail(id: string, enabled: boolean, action?: string) {
   });
 }
 
-export function useCreateKey() {
+/** `made` has the raw key, and is told whatever has become of the page meanwhile. */
+export function useCreateKey(made: (created: KeyCreated) => void) {
   const client = useQueryClient();
   return useMutation({
     // The same attempt under the same name: a retry after a lost answer makes no second key.
     mutationFn: ({ key, attempt }: { key: CreateKey; attempt: string }) =>
       call<KeyCreated>("POST", API, { body: key, idempotency: attempt }),
-    onSuccess: () => void client.invalidateQueries({ queryKey: ["keys"] }),
+    onSuccess: (created) => {
+      made(created);
+      void client.invalidateQueries({ queryKey: ["keys"] });
+    },
     // The raw key is in the answer: it isn't kept any longer than it is shown.
     gcTime: 0,
   });
@@ -117,12 +121,16 @@ export interface Rotation {
   expires_in_days?: number | null;
 }
 
-export function useRotateKey(key: Key) {
+/** `made` as for {@link useCreateKey}. */
+export function useRotateKey(key: Key, made: (rotated: KeyRotated) => void) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: ({ rotation, attempt }: { rotation: Rotation; attempt: string }) =>
       call<KeyRotated>("POST", `${API}/${key.id}/rotate`, { body: rotation, etag: key.etag, idempotency: attempt }),
-    onSuccess: ({ api_key }) => settle(client, api_key),
+    onSuccess: (rotated) => {
+      made(rotated);
+      settle(client, rotated.api_key);
+    },
     gcTime: 0,
   });
 }

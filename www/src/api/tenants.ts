@@ -62,12 +62,16 @@ export function useTenant(id: string, enabled = true) {
   return useQuery({ queryKey: ["tenant", id], queryFn: ({ signal }) => call<Tenant>("GET", `${API}/${id}`, { signal }), enabled }, shared);
 }
 
-export function useCreateTenant() {
+/** `made` has the first key, and is told whatever has become of the page meanwhile. */
+export function useCreateTenant(made: (created: TenantCreated) => void) {
   const options = {
     // The same attempt under the same name: a retry after a lost answer has the same first key.
     mutationFn: ({ tenant, attempt }: { tenant: CreateTenant; attempt: string }) =>
       call<TenantCreated>("POST", API, { body: tenant, idempotency: attempt }),
-    onSuccess: () => shared.invalidateQueries({ queryKey: TENANTS }),
+    onSuccess: (created: TenantCreated) => {
+      made(created);
+      void shared.invalidateQueries({ queryKey: TENANTS });
+    },
     // A raw key may be in the answer: it isn't kept any longer than it is shown.
     gcTime: 0,
   };

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
+import { useHold } from "./hold";
 import { Icon } from "./icon";
 
 interface Props {
@@ -19,6 +20,9 @@ export function Dialog({ title, onClose, children, actions, wide, firm }: Props)
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
   const left = useRef(false);
+  /** Whether something was filled in, and whether the pointer was pressed beside the dialog. */
+  const [dirty, beside] = [useRef(false), useRef(false)];
+  useHold(firm === true);
   useEffect(() => {
     const element = dialog.current;
     element?.showModal();
@@ -28,14 +32,33 @@ export function Dialog({ title, onClose, children, actions, wide, firm }: Props)
       element?.close();
     };
   }, []);
+  useEffect(() => {
+    if (!firm) return;
+    // Of `cancel` alone browsers ask once, and close at the next press.
+    const swallow = (event: KeyboardEvent) => event.key === "Escape" && event.preventDefault();
+    addEventListener("keydown", swallow, true);
+    return () => removeEventListener("keydown", swallow, true);
+  }, [firm]);
+  const closed = () => {
+    if (left.current) return;
+    // By a gesture of the system's, say.
+    if (firm) dialog.current?.showModal();
+    else onClose();
+  };
+  // A drag that began within, to select a text, isn't meant for what is beside; nor is a slip to cost what was filled in.
+  const click = (event: Event) => {
+    if (!firm && !dirty.current && beside.current && event.target === dialog.current) dialog.current?.close();
+  };
   return (
     <dialog
       ref={dialog}
       class={wide ? "wide" : undefined}
       aria-labelledby={heading}
       onCancel={(event) => firm && event.preventDefault()}
-      onClose={() => !left.current && onClose()}
-      onClick={(event) => !firm && event.target === dialog.current && dialog.current?.close()}
+      onClose={closed}
+      onInput={() => void (dirty.current = true)}
+      onPointerDown={(event) => void (beside.current = event.target === dialog.current)}
+      onClick={click}
     >
       <div class="dialog-head">
         <h2 id={heading}>{title}</h2>

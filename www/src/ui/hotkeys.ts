@@ -6,7 +6,8 @@ export function useHotkeys({ onPalette, onHelp }: { onPalette: () => void; onHel
     const press = (event: KeyboardEvent) => {
       if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
         event.preventDefault();
-        onPalette();
+        // Also while something is being written, but not over a dialog: it would lead away from under it.
+        if (!document.querySelector("dialog[open]")) onPalette();
       } else if (event.key === "?" && free(event)) {
         event.preventDefault();
         onHelp();

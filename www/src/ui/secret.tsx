@@ -1,11 +1,40 @@
-// A new secret, shown alone and once. Nothing else on the dialog looks like it.
+// A new secret, shown alone and once. Nothing else on the dialog looks like it. It stands beside the pages: whatever becomes of the
+// page that asked for it, or of the session, it is there until somebody says that it is kept.
 import { useState } from "preact/hooks";
 import { Copy } from "./copy";
 import { Dialog } from "./dialog";
 import { download } from "./download";
 import { Icon } from "./icon";
 
-export function SecretDialog({ secret, file, onClose }: { secret: string; file: string; onClose: () => void }) {
+export interface Secret {
+  readonly text: string;
+  /** Whose it is. */
+  readonly name: string;
+  readonly onKept?: () => unknown;
+}
+
+let secrets: readonly Secret[] = [];
+let show: ((secrets: readonly Secret[]) => void) | undefined;
+
+/** Shows it, after those that aren't kept yet. */
+export function reveal(secret: Secret): void {
+  change([...secrets, secret]);
+}
+
+function change(to: readonly Secret[]): void {
+  secrets = to;
+  show?.(to);
+}
+
+export function Secrets() {
+  const [shown, setShown] = useState(secrets);
+  show = setShown;
+  const [first, ...others] = shown;
+  if (!first) return null;
+  return <SecretDialog key={first.text} secret={first} onClose={() => (change(others), first.onKept?.())} />;
+}
+
+function SecretDialog({ secret: { text, name }, onClose }: { secret: Secret; onClose: () => void }) {
   const [kept, setKept] = useState(false);
   const done = (
     <button type="button" class="button primary" disabled={!kept} onClick={onClose}>
@@ -14,11 +43,13 @@ export function SecretDialog({ secret, file, onClose }: { secret: string; file: 
   );
   return (
     <Dialog title="Keep this key now" firm onClose={onClose} actions={done}>
-      <p>It is shown this once. It is stored nowhere: whoever loses it needs another one.</p>
-      <textarea class="mono secret" readOnly rows={4} aria-label="The new key" value={secret} onFocus={(event) => event.currentTarget.select()} />
+      <p>
+        The raw key of <strong class="break">{name}</strong> is shown this once. It is stored nowhere: whoever loses it needs another one.
+      </p>
+      <textarea class="mono secret" readOnly rows={4} aria-label="The new key" value={text} onFocus={(event) => event.currentTarget.select()} />
       <div class="row">
-        <Copy text={secret} label="Copy" words />
-        <button type="button" class="button" onClick={() => download(`${secret}\n`, file)}>
+        <Copy text={text} label="Copy" words />
+        <button type="button" class="button" onClick={() => download(`${text}\n`, `${name.replace(/[^\w.-]+/g, "-")}.key`)}>
           <Icon name="down" /> Download
         </button>
       </div>

@@ -11,6 +11,7 @@ import { KeyboardHelp } from "./keyboard";
 import { Palette, useCommands } from "./palette";
 import { TenantSwitch } from "./tenant-switch";
 import { ThemeSwitch } from "./theme";
+import { toast } from "./toast";
 
 export function Shell({ children }: { children: ComponentChildren }) {
   const { data: session } = useSession();
@@ -78,7 +79,7 @@ function within(location: string, path: string): boolean {
 }
 
 function Account({ session }: { session: Session }) {
-  const signOut = useSignOut();
+  const signOut = useSignOut(({ title, code }) => toast(`You may still be signed in: ${title} (${code}).`, "bad"));
   useCommands(useMemo(() => [{ title: "Sign out", icon: "out", run: () => signOut.mutate(), general: true }], []));
   return (
     <>

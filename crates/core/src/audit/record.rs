@@ -1,6 +1,10 @@
 //! A record, its canonical form and its hash.
 
-use crate::{Digest, KeyId, Role, Signed, TenantId, bounds::MAX_CHECKPOINT_LEN, json};
+use crate::{
+    Digest, KeyId, Role, Signed, TenantId,
+    bounds::{MAX_CHECKPOINT_LEN, MAX_RECORD_LEVELS},
+    json::{self, Object},
+};
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -88,9 +92,9 @@ impl AuditRecord {
     /// Reads one line of an export.
     ///
     /// # Errors
-    /// Where it is no record: members missing, unknown or stated twice.
+    /// Where it is no record: members missing, unknown or stated twice; or deeper than any that was written.
     pub fn parse(line: &str) -> Result<Self, serde_json::Error> {
-        json::read(line.as_bytes())
+        json::read_within(line, MAX_RECORD_LEVELS).map(|Object(record)| record)
     }
 
     /// The SHA-256 of the canonical form (docs/formats.md, Audit record): what `hash` has to be.

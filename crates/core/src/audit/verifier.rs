@@ -172,8 +172,8 @@ impl AuditVerifier {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AuditActor, AuditTarget, KeyId};
-    use alloc::vec::Vec;
+    use crate::{AuditActor, AuditTarget, KeyId, json};
+    use alloc::{format, vec::Vec};
     use uuid::Uuid;
 
     const TENANT: TenantId = TenantId(Uuid::from_u128(7));
@@ -237,6 +237,32 @@ mod tests {
         assert_eq!(middle.finish(), Ok(AuditProof { first: 3, last: 6, proved: 4 }));
         assert!(AuditRecord::parse(&lines[0].replace("\"name\":\"x\"", "\"name\":\"x\",\"name\":\"x\"")).is_err());
         assert!(AuditRecord::parse(&lines[0].replace("\"user_agent\":null,", "")).is_err());
+    }
+
+    #[test]
+    fn a_record_of_what_was_nested_as_deep_as_a_request_could_be_is_read_and_no_deeper_one() {
+        let nested = |levels: usize| {
+            let text = format!("{}{}", r#"{"a":"#.repeat(levels - 1) + "{", "}".repeat(levels));
+            json::read_within(&text, levels).unwrap()
+        };
+        let line = |levels: usize| {
+            let mut records = chain(1);
+            records[0].after = Some(nested(levels));
+            relink(&mut records);
+            serde_json::to_string(&records[0]).unwrap()
+        };
+        // 127 levels are what serde_json takes, in a request too.
+        for levels in [1, 126, 127, 159] {
+            let record = AuditRecord::parse(&line(levels)).unwrap();
+            assert_eq!(record.hash, record.digest());
+        }
+        assert!(AuditRecord::parse(&line(160)).is_err());
+        // Brackets in texts are none, and what is no JSON is read no deeper either.
+        let quoted = line(1).replace("{}", &format!(r#"{{"a":"\\\"{}"}}"#, "[".repeat(1000)));
+        assert!(AuditRecord::parse(&quoted).is_ok(), "{quoted}");
+        for text in ["[".repeat(100_000), format!("\\\"{}", "[".repeat(100_000)), format!("]]]{}", "{".repeat(100_000))] {
+            assert!(AuditRecord::parse(&text).is_err());
+        }
     }
 
     #[test]

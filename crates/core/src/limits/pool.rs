@@ -1,5 +1,6 @@
 use super::{Meter, Window};
 use crate::Timestamp;
+use alloc::boxed::Box;
 use uuid::Uuid;
 
 /// How a holder asks.
@@ -114,11 +115,12 @@ pub(super) struct Pool {
     spent: Timestamp,
     /// Until when, and from which amount on, the authority has nothing.
     dry: (Timestamp, u64),
-    pending: Option<Pending>,
+    /// Apart, since most pools wait for nothing most of the time, and there may be very many.
+    pending: Option<Box<Pending>>,
     /// Permits that go back.
     refund: u64,
     /// Some are on their way: until that is answered, or this moment, the authority has fewer than it will.
-    returning: Option<(Uuid, Timestamp)>,
+    returning: Option<Box<(Uuid, Timestamp)>>,
     /// Permits in the hands of other holders.
     lent: u64,
     /// The limits have changed in this window: what comes back may have been given under the old ones.
@@ -212,7 +214,7 @@ impl Pool {
         let wanted = self.block.max(self.short.min(pace.most)).max(least);
         let ask = Ask { id: fresh(), meter: self.meter, window: self.window, least, wanted };
         (self.used, self.short, self.largest, self.since) = (0, 0, 0, now);
-        self.pending = Some(Pending { ask, first: now, until: later(now, pace.patience_ms), stale: false });
+        self.pending = Some(Box::new(Pending { ask, first: now, until: later(now, pace.patience_ms), stale: false }));
         Some(ask)
     }
 
@@ -287,7 +289,7 @@ impl Pool {
             return None;
         }
         let back = GiveBack { id: fresh(), meter: self.meter, window: self.window, amount };
-        self.returning = Some((back.id, later(now, pace.patience_ms)));
+        self.returning = Some(Box::new((back.id, later(now, pace.patience_ms))));
         // The authority has them again, unless that word gets lost.
         self.above = self.above.saturating_add(amount);
         Some(back)
@@ -295,11 +297,11 @@ impl Pool {
 
     /// A return was answered, or given up.
     pub(super) fn returned(&mut self, id: Uuid) {
-        self.returning.take_if(|(returning, _)| *returning == id);
+        self.returning.take_if(|returning| returning.0 == id);
     }
 
     fn is_returning(&self, now: Timestamp) -> bool {
-        self.returning.is_some_and(|(_, until)| now < until)
+        self.returning.as_ref().is_some_and(|returning| now < returning.1)
     }
 
     /// Whether nothing would be lost with it.

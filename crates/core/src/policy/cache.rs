@@ -7,20 +7,25 @@ use core::cell::Cell;
 #[derive(Debug)]
 pub struct PolicyCache {
     entries: BTreeMap<PolicyNumber, Entry>,
-    budget: usize,
+    most: usize,
+    most_bytes: usize,
+    /// What all of them take together.
+    bytes: usize,
     uses: Cell<u64>,
 }
 
 #[derive(Debug)]
 struct Entry {
     policy: Rc<Policy>,
+    bytes: usize,
     used: Cell<u64>,
 }
 
 impl PolicyCache {
-    /// A cache for at most `budget` policies (at least one).
-    pub fn new(budget: usize) -> Self {
-        Self { entries: BTreeMap::new(), budget: budget.max(1), uses: Cell::new(0) }
+    /// A cache for at most `most` policies that take at most `most_bytes` of memory together ([`Policy::footprint`]). The one that came
+    /// last is kept whatever it takes.
+    pub fn new(most: usize, most_bytes: usize) -> Self {
+        Self { entries: BTreeMap::new(), most, most_bytes, bytes: 0, uses: Cell::new(0) }
     }
 
     /// The policy of that number, if it is here.
@@ -33,17 +38,27 @@ impl PolicyCache {
     /// Reads a signed policy and keeps it.
     pub fn install(&mut self, text: &str, number: PolicyNumber, keys: &KeySet, now: Timestamp) -> Result<(), PolicyError> {
         let policy = Rc::new(Policy::open(text, number, keys, now)?);
-        if !self.entries.contains_key(&number) && self.entries.len() >= self.budget {
+        let bytes = policy.footprint();
+        self.remove(number);
+        while !self.is_empty() && (self.len() >= self.most || self.bytes + bytes > self.most_bytes) {
             let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.used.get()).map(|(number, _)| *number);
-            oldest.map(|number| self.entries.remove(&number));
+            oldest.into_iter().for_each(|number| self.remove(number));
         }
-        self.entries.insert(number, Entry { policy, used: Cell::new(self.tick()) });
+        self.bytes += bytes;
+        self.entries.insert(number, Entry { policy, bytes, used: Cell::new(self.tick()) });
         Ok(())
+    }
+
+    fn remove(&mut self, number: PolicyNumber) {
+        if let Some(entry) = self.entries.remove(&number) {
+            self.bytes -= entry.bytes;
+        }
     }
 
     /// Forgets all: due whenever the key set changes, since a policy counts by the key that signed it.
     pub fn clear(&mut self) {
         self.entries.clear();
+        self.bytes = 0;
     }
 
     /// How many policies are here.
@@ -54,6 +69,11 @@ impl PolicyCache {
     /// Whether none is here.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// What they take of memory, bytes.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn tick(&self) -> u64 {

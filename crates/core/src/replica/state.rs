@@ -24,7 +24,8 @@ pub(super) struct State {
     /// Every shard there is.
     shards: BTreeMap<u32, Ground>,
     pages: Vec<PageRef>,
-    supersessions: BTreeMap<PolicyNumber, PolicyNumber>,
+    /// Each with the sequence number by which it was known.
+    supersessions: BTreeMap<PolicyNumber, (PolicyNumber, u64)>,
     /// Changes since the snapshot, each with the sequence number by which it was known. Kept for loaded shards too: one
     /// that is dropped for room is loaded again from the snapshot's part.
     overlay: BTreeMap<StatusIndex, (Status, u64)>,
@@ -55,7 +56,7 @@ impl State {
         let bounded = snapshot.shards.len() <= MAX_SHARDS
             && snapshot.shards.iter().all(|(shard, _)| (*shard as usize) < MAX_SHARDS)
             && snapshot.amendments.len() <= MAX_AMENDMENT_PAGES;
-        if !ascending || !bounded {
+        if !ascending || !bounded || snapshot.supersessions.len() > MAX_SUPERSESSIONS {
             return Err(FeedError::Malformed);
         }
         let mut state = Self {
@@ -71,7 +72,7 @@ impl State {
             loaded_pages: BTreeMap::new(),
             uses: Cell::new(0),
         };
-        state.supersede(&snapshot.supersessions)?;
+        state.supersede(&snapshot.supersessions, position.seq)?;
         state.seen(snapshot.iat_ms, now);
         Ok(state)
     }
@@ -101,13 +102,17 @@ impl State {
     }
 
     /// Puts the parts of a snapshot in the place of those that there were. It is of a moment between theirs and this
-    /// state: the changes since are laid over it, and the others are in it. The supersessions here are newer than its
-    /// own, and all of them.
+    /// state: the changes since are laid over it, and the others are in it.
     pub(super) fn rebase(&mut self, snapshot: Self) {
         let base = snapshot.base;
         self.base = base;
         self.overlay.retain(|_, (_, known)| *known > base);
         self.amendments.retain(|_, (_, known)| *known > base);
+        // What it no longer has, no key needs any more.
+        self.supersessions.retain(|_, (_, known)| *known > base);
+        for (old, by) in snapshot.supersessions {
+            self.supersessions.entry(old).or_insert(by);
+        }
         // A shard that was opened after that moment is in no snapshot yet; one that was there before it and is no more
         // has gone.
         self.shards.retain(|_, ground| matches!(ground, Ground::Opened(known) if *known > base));
@@ -141,7 +146,7 @@ impl State {
         if self.overlay.len() + delta.changes.len() > MAX_OVERLAY || self.amendments.len() + delta.amendments.len() > MAX_OVERLAY {
             return Err(FeedError::Gap);
         }
-        self.supersede(&delta.supersessions)?;
+        self.supersede(&delta.supersessions, delta.to)?;
         for shard in delta.opened {
             self.shards.entry(shard).or_insert(Ground::Opened(delta.to));
         }
@@ -167,8 +172,9 @@ impl State {
         }
     }
 
-    /// Adds supersessions, all or none: none that would lead in a circle, or in too long a chain.
-    fn supersede(&mut self, pairs: &[(PolicyNumber, PolicyNumber)]) -> Result<(), FeedError> {
+    /// Adds supersessions, all or none: none that would lead in a circle, or in too long a chain. Where there are too many, a newer
+    /// snapshot has fewer.
+    fn supersede(&mut self, pairs: &[(PolicyNumber, PolicyNumber)], known: u64) -> Result<(), FeedError> {
         if pairs.is_empty() {
             return Ok(());
         }
@@ -176,14 +182,16 @@ impl State {
             return Err(FeedError::Malformed);
         }
         let before = self.supersessions.clone();
-        self.supersessions.extend(pairs.iter().copied());
-        let sound = self.supersessions.len() <= MAX_SUPERSESSIONS && pairs.iter().all(|(old, _)| self.follow(*old).is_some());
-        if sound {
-            Ok(())
+        self.supersessions.extend(pairs.iter().map(|(old, by)| (*old, (*by, known))));
+        let refused = if pairs.iter().any(|(old, _)| self.follow(*old).is_none()) {
+            FeedError::Malformed
+        } else if self.supersessions.len() > MAX_SUPERSESSIONS {
+            FeedError::Gap
         } else {
-            self.supersessions = before;
-            Err(FeedError::Malformed)
-        }
+            return Ok(());
+        };
+        self.supersessions = before;
+        Err(refused)
     }
 
     /// The end of the chain of supersessions; `None` where there is none within [`MAX_CHAIN`] steps.
@@ -191,7 +199,7 @@ impl State {
         let mut policy = policy;
         for _ in 0..MAX_CHAIN {
             match self.supersessions.get(&policy) {
-                Some(next) => policy = *next,
+                Some((next, _)) => policy = *next,
                 None => return Some(policy),
             }
         }

@@ -1,4 +1,5 @@
-//! What holds for every input, tried on many. `KEYWARD_SOAK=100` tries a hundred times as many.
+//! What holds for every input, tried on many. `KEYWARD_SOAK=100` tries a hundred times as many; so does
+//! `cargo xtask soak properties`, in release.
 
 mod base62;
 mod codecs;

@@ -1,30 +1,46 @@
 //! What a hub holds in memory beside the state: the publication, the parts, the policies, and who waits for news.
 
-use super::publication::Publication;
+use super::{publication::Publication, shelf::Shelf};
 use crate::{follow::Listener, node::Keeper};
 use keyward_core::{
     Digest, PolicyNumber, Position, StatusIndex,
-    bounds::{DEFAULT_POLICY_BUDGET, MAX_ISSUED},
+    bounds::{DEFAULT_POLICY_BUDGET, MAX_AMENDMENT_PAGES, MAX_ISSUED, MAX_SHARDS},
 };
 use std::{rc::Rc, task::Waker};
 
 /// Bytes of parts that are held.
 const MAX_PARTS_BYTES: usize = 16 * 1024 * 1024;
+/// Parts that a snapshot can have.
+const MAX_PARTS: usize = MAX_SHARDS + MAX_AMENDMENT_PAGES;
+/// Bytes of policies that are held.
+const MAX_POLICIES_BYTES: usize = 16 * 1024 * 1024;
 
 /// All that a hub hands on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Desk {
     pub(super) publication: Publication,
-    /// The one used last at the end.
-    parts: Vec<(Digest, Rc<str>)>,
-    /// Policies that the key set in force vouches for, ascending.
-    policies: Vec<(PolicyNumber, Rc<str>)>,
+    parts: Shelf<Digest>,
+    /// Policies that the key set in force vouches for.
+    policies: Shelf<PolicyNumber>,
     /// Statements that keys were issued, for which the key set in force vouches, ascending.
     issued: Vec<((StatusIndex, Digest), Rc<str>)>,
     /// Counts the refreshes, so that a waiter knows whether one has ended since it came.
     news: u64,
     /// Those who wait for the next. All of them are requests of this one object, whose futures may wake each other.
     waiting: Vec<Waker>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self {
+            publication: Publication::default(),
+            parts: Shelf::new(MAX_PARTS, MAX_PARTS_BYTES),
+            policies: Shelf::new(DEFAULT_POLICY_BUDGET, MAX_POLICIES_BYTES),
+            issued: Vec::new(),
+            news: 0,
+            waiting: Vec::new(),
+        }
+    }
 }
 
 impl Listener for Desk {
@@ -68,25 +84,22 @@ impl Desk {
 
     /// The part with this digest.
     pub(super) fn part(&mut self, digest: Digest) -> Option<Rc<str>> {
-        let at = self.parts.iter().position(|(own, _)| *own == digest)?;
-        let part = self.parts.remove(at);
-        let text = part.1.clone();
-        self.parts.push(part);
-        Some(text)
+        self.parts.find(digest)
     }
 
-    /// Keeps a part, those that were used least recently making room for it. Its digest has been checked.
+    /// Keeps a part. Its digest has been checked.
     pub(super) fn keep_part(&mut self, digest: Digest, text: String) {
-        self.parts.push((digest, text.into()));
-        while self.parts.len() > 1 && self.parts.iter().map(|(_, text)| text.len()).sum::<usize>() > MAX_PARTS_BYTES {
-            self.parts.remove(0);
-        }
+        self.parts.keep(digest, text.into());
     }
 
     /// The policy of this number, if it was verified under the key set in force.
-    pub(super) fn policy(&self, number: PolicyNumber) -> Option<Rc<str>> {
-        let at = self.policies.binary_search_by_key(&number, |(own, _)| *own).ok()?;
-        Some(self.policies[at].1.clone())
+    pub(super) fn policy(&mut self, number: PolicyNumber) -> Option<Rc<str>> {
+        self.policies.find(number)
+    }
+
+    /// Keeps a verified policy.
+    pub(super) fn keep_policy(&mut self, number: PolicyNumber, text: Rc<str>) {
+        self.policies.keep(number, text);
     }
 
     /// The statement that this key was issued, if it was verified under the key set in force.
@@ -103,17 +116,6 @@ impl Desk {
         match self.issued.binary_search_by_key(&about, |(own, _)| *own) {
             Ok(at) => self.issued[at].1 = text,
             Err(at) => self.issued.insert(at, (about, text)),
-        }
-    }
-
-    /// Keeps a verified policy. The lowest number makes room: the newest are the ones that are asked for.
-    pub(super) fn keep_policy(&mut self, number: PolicyNumber, text: Rc<str>) {
-        match self.policies.binary_search_by_key(&number, |(own, _)| *own) {
-            Ok(at) => self.policies[at].1 = text,
-            Err(at) => self.policies.insert(at, (number, text)),
-        }
-        if self.policies.len() > DEFAULT_POLICY_BUDGET {
-            self.policies.remove(0);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! itself is how far it has seen, so that a restart doesn't open the way back, and the policies, which never change.
 
 pub mod publication;
+pub mod shelf;
 
 #[cfg(target_arch = "wasm32")]
 mod desk;

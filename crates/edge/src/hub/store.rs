@@ -4,7 +4,7 @@ use keyward_core::{Digest, PolicyNumber, Position};
 use serde::Deserialize;
 use worker::{Result, SqlStorage, SqlStorageValue, State};
 
-/// Policies that are kept; the lowest numbers make room.
+/// Policies that are kept; those written longest ago make room.
 const MAX_POLICIES: i64 = 50_000;
 
 /// Statements that keys were issued that are kept; the oldest make room.
@@ -36,7 +36,12 @@ impl Store {
             "CREATE TABLE IF NOT EXISTS floor (id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, seq INTEGER NOT NULL, manifest INTEGER NOT NULL)",
             None,
         )?;
-        sql.exec("CREATE TABLE IF NOT EXISTS policies (number INTEGER PRIMARY KEY, text TEXT NOT NULL)", None)?;
+        // An earlier table, without the order in which they came: all of it can be had again.
+        sql.exec("DROP TABLE IF EXISTS policies", None)?;
+        sql.exec(
+            "CREATE TABLE IF NOT EXISTS policy_texts (place INTEGER PRIMARY KEY AUTOINCREMENT, number INTEGER NOT NULL UNIQUE, text TEXT NOT NULL)",
+            None,
+        )?;
         sql.exec("CREATE TABLE IF NOT EXISTS issued (digest TEXT PRIMARY KEY, text TEXT NOT NULL)", None)?;
         Ok(Self { sql })
     }
@@ -56,15 +61,17 @@ impl Store {
 
     /// The text of a policy, as it was once verified.
     pub(super) fn policy(&self, policy: PolicyNumber) -> Result<Option<String>> {
-        let rows: Vec<TextRow> = self.sql.exec("SELECT text FROM policies WHERE number = ?", vec![number(policy.0.into())?])?.to_array()?;
+        let rows: Vec<TextRow> =
+            self.sql.exec("SELECT text FROM policy_texts WHERE number = ?", vec![number(policy.0.into())?])?.to_array()?;
         Ok(rows.into_iter().next().map(|row| row.text))
     }
 
     /// Keeps a policy.
     pub(super) fn save_policy(&self, policy: PolicyNumber, text: &str) -> Result<()> {
-        self.sql.exec("INSERT OR REPLACE INTO policies (number, text) VALUES (?, ?)", vec![number(policy.0.into())?, text.into()])?;
+        self.sql.exec("INSERT OR REPLACE INTO policy_texts (number, text) VALUES (?, ?)", vec![number(policy.0.into())?, text.into()])?;
         self.sql.exec(
-            "DELETE FROM policies WHERE number <= (SELECT number FROM policies ORDER BY number DESC LIMIT 1 OFFSET ?)",
+            // Places count up: the oldest are known without a look at the others.
+            "DELETE FROM policy_texts WHERE place <= (SELECT max(place) FROM policy_texts) - ?",
             vec![SqlStorageValue::Integer(MAX_POLICIES)],
         )?;
         Ok(())
@@ -72,7 +79,7 @@ impl Store {
 
     /// Forgets a policy that the key set no longer vouches for.
     pub(super) fn drop_policy(&self, policy: PolicyNumber) -> Result<()> {
-        self.sql.exec("DELETE FROM policies WHERE number = ?", vec![number(policy.0.into())?])?;
+        self.sql.exec("DELETE FROM policy_texts WHERE number = ?", vec![number(policy.0.into())?])?;
         Ok(())
     }
 

@@ -20,9 +20,9 @@ fn a_short_campaign_finds_no_difference() {
     campaign(1, 8_000);
 }
 
-/// `cargo xtask soak sameness`, which runs it natively and in wasm without and with simd128.
+/// Natively, and in wasm without and with simd128.
 #[test]
-#[ignore = "takes long; run it before a release and after any change to the arithmetic"]
+#[ignore = "long: cargo xtask soak sameness"]
 fn a_long_campaign_finds_no_difference() {
     let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
     campaign(number("KEYWARD_SAMENESS_SEED", 2) as u64, number("KEYWARD_SAMENESS_CASES", LONG));

@@ -7,6 +7,7 @@ use std::{
 };
 
 use keyward_api::MEDIA_TYPE;
+use keyward_core::{bounds::MAX_RECORD_LEVELS, json::read_within};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use ureq::{
@@ -130,7 +131,8 @@ impl Answer {
     /// Where it says something that this version doesn't know.
     pub fn read<T: DeserializeOwned>(&self) -> anyhow::Result<T> {
         let failed = |error| Failure::Unreachable(format!("an answer that this version of the command can't read (see --json): {error}"));
-        Ok(serde_json::from_str(&self.text).map_err(failed)?)
+        // Deep enough for any record of a trail.
+        Ok(read_within(&self.text, MAX_RECORD_LEVELS).map_err(failed)?)
     }
 }
 

@@ -268,9 +268,11 @@ async fn build_pages(tx: &mut PgConnection, bodies: &mut BTreeMap<Digest, String
 }
 
 async fn supersessions(tx: &mut PgConnection) -> Result<Vec<(PolicyNumber, PolicyNumber)>> {
-    let rows = sqlx::query!(r#"SELECT number, superseded_by AS "by!" FROM policies WHERE superseded_by IS NOT NULL ORDER BY number"#)
-        .fetch_all(tx)
-        .await?;
+    let rows = sqlx::query!(
+        r#"SELECT number, superseded_by AS "by!" FROM policies WHERE superseded_by IS NOT NULL AND released_at IS NULL ORDER BY number"#
+    )
+    .fetch_all(tx)
+    .await?;
     Ok(rows.into_iter().map(|row| (policy_number(row.number), policy_number(row.by))).collect())
 }
 

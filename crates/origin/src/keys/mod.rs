@@ -15,6 +15,7 @@ pub mod list;
 pub mod overlap;
 pub mod precondition;
 pub mod prepare;
+pub mod release;
 pub mod renew;
 pub mod revoke;
 pub mod rotate;

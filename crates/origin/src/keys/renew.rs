@@ -50,12 +50,12 @@ pub async fn renew(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_m
     if expires == key.expires() {
         return key.show(now);
     }
-    // `least` passes over null, which is never.
+    // `least` passes over null, which is never. What has expired may be of a policy that edges were told to forget.
     let changed = sqlx::query_as!(
         Changed,
         "UPDATE credentials
          SET status = CASE status WHEN 2 THEN 2 ELSE 3 END,
-             amended_policy = coalesce(amended_policy, policy),
+             amended_policy = $5,
              amended_expires = CASE WHEN index = $2 THEN $3 ELSE least(amended_expires, $3) END,
              own_expires = CASE WHEN index = $2 THEN own_expires ELSE $3 END
          WHERE api_key = $1 AND status <> 1 AND (index = $2 OR overlap_ends IS NOT NULL AND amended_expires > $4)
@@ -64,6 +64,7 @@ pub async fn renew(app: &App, caller: &Caller, tenant: TenantId, id: KeyId, if_m
         key.current_index,
         expiry(expires),
         datetime(now),
+        key.policy_in_force,
     )
     .fetch_all(tx.connection())
     .await?;

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     audit::{Action, Event, changed, members},
     auth::Caller,
+    clock::datetime,
     db::Tx,
     error::{Error, Result},
     feed::Change,
@@ -25,8 +26,11 @@ use crate::{
     state::App,
 };
 
-/// Of the supersessions that edges take, those that a tenant may have: one tenant doesn't use them up for all others.
-const MOST_OF_A_TENANT: usize = MAX_SUPERSESSIONS / 4;
+/// Supersessions in the list that edges hold. Half of what they take: until its next snapshot an edge also has those that were released
+/// since the last one, for each of which there may be a new one.
+pub const MOST_LISTED: usize = MAX_SUPERSESSIONS / 2;
+/// Of these, those that a tenant may have: one tenant doesn't use them up for all others.
+pub const MOST_OF_A_TENANT: usize = MOST_LISTED / 4;
 /// Names the lock of whoever supersedes.
 const SUPERSEDING: i64 = 0x7375_7065_7273;
 
@@ -35,7 +39,7 @@ const SUPERSEDING: i64 = 0x7375_7065_7273;
 /// # Errors
 /// `scope_insufficient` for a caller of user scope; `not_found`; `policy_superseded`; `validation_failed`;
 /// `grant_exceeded`; `ceiling_reached` where the tenant has its share of those that are in force; `capacity_exhausted` where all
-/// together have as many as an edge takes.
+/// together have as many as the list takes.
 pub async fn supersede(app: &App, caller: &Caller, tenant: TenantId, old: PolicyNumber, request: UpdateKey) -> Result<PolicySuperseded> {
     let now = app.clock.now();
     if caller.scope() == ScopeClass::User {
@@ -63,16 +67,18 @@ pub async fn supersede(app: &App, caller: &Caller, tenant: TenantId, old: Policy
     if policy == old {
         return Ok(PolicySuperseded { superseded: old, policy });
     }
-    // Those before it move along, so that there is never a chain to follow.
-    let moved = sqlx::query_scalar!(
-        "UPDATE policies SET superseded_by = $2 WHERE number = $1 OR superseded_by = $1 RETURNING number",
+    // Those before it move along, so that there is never a chain to follow; of those that were released nobody needs to hear.
+    let moved = sqlx::query!(
+        r#"UPDATE policies SET superseded_by = $2, superseded_at = coalesce(superseded_at, $3) WHERE number = $1 OR superseded_by = $1
+           RETURNING number, released_at IS NULL AS "listed!""#,
         i64::from(old.0),
         i64::from(policy.0),
+        datetime(now),
     )
     .fetch_all(tx.connection())
     .await?;
     let change = Change {
-        supersessions: moved.into_iter().map(|number| (policy_number(number), policy)).collect(),
+        supersessions: moved.iter().filter(|row| row.listed).map(|row| (policy_number(row.number), policy)).collect(),
         policies: is_new.then_some(policy).into_iter().collect(),
         ..Change::default()
     };
@@ -94,7 +100,8 @@ pub async fn supersede(app: &App, caller: &Caller, tenant: TenantId, old: Policy
 async fn check_room(app: &App, tx: &mut Tx, tenant: TenantId) -> Result<()> {
     sqlx::query!("SELECT pg_advisory_xact_lock($1)::text AS held", SUPERSEDING).fetch_one(tx.connection()).await?;
     let in_force = sqlx::query!(
-        r#"SELECT count(*) AS "all!", count(*) FILTER (WHERE tenant = $1) AS "own!" FROM policies WHERE superseded_by IS NOT NULL"#,
+        r#"SELECT count(*) AS "all!", count(*) FILTER (WHERE tenant = $1) AS "own!" FROM policies
+           WHERE superseded_by IS NOT NULL AND released_at IS NULL"#,
         tenant.0,
     )
     .fetch_one(app.db.system())
@@ -105,7 +112,7 @@ async fn check_room(app: &App, tx: &mut Tx, tenant: TenantId) -> Result<()> {
             Error::from(Code::CeilingReached).detail(format!("A tenant can have {MOST_OF_A_TENANT} policies in whose place others stand."))
         );
     }
-    if count(in_force.all) >= MAX_SUPERSESSIONS {
+    if count(in_force.all) >= MOST_LISTED {
         return Err(Code::CapacityExhausted.into());
     }
     Ok(())

@@ -19,8 +19,9 @@ use crate::ids::new_id;
 const PACE: Pace = Pace { patience_ms: 20_000, ..Pace::SERVE };
 /// A power of two.
 const SHARDS: usize = 64;
-/// Keys beyond which no permit is kept for later: about a kilobyte each.
-const CROWDED: usize = 100_000;
+/// Keys beyond which no permit is kept for later, at most a kilobyte each. So many rows are remembered (`feed::known`): who isn't among
+/// them is read when next used, and with it what it may spend.
+const CROWDED: usize = 32_768;
 /// Questions for one key in a moment: four limits, two windows.
 const MOST_ASKS: usize = 8;
 
@@ -54,7 +55,8 @@ impl Left {
 
 struct Pool {
     holder: Holder,
-    answered: Arc<Notify>,
+    /// Where somebody waits for an answer.
+    answered: Option<Arc<Notify>>,
     failures: u32,
 }
 
@@ -73,10 +75,10 @@ impl Pools {
     /// Takes a charge from a key's permits.
     pub fn take(&self, key: KeyId, limits: &Limits, charge: Charge, now: Timestamp) -> Outcome {
         let mut shard = self.shard(key);
-        let pool = shard.entry(key).or_insert_with(|| Pool { holder: Holder::new(limits, now), answered: Arc::default(), failures: 0 });
+        let pool = shard.entry(key).or_insert_with(|| Pool { holder: Holder::new(limits, now), answered: None, failures: 0 });
         let taken = pool.holder.take(limits, charge, now);
         let errand = matches!(taken, Taken::Short | Taken::All { due: true }).then(|| pool.errand(now)).flatten();
-        let wait = (taken == Taken::Short).then(|| (Arc::clone(&pool.answered).notified_owned(), pool.failures));
+        let wait = (taken == Taken::Short).then(|| (Arc::clone(pool.answered.get_or_insert_default()).notified_owned(), pool.failures));
         Outcome { taken, left: Left::of(&pool.holder), errand, wait }
     }
 
@@ -100,7 +102,7 @@ impl Pools {
                 asks.iter().for_each(|ask| pool.holder.failed(ask, now));
             }
         }
-        pool.answered.notify_waiters();
+        pool.wake();
     }
 
     /// What of a key's permits went back is there, or lost.
@@ -108,7 +110,7 @@ impl Pools {
         let mut shard = self.shard(key);
         let Some(pool) = shard.get_mut(&key) else { return };
         backs.iter().for_each(|back| pool.holder.returned(back));
-        pool.answered.notify_waiters();
+        pool.wake();
     }
 
     /// What goes back; keys of which nothing is here any more are forgotten.
@@ -132,6 +134,13 @@ impl Pools {
 }
 
 impl Pool {
+    /// Has those who wait try again.
+    fn wake(&mut self) {
+        if let Some(answered) = self.answered.take() {
+            answered.notify_waiters();
+        }
+    }
+
     fn errand(&mut self, now: Timestamp) -> Option<(Vec<Ask>, Vec<GiveBack>)> {
         let (mut asks, mut backs) = (Vec::with_capacity(MOST_ASKS), Vec::new());
         self.holder.ask(&PACE, now, || fresh(now), |ask| asks.push(ask));

@@ -15,7 +15,7 @@ use super::{
     partitions::Made,
     store,
     sums::{Ledger, Sums, Verdict, subjects},
-    waiting,
+    waiting::{self, Taken},
 };
 use crate::{
     clock::datetime,
@@ -64,14 +64,17 @@ pub async fn add(db: &Db, now: Timestamp, made: &Made, days: u32, parcels: Vec<P
 pub async fn add_waiting(db: &Db, now: Timestamp, made: &Made, days: u32) -> Result<bool> {
     made.keep(db, now, days).await?;
     let mut tx = begin_to_add(db).await?;
-    let parcels = waiting::take(&mut tx).await?;
-    if parcels.is_empty() {
-        return Ok(false);
-    }
-    let taken = parcels.len();
+    let Taken { ids, parcels, more } = waiting::take(&mut tx).await?;
     add_in(&mut tx, now, parcels).await?;
+    // Those that share another's line, too. Nobody asks what became of them.
+    sqlx::query!(
+        "INSERT INTO usage_batches (id, unattributed, clamped) SELECT id, 0, 0 FROM unnest($1::uuid[]) AS id ON CONFLICT DO NOTHING",
+        &ids
+    )
+    .execute(&mut *tx)
+    .await?;
     tx.commit().await?;
-    Ok(taken == waiting::MOST)
+    Ok(more)
 }
 
 /// A transaction that adds, alone.

@@ -35,7 +35,8 @@ pub struct Counters {
 }
 
 impl Counters {
-    fn of(entry: &UsageEntry) -> Self {
+    /// Those of a line.
+    pub fn of(entry: &UsageEntry) -> Self {
         let UsageEntry { requests, bytes_in, bytes_out, cost, latency, .. } = *entry;
         Self { requests, bytes_in, bytes_out, cost, latency }
     }

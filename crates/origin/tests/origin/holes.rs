@@ -1,4 +1,7 @@
-//! The holes of the API that Keyward grew from: each has a test that names it, and fails if it opens again.
+//! The holes of the API that Keyward grew from: each has a test that names it, here or beside what closes it, and fails
+//! if it opens again.
+
+use std::{collections::BTreeSet, fs, path::Path};
 
 use keyward_core::AuditRecord;
 use serde_json::{Value, json};
@@ -7,6 +10,28 @@ use crate::{
     harness::{KEYS, Origin},
     limits,
 };
+
+/// How many there are.
+const HOLES: u32 = 14;
+
+#[test]
+fn each_hole_has_a_test_that_names_it() {
+    let mut named = BTreeSet::new();
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/origin")).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let source = fs::read_to_string(&path).unwrap();
+        // One that is ignored, or no test at all, has another line before it.
+        for rest in source.split("\n#[tokio::test]\nasync fn hole_").skip(1) {
+            let number = rest.split('_').next().unwrap();
+            assert!(number.len() == 2, "hole_{number}_ in {}: two digits", path.display());
+            named.insert(number.parse::<u32>().unwrap());
+        }
+    }
+    assert_eq!(named, (1..=HOLES).collect());
+}
 
 #[tokio::test]
 async fn hole_01_a_tenant_comes_from_the_key_and_tokens_verify_by_public_keys_alone() {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn hole_5_keys_of_people_who_left_are_found_reassigned_and_revoked_by_tenant_scope() {
+async fn hole_05_keys_of_people_who_left_are_found_reassigned_and_revoked_by_tenant_scope() {
     let origin = Origin::start().await;
     let manager = origin.caller(json!({"capabilities": ["keys:*"], "scope": "tenant"})).await;
     let left = [origin.key(json!({"owner_id": "left"})).await, origin.key(json!({"owner_id": "left"})).await];
@@ -30,7 +30,7 @@ async fn hole_5_keys_of_people_who_left_are_found_reassigned_and_revoked_by_tena
 }
 
 #[tokio::test]
-async fn hole_5_whoever_is_given_a_key_is_an_owner_who_can_be_disabled() {
+async fn hole_05_whoever_is_given_a_key_is_an_owner_who_can_be_disabled() {
     let origin = Origin::start().await;
     let admin = origin.admin();
     let [one, other] = [origin.key(json!({})).await, origin.key(json!({})).await];
@@ -52,7 +52,7 @@ async fn hole_5_whoever_is_given_a_key_is_an_owner_who_can_be_disabled() {
 }
 
 #[tokio::test]
-async fn hole_7_zero_is_a_limit_of_zero_and_days_are_bounded() {
+async fn hole_07_zero_is_a_limit_of_zero_and_days_are_bounded() {
     let origin = Origin::start().await;
     let admin = origin.admin();
     let zero = json!({
@@ -82,7 +82,7 @@ async fn hole_7_zero_is_a_limit_of_zero_and_days_are_bounded() {
 }
 
 #[tokio::test]
-async fn hole_8_nothing_that_is_written_after_a_revoke_brings_a_key_back() {
+async fn hole_08_nothing_that_is_written_after_a_revoke_brings_a_key_back() {
     let origin = Origin::start().await;
     let (admin, mut edge) = (origin.admin(), Edge::start(&origin).await);
     let key = admin.create(json!({})).await;
@@ -120,7 +120,7 @@ async fn hole_8_nothing_that_is_written_after_a_revoke_brings_a_key_back() {
 }
 
 #[tokio::test]
-async fn hole_9_what_is_asked_twice_is_done_once_and_a_revoked_key_gives_no_secret() {
+async fn hole_09_what_is_asked_twice_is_done_once_and_a_revoked_key_gives_no_secret() {
     let origin = Origin::start().await;
     let admin = origin.admin();
     let send = async |path: &str, key: &str| admin.send("POST", path, Some(&json!({"name": "x"})), &[("Idempotency-Key", key)]).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyward_core::Reason;
+use keyward_core::{PolicyNumber, Reason, Statuses};
 use serde_json::{Value, json};
 
 use crate::{
@@ -211,6 +211,74 @@ async fn no_tenant_uses_up_the_supersessions_of_all_and_there_is_never_one_more_
     origin.database.execute("DELETE FROM policies WHERE tenant <> (SELECT tenant FROM policies ORDER BY number LIMIT 1)").await;
     seed("p.tenant", 1022).await;
     assert_eq!(supersede(&second).await, [&["ceiling_reached"; 7][..], &["done"]].concat());
+}
+
+/// The rate that an edge holds a raw key to.
+async fn rate(origin: &Origin, edge: &mut Edge, raw: &str) -> Result<Option<u64>, Reason> {
+    let policy = edge.sees(origin, raw).await?.policy();
+    Ok(edge.policy(origin, policy).await.claims().limits.rate_per_hour)
+}
+
+#[tokio::test]
+async fn superseded_policies_make_room_when_no_key_can_be_used_under_them_and_a_renewed_key_is_under_the_one_in_force() {
+    let mut origin = Origin::start().await;
+    let admin = origin.admin();
+    let mut edge = Edge::start(&origin).await;
+    let plan = async |quota: u32, more: Value| {
+        let mut members = json!({"daily_quota": quota});
+        members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let key = admin.create(members).await;
+        (key.body["policy"].clone(), key)
+    };
+    let supersede = async |policy: &Value, rate: u32| {
+        admin.post(&format!("/api/v1/policies/{policy}/supersede"), json!({"rate_limit_per_hour": rate})).await
+    };
+    let (lives, expires, ended) = (plan(1, json!({})).await, plan(2, json!({"expires_in_days": 1})).await, plan(3, json!({})).await);
+    let (next, _) = plan(4, json!({})).await;
+    for (policy, _) in [&lives, &expires, &ended] {
+        supersede(policy, 77).await.ok();
+    }
+    admin.act(&ended.1.id, "revoke", None).await.ok();
+    // A share that is used up by plans of which there is no key any more.
+    origin
+        .database
+        .execute(
+            "INSERT INTO policies (number, tenant, digest, terms, created_at, superseded_by, superseded_at)
+             SELECT nextval('policy_numbers'), p.tenant, sha256(('x' || g)::bytea), p.terms, now(), p.number, now()
+             FROM (SELECT * FROM policies WHERE superseded_by IS NULL ORDER BY number LIMIT 1) p, generate_series(1, 1021) g",
+        )
+        .await;
+    supersede(&next, 77).await.refused(409, "ceiling_reached");
+    assert_eq!(rate(&origin, &mut edge, &expires.1.raw).await, Ok(Some(77)));
+
+    // Two days after the one key's end.
+    origin.advance(3 * DAY);
+    origin.restart().await;
+    let listed = "SELECT number FROM policies WHERE superseded_by IS NOT NULL AND released_at IS NULL";
+    let left = format!("SELECT count(*) FROM ({listed}) AS listed");
+    eventually("all but one are released", async || (origin.database.count(&left).await == 1).then_some(())).await;
+    assert_eq!(json!(origin.database.count(listed).await), lives.0);
+    // What edges begin with from now on is made anew.
+    origin.stop().await;
+    origin.database.execute("DELETE FROM snapshots").await;
+    origin.restart().await;
+    let admin = origin.admin();
+    admin.post(&format!("/api/v1/policies/{next}/supersede"), json!({"rate_limit_per_hour": 88})).await.ok();
+
+    let mut fresh = Edge::start(&origin).await;
+    let forgotten = PolicyNumber(expires.0.as_u64().unwrap() as u32);
+    assert_ne!(edge.replica.policy_in_force(forgotten), forgotten);
+    assert_eq!(fresh.replica.policy_in_force(forgotten), forgotten);
+    for edge in [&mut edge, &mut fresh] {
+        assert_eq!(rate(&origin, edge, &lives.1.raw).await, Ok(Some(77)));
+        assert_eq!(rate(&origin, edge, &expires.1.raw).await, Err(Reason::Expired));
+        assert_eq!(rate(&origin, edge, &ended.1.raw).await, Err(Reason::Revoked));
+    }
+    admin.act(&expires.1.id, "renew", Some(json!({"expires_in_days": 1}))).await.ok();
+    for edge in [&mut edge, &mut fresh] {
+        assert_eq!(rate(&origin, edge, &expires.1.raw).await, Ok(Some(77)));
+    }
+    assert_eq!(admin.verdict(&expires.1.raw).await, None);
 }
 
 #[tokio::test]

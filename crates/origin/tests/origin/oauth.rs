@@ -183,7 +183,7 @@ async fn who_may_validate_exchanges_for_its_tenants_keys_and_learns_nothing_of_o
 }
 
 #[tokio::test]
-async fn hole_1_no_verifier_can_mint_and_a_token_says_whose_tenant_it_is() {
+async fn hole_01_no_verifier_can_mint_and_a_token_says_whose_tenant_it_is() {
     let origin = Origin::start().await;
     let (admin, key) = (origin.admin(), key(&origin).await);
     let good = token(&origin.anyone(), &key.raw, &[]).await;
@@ -208,7 +208,7 @@ async fn hole_1_no_verifier_can_mint_and_a_token_says_whose_tenant_it_is() {
 }
 
 #[tokio::test]
-async fn hole_2_a_token_has_an_id_an_audience_and_an_end_no_later_than_its_keys_and_dies_with_it() {
+async fn hole_02_a_token_has_an_id_an_audience_and_an_end_no_later_than_its_keys_and_dies_with_it() {
     let origin = Origin::start().await;
     let (admin, keys) = (origin.admin(), keys(&origin).await);
     let key = origin.key(json!({"capabilities": ["llm:gpt-4"], "expires_in_days": 1})).await;

@@ -68,7 +68,7 @@ async fn validate_speaks_as_the_api_that_keyward_grew_from_in_its_order() {
 }
 
 #[tokio::test]
-async fn hole_4_validate_asks_who_calls_and_no_spelling_or_omission_slips_past_a_block() {
+async fn hole_04_validate_asks_who_calls_and_no_spelling_or_omission_slips_past_a_block() {
     let origin = Origin::start().await;
     let admin = origin.admin();
     let key = admin.create(json!({"blocked_endpoints": ["/a/**", "DELETE /b"]})).await;

@@ -46,6 +46,8 @@ impl Requests {
 pub(super) struct Answered {
     /// How many were answered.
     pub(super) count: f64,
+    /// Within how many seconds.
+    pub(super) seconds: f64,
     /// How many of them a second.
     pub(super) per_second: f64,
     /// Milliseconds within which half were answered.
@@ -87,8 +89,7 @@ impl Load {
         wrk.args([format!("-t{THREADS}"), format!("-c{connections}"), format!("-d{seconds}s"), "-s".into()]);
         wrk.arg(self.0.path().join("load.lua")).arg(format!("http://{server}/")).arg("--").arg(&requests.path);
         wrk.args([requests.next.to_string(), THREADS.to_string()]);
-        // An upstream may be in this process, and answer meanwhile.
-        let said = tokio::task::spawn_blocking(move || run_quietly(&mut wrk)).await??;
+        let said = run_quietly(&mut wrk)?;
         let result = said.lines().find_map(|line| line.strip_prefix("result ")).context("no result from wrk")?;
         let result: Value = serde_json::from_str(result)?;
         let number = |name: &str| result[name].as_u64().with_context(|| format!("no {name} in {result}"));
@@ -96,10 +97,11 @@ impl Load {
         let wrong = if permitted { refused } else { answers - refused };
         ensure!(answers > 0 && wrong == 0 && number("broken")? == 0, "wrong answers, or none: {result}");
         requests.next += usize::try_from(number("shown")?)?;
-        let count = answers as f64;
+        let (count, seconds) = (answers as f64, number("micros")? as f64 / 1e6);
         Ok(Answered {
             count,
-            per_second: count * 1e6 / number("micros")? as f64,
+            seconds,
+            per_second: count / seconds,
             p50: number("p50")? as f64 / 1000.0,
             p99: number("p99")? as f64 / 1000.0,
         })

@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: how we compare, one JSON object a line.
 //!
 //! A ratio says how many times better we are than what stands in `against`, in the same run; greater is better. `value`
-//! is ours and `peer` theirs. Peers take turns with us in short rounds, and medians are compared, so that a busy machine
-//! is busy for both.
+//! is ours and `peer` theirs. Peers take turns with us in short rounds, none always after the same one (`turns.rs`), and medians
+//! are compared, so that a busy machine is busy for both. Decision 0016 says how edges are compared, 0125 how origins are.
 
 mod cpu;
 mod edge;
@@ -10,17 +10,20 @@ mod figures;
 mod issue;
 mod load;
 mod origin;
+mod servers;
 mod size;
 mod status;
+mod turns;
 
 use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
+pub(crate) use size::hold as hold_size;
 
 /// Something to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Bench {
-    /// What the edge's WebAssembly weighs
+    /// What the WebAssembly of the edge and of the browser package weighs
     Size,
     /// What a shard of the status list weighs, against the least that its information can
     Status,
@@ -28,7 +31,7 @@ pub(crate) enum Bench {
     /// isolate, and whole requests against a worker that passes everything through
     Edge,
     /// What the origin does in a second, against better-auth's API keys, pgbench and a bare axum server, all on the same
-    /// machine and Postgres
+    /// machine and Postgres; and what it has in memory
     Origin,
 }
 
@@ -46,8 +49,12 @@ pub(crate) enum Part {
     Limits,
     /// Of the origin: keys made and revoked
     Writes,
+    /// Of the origin: usage that edges report, added to the sums
+    Ingest,
     /// Of the origin: keys asked about
     Validate,
+    /// Of the origin: what a server has in memory that has made many keys and was asked about many
+    Memory,
 }
 
 /// Measures these, or everything when there are none; of the edge and the origin these parts, or all.
@@ -103,15 +110,14 @@ fn round(value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
-fn median(values: Vec<f64>) -> f64 {
-    quantile(values, 0.5)
-}
-
-fn lower_quartile(values: Vec<f64>) -> f64 {
-    quantile(values, 0.25)
-}
-
-fn quantile(mut values: Vec<f64>, part: f64) -> f64 {
+/// Of an even number of values, what is between the two in the middle.
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get((values.len() as f64 * part) as usize).copied().unwrap_or(f64::NAN)
+    let at = |place: usize| values.get(place).copied().unwrap_or(f64::NAN);
+    f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2))
+}
+
+fn lower_quartile(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 4).copied().unwrap_or(f64::NAN)
 }

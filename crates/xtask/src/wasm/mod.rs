@@ -34,20 +34,20 @@ const RECIPE: [&str; 11] = [
 /// How a module is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Flavour {
-    /// With 128-bit vectors: V8 has had them since 2021, workerd and browsers with it, and verification by tables is
-    /// twice as fast with them.
-    pub(crate) vectors: bool,
+    /// With 128-bit SIMD: V8 has had it since 2021, workerd and browsers with it, and verification by tables is twice as
+    /// fast with it.
+    pub(crate) simd: bool,
     /// With tables for known keys; without, signatures are verified by dalek alone.
     pub(crate) tables: bool,
 }
 
 impl Flavour {
     /// What is shipped, and put where everything looks for it. Every other flavour has a folder of its own.
-    pub(crate) const SHIPPED: Self = Self { vectors: true, tables: true };
+    pub(crate) const SHIPPED: Self = Self { simd: true, tables: true };
 
     /// What its folder's name has in addition.
     fn suffix(self) -> String {
-        format!("{}{}", if self.tables { "" } else { "-dalek" }, if self.vectors { "" } else { "-plain" })
+        format!("{}{}", if self.tables { "" } else { "-dalek" }, if self.simd { "" } else { "-plain" })
     }
 }
 
@@ -146,7 +146,7 @@ fn compile(module: Module, flavour: Flavour) -> Result<PathBuf> {
         .env_remove("RUSTFLAGS")
         .env(
             "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-            format!("-C target-feature={}simd128", if flavour.vectors { '+' } else { '-' }),
+            format!("-C target-feature={}simd128", if flavour.simd { '+' } else { '-' }),
         ))?;
     let name = package.replace('-', "_");
     Ok(target.join("wasm32-unknown-unknown").join("wasm").join(name).with_extension("wasm"))

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::Flavour;
 use crate::shell::{npm_program, run_quietly};
 
-/// What rustc and wasm-bindgen make use of; V8 has had them all for years. In a flavour with vectors, `simd` too: where
+/// What rustc and wasm-bindgen make use of; V8 has had them all for years. In a flavour with SIMD, `simd` too: where
 /// a module has what isn't named, it is refused.
 const FEATURES: [&str; 7] =
     ["bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int", "reference-types", "sign-ext"];
@@ -22,7 +22,7 @@ pub(super) fn optimise(folder: &Path, flavour: Flavour) -> Result<()> {
             run_quietly(
                 npm_program("binaryen/bin/wasm-opt")
                     .args(["-O3", "--strip-producers"])
-                    .args(FEATURES.into_iter().chain(flavour.vectors.then_some("simd")).map(|feature| format!("--enable-{feature}")))
+                    .args(FEATURES.into_iter().chain(flavour.simd.then_some("simd")).map(|feature| format!("--enable-{feature}")))
                     .arg("-o")
                     .arg(&smaller)
                     .arg(&path),

@@ -1,4 +1,4 @@
-//! The package for browsers: one glue, and a module with vectors and one without behind it.
+//! The package for browsers: one glue, and a module with SIMD and one without behind it.
 
 use std::fs;
 
@@ -12,12 +12,12 @@ const LOADER: [(&str, &str); 2] =
 
 /// Builds it among the sources of the pages.
 pub(crate) fn package() -> Result<()> {
-    let plain = Flavour { vectors: false, ..Flavour::SHIPPED };
+    let plain = Flavour { simd: false, ..Flavour::SHIPPED };
     build(Module::Browser, Flavour::SHIPPED)?;
     build(Module::Browser, plain)?;
     let (folder, plain) = (Module::Browser.folder(Flavour::SHIPPED)?, Module::Browser.folder(plain)?);
     let same = fs::read(folder.join("keyward.js"))? == fs::read(plain.join("keyward.js"))?;
-    ensure!(same, "the modules with and without vectors have different glue: they can't share a package any more");
+    ensure!(same, "the modules with and without SIMD have different glue: they can't share a package any more");
     fs::copy(plain.join("keyward_bg.wasm"), folder.join("keyward_plain_bg.wasm"))?;
     for (name, text) in LOADER {
         fs::write(folder.join(name), text)?;

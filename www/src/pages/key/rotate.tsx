@@ -5,7 +5,7 @@ import type { Key } from "../../api/types";
 import { Dialog } from "../../ui/dialog";
 import { Fault } from "../../ui/fault";
 import { Choice } from "../../ui/field";
-import { SecretDialog } from "../../ui/secret";
+import { reveal } from "../../ui/secret";
 
 const OVERLAPS = [["3600", "An hour"], ["86400", "A day"], ["604800", "A week"], ["2592000", "30 days"], ["0", "None"]] as const;
 
@@ -14,8 +14,7 @@ export function RotateDialog({ apiKey, onClose }: { apiKey: Key; onClose: () => 
   const [key] = useState(apiKey);
   const [attempt] = useState(() => crypto.randomUUID());
   const [overlap, setOverlap] = useState<(typeof OVERLAPS)[number][0]>("86400");
-  const rotate = useRotateKey(key);
-  if (rotate.data) return <SecretDialog secret={rotate.data.new_raw_key} file={`${key.name.replace(/[^\w.-]+/g, "-")}.key`} onClose={onClose} />;
+  const rotate = useRotateKey(key, ({ new_raw_key }) => (reveal({ text: new_raw_key, name: key.name }), onClose()));
   const submit = (event: Event) => {
     event.preventDefault();
     // Another overlap is another request, under another name.

@@ -10,15 +10,19 @@ import { empty, read, toCreate, type Draft } from "../../terms/draft";
 import { TermsForm } from "../../terms/form";
 import { TryOut } from "../../terms/try-out";
 import { Fault } from "../../ui/fault";
-import { SecretDialog } from "../../ui/secret";
+import { useKept } from "../../ui/kept";
+import { reveal } from "../../ui/secret";
 
 export default function NewKey() {
   const [, navigate] = useLocation();
   const form = useId();
-  const [draft, setDraft] = useState(empty);
+  const [page] = useState(() => location.href);
+  const [draft, setDraft] = useKept("new key", empty);
   // Stands for what is being made: another draft is another attempt.
   const [attempt, setAttempt] = useState(() => crypto.randomUUID());
-  const create = useCreateKey();
+  const create = useCreateKey(({ raw_key, api_key: { id, name } }) => {
+    reveal({ text: raw_key, name, onKept: () => location.href === page && navigate(`/keys/${id}`) });
+  });
   const scopes = useScopes();
   const defaults = scopes.data?.find((scope) => scope.value === draft.scope)?.default_limits;
   const change = (changes: Partial<Draft>) => {
@@ -53,17 +57,6 @@ export default function NewKey() {
           <Preview draft={draft} defaults={defaults} />
         </aside>
       </div>
-      {create.data && (
-        <SecretDialog
-          secret={create.data.raw_key}
-          file={`${create.data.api_key.name.replace(/[^\w.-]+/g, "-")}.key`}
-          onClose={() => {
-            const { id } = create.data.api_key;
-            create.reset();
-            navigate(`/keys/${id}`);
-          }}
-        />
-      )}
     </div>
   );
 }

@@ -5,7 +5,7 @@ import { useCreateTenant, type CreateTenant } from "../../api/tenants";
 import { Dialog } from "../../ui/dialog";
 import { Fault } from "../../ui/fault";
 import { Field } from "../../ui/field";
-import { SecretDialog } from "../../ui/secret";
+import { reveal } from "../../ui/secret";
 import { toast } from "../../ui/toast";
 import { CeilingFields, given, type CeilingTexts } from "./ceilings";
 
@@ -19,12 +19,12 @@ export function NewTenantDialog({ onClose }: { onClose: () => void }) {
   const [firstKey, setFirstKey] = useState(true);
   // Stands for what is being made: another tenant is another attempt.
   const attempt = useRef({ tenant: "", name: "" });
-  const create = useCreateTenant();
+  const [page] = useState(() => location.href);
+  const create = useCreateTenant(({ tenant, first_key }) => {
+    toast(`${tenant.name} is there.`);
+    if (first_key) reveal({ text: first_key.raw_key, name: tenant.slug, onKept: () => location.href === page && navigate(`/tenants/${tenant.id}`) });
+  });
   const fault = create.error ? problem(create.error) : undefined;
-  const leave = (id: string) => {
-    onClose();
-    navigate(`/tenants/${id}`);
-  };
   const submit = (event: Event) => {
     event.preventDefault();
     const tenant: CreateTenant = { name: name.trim(), slug: slug.trim(), first_key: firstKey };
@@ -33,12 +33,8 @@ export function NewTenantDialog({ onClose }: { onClose: () => void }) {
     if (Object.keys(named).length > 0) tenant.ceilings = named;
     const text = JSON.stringify(tenant);
     if (attempt.current.tenant !== text) attempt.current = { tenant: text, name: crypto.randomUUID() };
-    create.mutate({ tenant, attempt: attempt.current.name }, { onSuccess: ({ tenant, first_key }) => (toast(`${tenant.name} is there.`), first_key || leave(tenant.id)) });
+    create.mutate({ tenant, attempt: attempt.current.name }, { onSuccess: ({ tenant, first_key }) => (onClose(), first_key || navigate(`/tenants/${tenant.id}`)) });
   };
-  const made = create.data;
-  if (made?.first_key) {
-    return <SecretDialog secret={made.first_key.raw_key} file={`${made.tenant.slug}.key`} onClose={() => (create.reset(), leave(made.tenant.id))} />;
-  }
   return (
     <Dialog
       wide

@@ -155,3 +155,22 @@ async fn every_shell_gets_its_completions_and_every_group_teaches_by_examples() 
         assert!(help.contains(&format!("  keyward {group} ")) && help.contains("Exit codes"), "{group}: {help}");
     }
 }
+
+#[tokio::test]
+async fn a_record_of_constraints_that_are_deeper_than_is_taken_by_now_is_read_like_any_other() {
+    let origin = Origin::start().await;
+    let shell = Shell::of(&origin);
+    let key = origin.key(json!({})).await;
+    // As many levels as a request could have.
+    let deep = format!(r#"{{"tenant_constraints":{}1{}"#, r#"{"llm:gpt-4":"#.repeat(126), "}".repeat(127));
+    let stored = format!("ALTER TABLE audit_log DISABLE TRIGGER USER; UPDATE audit_log SET after = '{deep}' WHERE target = '{}'", key.id);
+    origin.database.execute(&stored).await;
+    let found = shell.run(&["audit", "search", "--key", &key.id]).await.ok();
+    assert!(found.contains("api_key_created"), "{found}");
+    let trail = shell.home.path().join("audit.jsonl");
+    let trail = trail.to_str().unwrap();
+    shell.run(&["audit", "export", "--output", trail]).await.ok();
+    assert!(std::fs::read_to_string(trail).unwrap().contains(&deep));
+    // It isn't what was hashed, which nobody could say who can't read it.
+    shell.run(&["audit", "verify", trail, "--root", &origin.file("root.pub")]).await.fails(1, "was changed");
+}

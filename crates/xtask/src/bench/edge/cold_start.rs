@@ -11,12 +11,18 @@ use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 use keyward_tests::{
-    Edge, EdgeConfig, Origin, Upstream,
+    Edge, EdgeConfig, Origin, OriginConfig,
     http::{Connection, Request},
 };
 
 use crate::{
-    bench::{cpu, figures::Figures, issue::issue_unlimited, median},
+    bench::{
+        cpu,
+        figures::Figures,
+        issue::issue_unlimited,
+        median,
+        servers::{self, Hello},
+    },
     products::{self, Product, Profile},
     story,
     wasm::{self, Flavour, Module},
@@ -32,10 +38,11 @@ const SETTLED: usize = 20;
 const LONGEST: f64 = 2000.0;
 
 pub(super) async fn run(figures: &mut Figures) -> Result<()> {
-    products::build(&[Product::Keyward, Product::Edge], Profile::Dev)?;
+    servers::build()?;
+    products::build(&[Product::Edge], Profile::Release)?;
     let reference = Flavour { tables: false, ..Flavour::SHIPPED };
     wasm::build(Module::Edge, reference)?;
-    let (origin, upstream) = (Origin::start().await?, Upstream::start().await?);
+    let (origin, upstream) = (servers::origin(OriginConfig::default()).await?, Hello::start().await?);
     let keys = issue_unlimited(&origin, REQUESTS).await?;
     let mut edges = [Starts::new(None), Starts::new(Some(Module::Edge.folder(reference)?))];
     for _ in 0..ROUNDS {
@@ -73,8 +80,10 @@ impl Starts {
     }
 
     /// Starts one, shows it each key once, and ends it.
-    async fn start(&mut self, origin: &Origin, upstream: &Upstream, keys: &[String]) -> Result<()> {
-        let config = EdgeConfig::new(origin, upstream)?.var("KEYWARD_ASSUME_TLS", "1").var("KEYWARD_ROUTES", story::ROUTES);
+    async fn start(&mut self, origin: &Origin, upstream: &Hello, keys: &[String]) -> Result<()> {
+        let config = EdgeConfig::between(&origin.url(), &upstream.url(), origin)?
+            .var("KEYWARD_ASSUME_TLS", "1")
+            .var("KEYWARD_ROUTES", story::ROUTES);
         let edge = Edge::start(EdgeConfig { build: self.build.clone(), ..config }).await?;
         let process = edge.process_id()?;
         let mut connection = Connection::open(edge.addresses()[0]).await?;

@@ -4,10 +4,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result};
-use keyward_tests::{
-    Edge, EdgeConfig, Origin, eventually,
-    http::{Reply, Request, Response, Server},
-};
+use keyward_tests::{Edge, EdgeConfig, OriginConfig, eventually, http::Request};
 
 use super::{EACH_TIME, UNLIMITED, requests::PASS_THROUGH};
 use crate::{
@@ -17,6 +14,8 @@ use crate::{
         issue::{issue, issue_few_at_a_time, issue_unlimited},
         load::{Load, Requests, Sent},
         median,
+        servers::{self, Hello},
+        turns::order,
     },
     products::{self, Product, Profile},
     story,
@@ -43,7 +42,8 @@ export default {
 "#;
 
 const CONNECTIONS: usize = 16;
-const ROUNDS: usize = 15;
+/// Twice what it takes for each to come equally often after each of the others.
+const ROUNDS: usize = 20;
 const SECONDS: u32 = 1;
 const WARM_UP_SECONDS: u32 = 3;
 const LOADED_WITHIN: Duration = Duration::from_secs(10);
@@ -97,11 +97,12 @@ impl<'a> Contender<'a> {
 }
 
 pub(super) async fn run(figures: &mut Figures) -> Result<()> {
-    products::build(&[Product::Keyward, Product::Edge], Profile::Dev)?;
+    servers::build()?;
+    products::build(&[Product::Edge], Profile::Release)?;
     let load = Load::new()?;
-    let origin = Origin::start().await?;
-    let upstream = Server::start(|_| std::future::ready(Reply::Response(Response::new(200, "text/plain", "ok")))).await?;
-    let upstream_url = format!("http://{}", upstream.address());
+    let origin = servers::origin(OriginConfig::default()).await?;
+    let upstream = Hello::start().await?;
+    let upstream_url = upstream.url();
     let config =
         EdgeConfig::between(&origin.url(), &upstream_url, &origin)?.var("KEYWARD_ASSUME_TLS", "1").var("KEYWARD_ROUTES", story::ROUTES);
     let ours = Edge::start(config.var("KEYWARD_METRICS_TOKEN", METRICS_TOKEN)).await?;
@@ -136,9 +137,7 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
     }
     let (before, mut counted) = (waits(&ours).await?, 0.0);
     for round in 0..ROUNDS {
-        let mut order = [0, 1, 2, 3, 4];
-        order.rotate_left(round % 5);
-        for at in order {
+        for at in order(contenders.len(), round) {
             contenders[at].run(&load, SECONDS).await?;
         }
         counted += contenders[0].per_second.last().copied().unwrap_or(0.0) * f64::from(SECONDS);

@@ -15,14 +15,15 @@ use super::{
     figures::{Figures, Goal, goal},
 };
 
-/// What there is to reach. A request that may cost 1.25 times its peer's is 0.8 times better.
+/// What there is to reach. A request that may cost 1.25 times its peer's is 0.8 times better. Against jose the goal was set for
+/// `verify.cold`; it is held by what does as much as jose does, `verify.whole`.
 const GOALS: [Goal; 20] = [
     goal("verify.cold.w6", "webcrypto", "workerd", 3.0),
     goal("verify.cold.w8", "webcrypto", "workerd", 4.0),
     goal("verify.cold.w6", "dalek", "workerd", 6.0),
     goal("verify.cold.w8", "dalek", "workerd", 8.0),
-    goal("verify.cold.w6", "jose", "workerd", 4.5),
-    goal("verify.cold.w8", "jose", "workerd", 4.5),
+    goal("verify.whole.w6", "jose", "workerd", 4.5),
+    goal("verify.whole.w8", "jose", "workerd", 4.5),
     goal("verify.cold.w6", "dalek", "native", 1.0 / 0.35),
     goal("verify.cold.w8", "dalek", "native", 1.0 / 0.30),
     goal("verify.warm", "map-get", "workerd", 1.0 / 2.0),
@@ -55,7 +56,7 @@ pub(super) async fn run(parts: &[Part]) -> Result<()> {
             Part::ColdStart => cold_start::run(&mut figures).await?,
             Part::Requests => requests::run(&mut figures).await?,
             Part::Limits => limits::run(&mut figures).await?,
-            Part::Writes | Part::Validate => {}
+            Part::Writes | Part::Ingest | Part::Validate | Part::Memory => {}
         }
     }
     figures.summary();

@@ -3,10 +3,7 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use keyward_tests::{
-    Edge, EdgeConfig, Origin, eventually,
-    http::{Reply, Request, Response, Server},
-};
+use keyward_tests::{Edge, EdgeConfig, OriginConfig, eventually, http::Request};
 
 use super::PASS_THROUGH as PEER;
 use crate::{
@@ -16,6 +13,8 @@ use crate::{
         issue::issue_unlimited,
         load::{Load, Requests, Sent},
         median,
+        servers::{self, Hello},
+        turns::order,
     },
     products::{self, Product, Profile},
     story,
@@ -34,8 +33,8 @@ export default {
 "#;
 
 const CONNECTIONS: usize = 16;
-/// Short ones, that take turns.
-const ROUNDS: usize = 15;
+/// Short ones, that take turns; as many times as it takes for each to come equally often after each of the others.
+const ROUNDS: usize = 16;
 const SECONDS: u32 = 1;
 /// V8 compiles in steps, on threads of its own; a deployed edge is past that after its first seconds.
 const WARM_UP_SECONDS: u32 = 3;
@@ -49,12 +48,12 @@ const LOADED_WITHIN: Duration = Duration::from_secs(10);
 const METRICS_TOKEN: &str = "a-token-for-this-bench-alone";
 
 pub(super) async fn run(figures: &mut Figures) -> Result<()> {
-    products::build(&[Product::Keyward, Product::Edge], Profile::Dev)?;
+    servers::build()?;
+    products::build(&[Product::Edge], Profile::Release)?;
     let load = Load::new()?;
-    let origin = Origin::start().await?;
-    // The same answer to everybody: one that told of the request would be longer to the edge, which sends more headers.
-    let upstream = Server::start(|_| std::future::ready(Reply::Response(Response::new(200, "text/plain", "ok")))).await?;
-    let upstream_url = format!("http://{}", upstream.address());
+    let origin = servers::origin(OriginConfig::default()).await?;
+    let upstream = Hello::start().await?;
+    let upstream_url = upstream.url();
     let config =
         EdgeConfig::between(&origin.url(), &upstream_url, &origin)?.var("KEYWARD_ASSUME_TLS", "1").var("KEYWARD_ROUTES", story::ROUTES);
     let ours = Edge::start(config.var("KEYWARD_METRICS_TOKEN", METRICS_TOKEN)).await?;
@@ -89,9 +88,8 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
         contender.cost(&load, WARM_UP_SECONDS).await?;
     }
     for round in 0..ROUNDS {
-        // Each comes after each of the others, for what one leaves behind in the caches of the machine.
-        contenders.rotate_left(round % 2 + 1);
-        for contender in &mut contenders {
+        for at in order(contenders.len(), round) {
+            let contender = &mut contenders[at];
             let before = Recognised::read(&ours).await?;
             let cost = contender.cost(&load, SECONDS).await?;
             contender.costs.push(cost);
@@ -100,7 +98,6 @@ pub(super) async fn run(figures: &mut Figures) -> Result<()> {
             }
         }
     }
-    contenders.sort_by_key(|contender| contender.name);
     let cost = |contender: &Contender| median(contender.costs.clone());
     let peer = contenders.iter().find(|contender| contender.name == PEER).map(cost).context("the peer")?;
     for contender in contenders.iter().filter(|contender| contender.name != PEER) {

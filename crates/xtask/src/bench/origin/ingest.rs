@@ -1,37 +1,37 @@
 //! Usage as edges report it, against the same sums fed straight to Postgres.
 
 use std::{
-    fs,
     net::SocketAddr,
-    process::Command,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, ensure};
-use keyward_core::ParsedKey;
+use keyward_core::{KeyId, ParsedKey};
 use keyward_tests::{
-    Origin,
+    Origin, Postgres,
     http::{Connection, Request},
 };
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::{
-    CONNECTIONS, RUNTIME, SQL,
-    writes::{ROUND, tps},
-};
-use crate::{
-    bench::{figures::Figures, issue::issue, median},
-    shell::run_quietly,
-};
+use super::{CONNECTIONS, RUNTIME, SQL, TURN_SECONDS, WARM_UP_SECONDS, pgbench::PgBench};
+use crate::bench::{figures::Figures, issue::issue, median, turns::order};
 
-const ROUNDS: usize = 3;
+/// As many as it takes for each to come equally often after each of the others.
+const ROUNDS: usize = 4;
 /// Keys that are used.
 const KEYS: usize = 10_000;
 /// Lines of a batch, each of a key of its own: what an edge's isolate has counted of so many keys.
 const LINES: usize = 500;
-/// Batches of a round: more than will be sent.
-const BATCHES: usize = 4000;
+/// Batches of a turn: more than will be sent.
+const BATCHES: usize = 2000;
+/// Over how many connections Postgres is fed. Who adds to the same sums waits for one another, so more needn't be better;
+/// what it does best counts.
+const FEEDERS: [usize; 3] = [1, 4, CONNECTIONS];
 
 /// The statement of the origin's writer, for tables that are like its own; the keys as `usage_keys` numbers them.
 const STATEMENT: &str = "\\set first random(0, 9500)
@@ -61,65 +61,86 @@ COMMIT;
 
 pub(super) async fn run(figures: &mut Figures, origin: &Origin) -> Result<()> {
     let postgres = origin.postgres.as_ref().context("its database")?;
-    let edge = origin.edge_key()?;
     let keys = issue(origin, KEYS).await?;
     let ids = keys.iter().map(|raw| ParsedKey::parse(raw).map(|key| key.unverified_claims().id));
     let ids = ids.collect::<Result<Vec<_>, _>>().map_err(|reason| anyhow::anyhow!("{reason}"))?;
-    for table in ["hours", "days"] {
-        postgres.query(&format!("CREATE TABLE sql_{table} (LIKE usage_{table} INCLUDING ALL)"))?;
+    tables(postgres)?;
+    let sql = PgBench::new(postgres, STATEMENT)?;
+
+    let mut rates: [Vec<f64>; 1 + FEEDERS.len()] = Default::default();
+    for round in 0..ROUNDS {
+        for at in order(rates.len(), round) {
+            let batches = if at == 0 { turn(origin, &ids, round).await? } else { sql.rate(FEEDERS[at - 1])? };
+            rates[at].push(batches * LINES as f64);
+        }
     }
-    postgres.query("CREATE TABLE sql_keys (LIKE key_usage INCLUDING ALL)")?;
+    let [ours, theirs @ ..] = rates.map(median);
+    for (feeders, rate) in FEEDERS.iter().zip(theirs) {
+        eprintln!("ingest.rate: Postgres alone, over {feeders} connections: {rate:.0} lines/s");
+    }
+    figures.more(("ingest.rate", ours), (SQL, theirs.into_iter().fold(0.0, f64::max)), "lines/s", RUNTIME);
+    Ok(())
+}
+
+/// Makes the tables that Postgres is fed. Pages are as full as those of the origin's own, which LIKE doesn't take over.
+fn tables(postgres: &Postgres) -> Result<()> {
+    for (table, like, fill) in [("sql_hours", "usage_hours", 70), ("sql_days", "usage_days", 70), ("sql_keys", "key_usage", 50)] {
+        postgres.query(&format!("CREATE TABLE {table} (LIKE {like} INCLUDING ALL) WITH (fillfactor = {fill})"))?;
+    }
     postgres.query(
         "CREATE TABLE usage_keys AS SELECT row_number() OVER () - 1 AS number, tenant, id AS api_key FROM (SELECT tenant, id FROM api_keys ORDER BY id DESC LIMIT 10000) AS last",
     )?;
     postgres.query("CREATE INDEX ON usage_keys (number)")?;
-    postgres.query("ANALYZE usage_keys")?;
-    let script = tempfile::NamedTempFile::new()?;
-    fs::write(script.path(), STATEMENT)?;
-
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
-        let batches = (0..BATCHES).map(|batch| {
-            let first = (round * BATCHES + batch) * 7919 % (KEYS - LINES);
-            let entries = ids[first..first + LINES].iter().map(|id| {
-                json!({"key": id, "hour": now / 3_600_000, "endpoint": "/v1/chat", "outcome": "passed", "status": 2, "requests": 3,
-                       "bytes_in": 100, "bytes_out": 2000, "latency": [0, 0, 3, 0, 0, 0, 0, 0], "last_ms": now})
-            });
-            let id = uuid::Builder::from_unix_timestamp_millis(now, &tail(round * BATCHES + batch)).into_uuid();
-            Request::new("POST", "/edge/v1/usage").bearer(&edge).json(&json!({"id": id, "entries": entries.collect::<Vec<_>>()}))
-        });
-        ours.push(each(origin.address(), batches.collect()).await? * LINES as f64);
-        let mut pgbench = Command::new(postgres.binaries().join("pgbench"));
-        pgbench.args(["-n", "-M", "prepared", "-c", "1", "-T"]).arg(ROUND.as_secs().to_string()).arg("-f").arg(script.path());
-        let output = run_quietly(pgbench.arg(postgres.url()))?;
-        theirs.push(tps(&output).context("what pgbench says")? * LINES as f64);
-    }
-    figures.more(("ingest.rate", median(ours)), (SQL, median(theirs)), "lines/s", RUNTIME);
-    Ok(())
+    postgres.query("ANALYZE usage_keys").map(drop)
 }
 
-/// How many of these requests succeed a second, each sent once.
-async fn each(server: SocketAddr, requests: Vec<Request>) -> Result<f64> {
-    let share = requests.len().div_ceil(CONNECTIONS);
-    let (start, mut workers) = (Instant::now(), JoinSet::new());
-    for requests in requests.chunks(share) {
-        let requests = requests.to_vec();
-        workers.spawn(async move {
-            let (mut connection, mut done) = (Connection::open(server).await?, 0u32);
-            for request in requests.iter().take_while(|_| start.elapsed() < ROUND) {
-                let answer = connection.send(request).await?;
-                ensure!(answer.status / 100 == 2, "{}: {}", answer.status, answer.text());
-                done += 1;
-            }
-            Ok(done)
+/// A turn of ours: how many batches are taken in a second.
+async fn turn(origin: &Origin, ids: &[KeyId], round: usize) -> Result<f64> {
+    let (edge, now) = (origin.edge_key()?, u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?);
+    let batches = (round * BATCHES..(round + 1) * BATCHES).map(|batch| {
+        let first = batch * 7919 % (KEYS - LINES);
+        let entries = ids[first..first + LINES].iter().map(|id| {
+            json!({"key": id, "hour": now / 3_600_000, "endpoint": "/v1/chat", "outcome": "passed", "status": 2, "requests": 3,
+                   "bytes_in": 100, "bytes_out": 2000, "latency": [0, 0, 3, 0, 0, 0, 0, 0], "last_ms": now})
         });
+        let id = uuid::Builder::from_unix_timestamp_millis(now, &tail(batch)).into_uuid();
+        Request::new("POST", "/edge/v1/usage").bearer(&edge).json(&json!({"id": id, "entries": entries.collect::<Vec<_>>()}))
+    });
+    let batches = Arc::new(Batches { all: batches.collect(), next: AtomicUsize::new(0) });
+    batches.send(origin.address(), WARM_UP_SECONDS).await?;
+    batches.send(origin.address(), TURN_SECONDS).await
+}
+
+/// Batches, each of which is sent once.
+struct Batches {
+    all: Vec<Request>,
+    /// The one to be sent next.
+    next: AtomicUsize,
+}
+
+impl Batches {
+    /// How many of them are taken in a second.
+    async fn send(self: &Arc<Self>, server: SocketAddr, seconds: u32) -> Result<f64> {
+        let (start, mut workers) = (Instant::now(), JoinSet::new());
+        for _ in 0..CONNECTIONS {
+            let batches = Arc::clone(self);
+            workers.spawn(async move {
+                let (mut connection, mut done) = (Connection::open(server).await?, 0u32);
+                while start.elapsed() < Duration::from_secs(seconds.into()) {
+                    let batch = batches.all.get(batches.next.fetch_add(1, Ordering::Relaxed)).context("too few batches for a turn")?;
+                    let answer = connection.send(batch).await?;
+                    ensure!(answer.status / 100 == 2, "{}: {}", answer.status, answer.text());
+                    done += 1;
+                }
+                Ok(done)
+            });
+        }
+        let mut done = 0;
+        while let Some(worker) = workers.join_next().await {
+            done += worker??;
+        }
+        Ok(f64::from(done) / start.elapsed().as_secs_f64())
     }
-    let mut done = 0;
-    while let Some(worker) = workers.join_next().await {
-        done += worker??;
-    }
-    Ok(f64::from(done) / start.elapsed().as_secs_f64())
 }
 
 /// What makes ids of the same moment differ.

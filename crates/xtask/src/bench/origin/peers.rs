@@ -1,50 +1,19 @@
-//! The servers that ours is compared with.
+//! better-auth, which the origin is compared with.
 
-use std::{net::SocketAddr, process::Command, time::Duration};
+use std::{net::SocketAddr, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use keyward_tests::{
-    Origin, Process, eventually,
+    Origin,
     http::{Connection, Request},
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::CONNECTIONS;
-use crate::{
-    setup,
-    shell::{cargo, run_quietly},
-};
+use crate::{bench::servers::Peer, setup};
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
 const DATABASE: &str = "better_auth";
-
-/// A server that says `ready PORT` when it listens.
-struct Peer {
-    /// Ends with it.
-    _process: Process,
-    address: SocketAddr,
-    _home: TempDir,
-}
-
-impl Peer {
-    async fn start(name: &str, command: Command) -> Result<Self> {
-        let home = tempfile::tempdir()?;
-        let mut process = Process::start(name, command, &home.path().join("log"))?;
-        let port = eventually(name, READY_WITHIN, || {
-            let said = process.must_be_running().map(|()| process.output());
-            async move {
-                match said {
-                    Err(error) => Some(Err(error)),
-                    Ok(said) => Some(Ok(said.lines().find_map(|line| line.strip_prefix("ready ")?.parse::<u16>().ok())?)),
-                }
-            }
-        })
-        .await??;
-        Ok(Self { _process: process, address: SocketAddr::from(([127, 0, 0, 1], port)), _home: home })
-    }
-}
 
 /// better-auth with its API keys, on the Postgres of ours.
 pub(super) struct BetterAuth(Peer);
@@ -92,20 +61,5 @@ impl BetterAuth {
         let answer: Value = keyward_tests::http::send(self.address(), &request).await?.expect(200)?.json()?;
         ensure!(answer["valid"] == valid, "better-auth says {answer}");
         Ok(())
-    }
-}
-
-/// A bare axum server: what HTTP alone costs here.
-pub(super) struct Hello(Peer);
-
-impl Hello {
-    pub(super) async fn start() -> Result<Self> {
-        run_quietly(cargo().args(["build", "--release", "-p", "keyward-bench", "--features", "hello", "--bin", "hello"]))?;
-        let hello = Command::new(keyward_tests::target_dir()?.join("release/hello"));
-        Ok(Self(Peer::start("axum-hello", hello).await?))
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.0.address
     }
 }

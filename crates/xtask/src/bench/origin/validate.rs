@@ -1,8 +1,6 @@
 //! Answers about keys: would it pass?
 
-use std::fs;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use keyward_core::{ParsedKey, codec::write_key};
 use keyward_tests::{
     Origin,
@@ -11,38 +9,43 @@ use keyward_tests::{
 use serde_json::{Value, json};
 
 use super::{
-    AXUM, BETTER_AUTH, CONNECTIONS, MEMORY, P99, RUNTIME,
-    peers::{BetterAuth, Hello},
+    AXUM, BETTER_AUTH, P99, RUNTIME, TURN_SECONDS,
+    contender::{Contender, Ours, Server},
+    peers::BetterAuth,
     start,
 };
 use crate::bench::{
     figures::Figures,
     issue::issue,
-    load::{Answered, Load, Requests, Sent},
-    median,
+    load::{Load, Sent},
+    servers::Hello,
+    turns::order,
 };
 
-const ROUNDS: usize = 5;
-const SECONDS: u32 = 2;
+const ROUNDS: usize = 4;
+/// Turns of ours in which the same keys come again and again: as long as it puts off adding up their counts at most (decision
+/// 0111), so that a turn has no more of that at its end than it would have in the long run.
+const LONG_TURN_SECONDS: u32 = 10;
 /// Keys that are asked about in turn.
 const KEYS: usize = 10_000;
-/// Keys that can be asked about for the first time in a round: more than will be.
+/// Keys that can be asked about for the first time in a turn: more than will be.
 const UNMET: usize = 150_000;
 
-/// Keys that there are in the end, beside those that were asked about.
-const MANY: usize = 400_000;
-
 const VALIDATE: &str = "/api/v1/api-keys/validate";
+
+/// Origins by their numbers.
+const USUAL: usize = 0;
+const FRESH: usize = 1;
 
 pub(super) async fn run(figures: &mut Figures, load: &Load, origin: &mut Origin, peer: &BetterAuth) -> Result<()> {
     let hello = Hello::start().await?;
     // Hands out a new token each time.
-    let fresh = start(&[("KEYWARD_TOKEN_REUSE_SECONDS", "0")]).await?;
+    let mut fresh = start(&[("KEYWARD_TOKEN_REUSE_SECONDS", "0")]).await?;
     let keys = issue(origin, UNMET).await?;
     let fresh_keys = issue(&fresh, KEYS).await?;
     let quota = peer.issue(KEYS, "/create-with-quota").await?;
     let limited = peer.issue(KEYS, "/create").await?;
-    let admin = origin.admin_key()?;
+    let (admin, fresh_admin) = (origin.admin_key()?, fresh.admin_key()?);
     let forged = keys[..KEYS].iter().map(|key| forged(key)).collect::<Result<Vec<_>>>()?;
 
     must_say(origin, &keys[0], true).await?;
@@ -51,80 +54,56 @@ pub(super) async fn run(figures: &mut Figures, load: &Load, origin: &mut Origin,
     peer.must_say(&quota[0].1, true).await?;
     peer.must_say("of nobody's", false).await?;
 
-    let ours = |name: &str, keys: &[String], admin: &str| load.requests(name, keys.iter().map(|key| asked(key, admin)));
-    let fresh_admin = fresh.admin_key()?;
-    let mut validate_fresh = ours("fresh", &fresh_keys, &fresh_admin)?;
-    let mut reused = ours("reused", &keys[..KEYS], &admin)?;
-    let mut hot = ours("hot", &keys[..1], &admin)?;
-    let mut forgeries = ours("forged", &forged, &admin)?;
-    let mut cold = ours("cold", &keys, &admin)?;
-    let theirs = |name: &str, keys: &[(String, String)]| load.requests(name, keys.iter().map(|(_, key)| verified(key)));
-    let mut their_quota = theirs("their quota", &quota)?;
-    let mut their_limited = theirs("their limited", &limited)?;
-    let mut their_hot = theirs("their hot", &quota[..1])?;
-    let unknown: Vec<_> = (0..KEYS).map(|number| (String::new(), format!("{:064}", number))).collect();
-    let mut their_unknown = theirs("their unknown", &unknown)?;
-    let mut plain = load.requests("hello", [Sent { method: "GET", path: "/", credential: "", body: String::new() }].into_iter())?;
-
-    let mut rates: [Vec<f64>; 10] = Default::default();
-    let mut p99 = Vec::new();
-    for round in 0..=ROUNDS {
-        // Whoever was idle, or has just started, takes up what it works with.
-        on(load, fresh.address(), &mut validate_fresh).await?;
-        on(load, origin.address(), &mut reused).await?;
-        let mut answered = vec![
-            on(load, fresh.address(), &mut validate_fresh).await?,
-            on(load, origin.address(), &mut reused).await?,
-            on(load, origin.address(), &mut hot).await?,
-            on(load, origin.address(), &mut forgeries).await?,
-        ];
-        // It forgets what it has met.
-        begin_anew(origin).await?;
-        answered.push(on(load, origin.address(), &mut cold).await?);
-        begin_anew(origin).await?;
-        answered.push(on(load, peer.address(), &mut their_quota).await?);
-        answered.push(on(load, peer.address(), &mut their_hot).await?);
-        answered.push(on(load, peer.address(), &mut their_unknown).await?);
-        answered.push(on(load, peer.address(), &mut their_limited).await?);
-        answered.push(on(load, hello.address(), &mut plain).await?);
-        // In the first, everybody warms up.
-        if round > 0 {
-            p99.push(answered[0].p99.max(answered[1].p99));
-            for (rates, answered) in rates.iter_mut().zip(answered) {
-                rates.push(answered.per_second);
-            }
+    let ours = |name: &str, number, keys: &[String], admin: &str, seconds| {
+        let requests = load.requests(name, keys.iter().map(|key| asked(key, admin)))?;
+        anyhow::Ok(Contender::new(Server::Ours(number), requests, seconds))
+    };
+    let theirs = |name: &str, keys: &[(String, String)]| {
+        let requests = load.requests(name, keys.iter().map(|(_, key)| verified(key)))?;
+        anyhow::Ok(Contender::new(Server::Peer(peer.address()), requests, TURN_SECONDS))
+    };
+    let unknown: Vec<_> = (0..KEYS).map(|number| (String::new(), format!("{number:064}"))).collect();
+    let plain = load.requests("hello", [Sent { method: "GET", path: "/", credential: "", body: String::new() }].into_iter())?;
+    let mut contenders = [
+        ours("fresh", FRESH, &fresh_keys, &fresh_admin, LONG_TURN_SECONDS)?,
+        ours("reused", USUAL, &keys[..KEYS], &admin, LONG_TURN_SECONDS)?,
+        ours("hot", USUAL, &keys[..1], &admin, LONG_TURN_SECONDS)?,
+        ours("forged", USUAL, &forged, &admin, TURN_SECONDS)?,
+        // A server that has just started has met none, so that these are new to it in each of its turns.
+        ours("cold", USUAL, &keys, &admin, TURN_SECONDS)?,
+        theirs("their quota", &quota)?,
+        theirs("their hot", &quota[..1])?,
+        theirs("their unknown", &unknown)?,
+        theirs("their limited", &limited)?,
+        Contender::new(Server::Peer(hello.address()), plain, TURN_SECONDS),
+    ];
+    let mut origins = [Ours::new(origin).await?, Ours::new(&mut fresh).await?];
+    for round in 0..ROUNDS {
+        for at in order(contenders.len(), round) {
+            contenders[at].turn(load, &mut origins).await?;
         }
     }
-    let [fresh_rate, reused, hot, forged, cold, their_quota, their_hot, their_unknown, their_limited, hello] = rates.map(median);
-    let unit = "answers/s";
-    figures.more(("validate.fresh", fresh_rate), (BETTER_AUTH, their_quota), unit, RUNTIME);
-    figures.more(("validate.reused", reused), (BETTER_AUTH, their_quota), unit, RUNTIME);
-    figures.more(("validate.hotkey", hot), (BETTER_AUTH, their_hot), unit, RUNTIME);
-    figures.more(("validate.forged", forged), (BETTER_AUTH, their_unknown), unit, RUNTIME);
-    figures.more(("validate.cold", cold), (BETTER_AUTH, their_limited), unit, RUNTIME);
-    figures.more(("validate.reused", reused), (AXUM, hello), unit, RUNTIME);
-    figures.less(("validate.p99", median(p99)), (P99, 8.0), "ms", RUNTIME);
 
-    // What it has in memory after all that, and after an edge has taken the status of all keys there are.
-    issue(origin, MANY).await?;
-    let edge = Request::new("GET", "/edge/v1/snapshot").bearer(&origin.edge_key()?);
-    send(origin.address(), &edge).await?.expect(200)?;
-    let resident = resident(origin)?;
-    figures.less(("memory.resident", resident), (MEMORY, 200.0), "MB", RUNTIME);
+    let [fresh, reused, hot, forged, cold, their_quota, their_hot, their_unknown, their_limited, hello] = &contenders;
+    for (name, against, ours, theirs) in [
+        ("validate.fresh", BETTER_AUTH, fresh, their_quota),
+        ("validate.reused", BETTER_AUTH, reused, their_quota),
+        ("validate.hotkey", BETTER_AUTH, hot, their_hot),
+        ("validate.forged", BETTER_AUTH, forged, their_unknown),
+        ("validate.cold", BETTER_AUTH, cold, their_limited),
+        ("validate.reused", AXUM, reused, hello),
+    ] {
+        figures.more((name, ours.rate()), (against, theirs.rate()), "answers/s", RUNTIME);
+    }
+    figures.less(("validate.p99", fresh.p99().max(reused.p99())), (P99, 8.0), "ms", RUNTIME);
+    for (name, ours) in [("fresh", fresh), ("reused", reused), ("hotkey", hot), ("forged", forged), ("cold", cold)] {
+        eprintln!("validate.{name}: for each second of answering {:.3} s of work that was put off, which count", ours.put_off());
+    }
     Ok(())
 }
 
-/// Ends a server and starts it again. What it has put off is done by then, and not at the expense of what is measured next.
-async fn begin_anew(origin: &mut Origin) -> Result<()> {
-    origin.end().await?;
-    origin.restart().await
-}
-
-async fn on(load: &Load, server: std::net::SocketAddr, requests: &mut Requests) -> Result<Answered> {
-    load.run(server, requests, CONNECTIONS, true, SECONDS).await
-}
-
-fn asked<'a>(key: &str, admin: &'a str) -> Sent<'a> {
+/// Asks about a key.
+pub(super) fn asked<'a>(key: &str, admin: &'a str) -> Sent<'a> {
     let body = json!({"api_key": key, "endpoint": "/v1/chat", "client_ip": "192.0.2.1"}).to_string();
     Sent { method: "POST", path: VALIDATE, credential: admin, body }
 }
@@ -149,12 +128,4 @@ fn forged(key: &str) -> Result<String> {
     let mut text = String::new();
     write_key(parsed.prefix(), parsed.environment(), &parsed.unverified_claims().to_bytes(), &signature, &mut text);
     Ok(text)
-}
-
-/// Megabytes that the server's process has in memory.
-fn resident(origin: &Origin) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", origin.process_id()?))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kilobytes * 1024.0 / 1e6)
 }

@@ -1,10 +1,10 @@
-//! `keyward-dev-database --dir D --migrations M`: a private Postgres with the migrations applied, for developing.
+//! A private Postgres with the migrations applied, for developing.
 //!
 //! Prints its URL and runs until interrupted. It reads the migrations at run time and depends on nothing of the
 //! origin, because the origin doesn't compile without a database (or `.sqlx`) that knows its queries:
 //!
 //! ```sh
-//! keyward-dev-database --dir .keyward/dev --migrations crates/origin/migrations   # prints the URL
+//! cargo run -p keyward-postgres --example dev_database -- --dir .keyward/dev   # prints the URL
 //! DATABASE_URL=… SQLX_OFFLINE=false SQLX_OFFLINE_DIR=$PWD/.sqlx cargo check -p keyward-origin
 //! ```
 
