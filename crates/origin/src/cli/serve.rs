@@ -1,6 +1,6 @@
 //! `keyward serve`: the origin, from its arguments to its end.
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, pin::pin};
+use std::{future::pending, io::Write, net::SocketAddr, path::PathBuf, pin::pin};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -108,11 +108,16 @@ pub async fn serve(arguments: Serve) -> anyhow::Result<()> {
     if let Err(error) = writeln!(out, "keyward ready http://{address}").and_then(|()| out.flush()) {
         tracing::warn!(%error, "nobody reads on standard output that the server is ready");
     }
+    let abandoned = async {
+        match &postgres {
+            Some(postgres) => postgres.abandoned().await,
+            None => pending().await,
+        }
+    };
     let stop = async {
-        let Some(postgres) = &postgres else { return Ok(told.await) };
         tokio::select! {
             () = told => Ok(()),
-            () = postgres.abandoned() => bail!("nothing keeps the private Postgres running any more"),
+            () = abandoned => bail!("nothing keeps the private Postgres running any more"),
         }
     };
     let served = server.serve(listener, stop).await;
