@@ -1,6 +1,6 @@
 //! Where the database and the files of a deployment are, for the commands that work on them.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{env::VarError, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::Args;
@@ -146,13 +146,12 @@ impl Database {
 
     /// The master key, as told or in its file; `None` where neither is there.
     fn master_key(&self) -> anyhow::Result<Option<SealingKey>> {
-        match std::env::var(MASTER_KEY).ok().map(Zeroizing::new) {
-            Some(text) => match parse_master_key(&text) {
-                Some(key) => Ok(Some(key)),
-                None => Err(Failure::Usage(format!("{MASTER_KEY} is not 32 bytes of base64url")).into()),
-            },
-            None => MasterFile::beside(&self.data_dir).read(),
-        }
+        let told = match std::env::var(MASTER_KEY).map(Zeroizing::new) {
+            Ok(text) => parse_master_key(&text),
+            Err(VarError::NotPresent) => return MasterFile::beside(&self.data_dir).read(),
+            Err(VarError::NotUnicode(_)) => None,
+        };
+        told.map(Some).ok_or_else(|| Failure::Usage(format!("{MASTER_KEY} is not 32 bytes of base64url")).into())
     }
 
     fn no_master_key(&self) -> anyhow::Error {
