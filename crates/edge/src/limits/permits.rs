@@ -38,6 +38,8 @@ pub struct Permits {
     pub(super) under_way: UnderWay,
     /// The loop that gives back.
     pub shift: Shift,
+    /// Whether the object that was asked last has said nothing.
+    pub silent: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -110,12 +112,11 @@ impl Permits {
     /// None yet, for an isolate of a random name.
     pub fn new(pace: Pace, name: Uuid) -> Self {
         let under_way = UnderWay::new(name.as_u128() as u64);
-        Self { name, pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, under_way, shift: Shift::default() }
+        Self { name, pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, under_way, shift: Shift::default(), silent: false }
     }
 
-    /// Takes a slot and a charge from what is here of a key; both or nothing.
-    fn take(&mut self, about: &Limited, charge: Charge, turn: Turn, now: Timestamp) -> Result<Taken, Seat> {
-        let Self { name, .. } = *self;
+    /// What is here of a key, which is used now.
+    fn entry(&mut self, about: &Limited, now: Timestamp) -> &mut Entry {
         self.uses += 1;
         if self.keys.len() >= MOST_KEYS && !self.keys.contains_key(&about.key) {
             self.make_room();
@@ -125,6 +126,14 @@ impl Permits {
         let entry = self.keys.entry(key).or_insert_with(new);
         (entry.limits, entry.position, entry.nth, entry.used) = (limits, position, self.uses, now);
         self.busy = true;
+        entry
+    }
+
+    /// Takes a slot and a charge from what is here of a key; both or nothing.
+    fn take(&mut self, about: &Limited, charge: Charge, turn: Turn, now: Timestamp) -> Result<Taken, Seat> {
+        let Self { name, .. } = *self;
+        let &Limited { key, limits, .. } = about;
+        let entry = self.entry(about, now);
         let Teller { holder, slots, .. } = &mut entry.teller;
         let mut due = false;
         let taken = match limits.concurrent.map(|limit| (limit, slots.get_or_insert_with(|| Slots::new(name)))) {
@@ -163,6 +172,8 @@ impl Permits {
             return Charged::Denied(Reason::LimitUnavailable.into());
         }
         if let Some(kind) = demand.refused(&about.limits) {
+            // It is told of its key's limits all the same.
+            self.entry(about, now);
             return Charged::Denied(Denial::Limit(kind));
         }
         match self.take(about, demand.charge, turn, now) {
