@@ -40,6 +40,8 @@ pub struct Permits {
     pub(super) settled: KeyId,
     /// The loop that gives back.
     pub shift: Shift,
+    /// Whether the object that was asked last has said nothing.
+    pub silent: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -122,12 +124,12 @@ impl Permits {
             under_way,
             settled: KeyId(Uuid::nil()),
             shift: Shift::default(),
+            silent: false,
         }
     }
 
-    /// Takes a slot and a charge from what is here of a key; both or nothing.
-    fn take(&mut self, about: &Limited, charge: Charge, turn: Turn, now: Timestamp) -> Result<Taken, Seat> {
-        let Self { name, .. } = *self;
+    /// What is here of a key, which is used now.
+    fn entry(&mut self, about: &Limited, now: Timestamp) -> &mut Entry {
         self.uses += 1;
         if self.keys.len() >= MOST_KEYS && !self.keys.contains_key(&about.key) {
             self.make_room();
@@ -137,6 +139,14 @@ impl Permits {
         let entry = self.keys.entry(key).or_insert_with(new);
         (entry.limits, entry.position, entry.nth, entry.used) = (limits, position, self.uses, now);
         self.busy = true;
+        entry
+    }
+
+    /// Takes a slot and a charge from what is here of a key; both or nothing.
+    fn take(&mut self, about: &Limited, charge: Charge, turn: Turn, now: Timestamp) -> Result<Taken, Seat> {
+        let Self { name, .. } = *self;
+        let &Limited { key, limits, .. } = about;
+        let entry = self.entry(about, now);
         let Teller { holder, slots, .. } = &mut entry.teller;
         let mut due = false;
         let taken = match limits.concurrent.map(|limit| (limit, slots.get_or_insert_with(|| Slots::new(name)))) {
@@ -175,6 +185,8 @@ impl Permits {
             return Charged::Denied(Reason::LimitUnavailable.into());
         }
         if let Some(kind) = demand.refused(&about.limits) {
+            // It is told of its key's limits all the same.
+            self.entry(about, now);
             return Charged::Denied(Denial::Limit(kind));
         }
         match self.take(about, demand.charge, turn, now) {
