@@ -18,7 +18,7 @@ export function SignIn() {
         <div class="notice" data-tone="warn" role="status">
           <strong>Your session has ended</strong>
           <p>
-            {lastEnd.title} (<code>{lastEnd.code}</code>). A session lasts as long as its key.
+            {lastEnd.title} (<code>{lastEnd.code}</code>). A session lasts 12 hours, an hour without use, and never longer than its key.
           </p>
         </div>
       )}
