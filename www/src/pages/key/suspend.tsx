@@ -3,11 +3,14 @@ import { useCaller } from "../../api/session";
 import type { Key, Session } from "../../api/types";
 import { Dialog } from "../../ui/dialog";
 
-const SYNC = "edge:sync";
+/** Whether edges can follow by it. */
+function syncs({ capabilities }: Key): boolean {
+  return capabilities.includes("edge:sync") || capabilities.includes("edge:*");
+}
 
 /** Whether stopping it stops more than whom it was made for. */
 export function needsAWord(key: Key, caller: Session): boolean {
-  return key.id === caller.key || key.capabilities.includes(SYNC);
+  return key.id === caller.key || syncs(key);
 }
 
 /** Of a key that is about to be stopped: that it is one's own, or an edge's. */
@@ -21,10 +24,10 @@ export function Lived({ apiKey: key }: { apiKey: Key }) {
           <p>This session ends with it. Only another key can resume it.</p>
         </div>
       )}
-      {key.capabilities.includes(SYNC) && (
+      {syncs(key) && (
         <div class="notice" data-tone="bad">
-          <strong>Edges follow this origin by it</strong>
-          <p>Without it those that have it learn of no change, and soon answer by their outage mode: for every key.</p>
+          <strong>Edges can follow this origin by it</strong>
+          <p>An edge that does learns of no change from then on, and soon answers by its outage mode: for every key.</p>
         </div>
       )}
     </>
