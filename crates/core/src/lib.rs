@@ -33,6 +33,7 @@ mod capability;
 mod cidr;
 mod constraint;
 mod crc32;
+mod credential;
 mod digest;
 mod ed25519;
 mod encoding;
@@ -65,6 +66,7 @@ pub use audit::{
 pub use capability::{Capability, CapabilityError};
 pub use cidr::{Network, NetworkError, canonical_address};
 pub use constraint::{ConstraintError, ConstraintKind};
+pub use credential::find_credential;
 pub use digest::Digest;
 pub use ed25519::{Kid, PublicKey, PublicKeyError, Reference, Signature, VerifySignature};
 pub use feed::{Amendment, AmendmentPage, Delta, FeedReply, Heartbeat, Issued, PageRef, ShardRef, Snapshot, SnapshotReply};

@@ -125,11 +125,13 @@ function isAnswer(response) {
   return (status >= 200 && status <= 599) || (status === 101 && Boolean(response.webSocket));
 }
 
-// The upstream's response with these headers. It can't be changed, so that it is made anew; but not one that opens a
-// WebSocket.
+// The upstream's response with these headers, and without what it says to the edge alone. It can't be changed, so that it is made
+// anew; but not one that opens a WebSocket. src/forward.rs has the same.
 function withFields(response, fields) {
-  if (fields.length === 0 || response.status === 101) return response;
+  const costs = response.headers.has(COST_HEADER);
+  if ((fields.length === 0 && !costs) || response.status === 101) return response;
   const anew = new Response(response.body, response);
+  if (costs) anew.headers.delete(COST_HEADER);
   for (const [name, value] of fields) anew.headers.set(name, value);
   return anew;
 }
@@ -165,7 +167,7 @@ function survey(headers) {
 
 // The one credential of an ordinary request; undefined where there is none, or more to be said.
 function credential(authorization, apiKey) {
-  if (authorization === undefined) return apiKey;
+  if (authorization === undefined) return apiKey || undefined;
   return apiKey === undefined && authorization.startsWith("Bearer ") ? authorization.slice(7) : undefined;
 }
 

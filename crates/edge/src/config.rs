@@ -16,6 +16,8 @@ const MIN_LIMIT_IDLE_MS: u64 = 500;
 const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1000;
 /// Roots that may be pinned: the current one and the next, with room for a third during a change.
 const MAX_ROOTS: usize = 4;
+/// Variables of the route table: a platform bounds each (Cloudflare by 5 KB), so that a long table takes several.
+const MAX_ROUTE_VARIABLES: usize = 32;
 /// The shortest token that guards the metrics.
 const MIN_METRICS_TOKEN: usize = 16;
 
@@ -199,8 +201,16 @@ impl<F: Fn(&str) -> Option<String>> Vars<F> {
     }
 
     fn routes(&self, variable: &'static str) -> Result<RouteTable, ConfigError> {
+        // One that is missing between others may be the one whose entries forbid what a later one permits; so may one beyond the last.
+        let parts = (2..=MAX_ROUTE_VARIABLES + 1).map(|number| self.optional(&format!("{variable}_{number}")));
+        let mut parts: Vec<_> = std::iter::once(self.optional(variable)).chain(parts).collect();
+        while parts.last().is_some_and(Option::is_none) {
+            parts.pop();
+        }
         // Without a table there is no route, and nothing is permitted.
-        RouteTable::parse(&self.optional(variable).unwrap_or_default()).map_err(|error| fault(variable, &error.to_string()))
+        let parts: Option<Vec<String>> = if parts.len() > MAX_ROUTE_VARIABLES { None } else { parts.into_iter().collect() };
+        let text = parts.ok_or_else(|| fault(variable, "doesn't go on as _2, _3 and so on without a gap, to _32 at most"))?.join("\n");
+        RouteTable::parse(&text).map_err(|error| fault(variable, &error.to_string()))
     }
 
     fn metrics_token(&self, variable: &'static str) -> Result<Option<Secret>, ConfigError> {
@@ -268,6 +278,7 @@ pub(crate) const SCOPES: [ScopeClass; 3] = [ScopeClass::User, ScopeClass::Tenant
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keyward_core::{NormalPath, bounds::MAX_ROUTES};
 
     fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let root = keyward_core::codec::base64url(keyward_issuer::SigningKey::from_seed([1; 32]).public_key().as_bytes());
@@ -317,6 +328,28 @@ mod tests {
             ("KEYWARD_ASSUME_TLS", "yes"),
         ] {
             assert_eq!(read(&[(variable, value)]).map(|_| ()).unwrap_err().variable, variable, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_table_of_routes_goes_on_in_the_next_variable_and_never_past_a_gap() {
+        let entry = |n: usize| format!("GET /v1/resources-of-kind-{n:04}/** -> resources:read\n");
+        let table: Vec<String> = (0..MAX_ROUTES).map(entry).collect();
+        // Each as long as Cloudflare takes.
+        let parts: Vec<String> = table.chunks(5_120 / entry(0).len()).map(|lines| lines.concat()).collect();
+        let named: Vec<_> = parts
+            .iter()
+            .enumerate()
+            .map(|(at, part)| (if at == 0 { "KEYWARD_ROUTES".to_owned() } else { format!("KEYWARD_ROUTES_{}", at + 1) }, part))
+            .collect();
+        let named: Vec<(&str, &str)> = named.iter().map(|(name, part)| (name.as_str(), part.as_str())).collect();
+        let routes = read(&named).unwrap().routes;
+        for n in [0, 200, MAX_ROUTES - 1] {
+            let path = NormalPath::parse(&format!("/v1/resources-of-kind-{n:04}/7")).unwrap();
+            assert_eq!(routes.find("GET", &path), Some(n));
+        }
+        for faulty in [&[("KEYWARD_ROUTES_3", "/v1/** -> authenticated")][..], &[("KEYWARD_ROUTES_33", "/v1/** -> authenticated")]] {
+            assert_eq!(read(faulty).map(|_| ()).unwrap_err().variable, "KEYWARD_ROUTES");
         }
     }
 

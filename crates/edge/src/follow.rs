@@ -7,6 +7,9 @@ use keyward_core::{
     StatusIndex, Timestamp,
 };
 
+/// By so many milliseconds clocks are set back that are kept right: an age is off by no more.
+const MAX_STEP_BACK_MS: u64 = 1_000;
+
 /// The state of an edge, and what it needs next.
 #[derive(Debug)]
 pub struct Follower {
@@ -211,10 +214,12 @@ impl Follower {
         self.replica.raise_floor(position, manifest);
     }
 
-    /// How old the state is, in milliseconds; `None` without one, and for one that no key set stands behind.
+    /// How old the state is, in milliseconds; `None` without one, for one that no key set stands behind, and for one from the future: it
+    /// was none when it came, so that the clock was set back, and nobody knows by how much.
     pub fn age_ms(&self, now: Timestamp) -> Option<u64> {
         self.replica.keys().filter(|keys| keys.is_current(now))?;
-        Some(now.since(self.replica.as_of()?))
+        let as_of = self.replica.as_of()?;
+        (as_of.since(now) <= MAX_STEP_BACK_MS).then(|| now.since(as_of))
     }
 
     /// Asks for a snapshot next: a part of the present one is nowhere to be had.

@@ -9,18 +9,21 @@ use worker::{
     web_sys,
 };
 
-/// Sends it and gives the upstream's response as it is, with these headers where there are any. The error names the runtime's fault, for the log.
+/// Sends it and gives the upstream's response as it is, but for what it says to the edge alone, and with these headers where there are any;
+/// `count` sees it as it came. The error names the runtime's fault, for the log.
 pub(crate) async fn send(
     config: &Config,
     request: &web_sys::Request,
     target: &Target,
     passage: &Passage,
     (fields, hold): (&[Field], Option<&Hold>),
+    count: impl FnOnce(&web_sys::Response),
 ) -> Result<web_sys::Response, String> {
     let answer = exchange(config, request, target, passage, hold).await.and_then(|response| {
         must_be_answer(&response)?;
+        count(&response);
         let followed = hold.map(|hold| hold.follow(&response, &request.method())).transpose()?;
-        with_fields(followed.unwrap_or(response), fields)
+        onward_with(followed.unwrap_or(response), fields)
     });
     answer.map_err(|fault| {
         if let Some(hold) = hold {
@@ -44,13 +47,18 @@ fn must_be_answer(response: &web_sys::Response) -> Result<(), JsValue> {
     }
 }
 
-/// A response of the runtime's own can't be changed, so that it is made anew; but not one that opens a WebSocket.
-fn with_fields(response: web_sys::Response, fields: &[Field]) -> Result<web_sys::Response, JsValue> {
-    if fields.is_empty() || response.status() == 101 {
+/// The response with these headers, and without what is said to the edge alone. One of the runtime's own can't be changed, so that it is made
+/// anew; but not one that opens a WebSocket.
+fn onward_with(response: web_sys::Response, fields: &[Field]) -> Result<web_sys::Response, JsValue> {
+    let costs = response.headers().has(headers::COST)?;
+    if (fields.is_empty() && !costs) || response.status() == 101 {
         return Ok(response);
     }
     // A response stands in for its own initialiser.
     let anew = web_sys::Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), response.unchecked_ref())?;
+    if costs {
+        anew.headers().delete(headers::COST)?;
+    }
     for (name, value) in fields {
         anew.headers().set(name, value)?;
     }
@@ -94,12 +102,14 @@ async fn exchange(
 
 /// The headers of the request, less what is stripped, and with the identity.
 fn onward(sent: &web_sys::Headers, passage: &Passage) -> Result<web_sys::Headers, JsValue> {
-    let onward = web_sys::Headers::new_with_headers(sent)?;
-    for name in sent.keys() {
-        if let Some(name) = name?.as_string()
-            && headers::is_stripped(&name)
+    let onward = web_sys::Headers::new()?;
+    // One by one: a copy of all would fail for a name that can't be sent on.
+    for pair in sent.entries() {
+        let pair: js_sys::Array = pair?.dyn_into()?;
+        if let (Some(name), Some(value)) = (pair.get(0).as_string(), pair.get(1).as_string())
+            && !headers::is_stripped(&name)
         {
-            onward.delete(&name)?;
+            onward.append(&name, &value)?;
         }
     }
     if sent.get("upgrade")?.is_some_and(|to| !headers::upgrades(&to)) {

@@ -29,6 +29,9 @@ use worker::{Context, Env, js_sys, wasm_bindgen, wasm_bindgen::prelude::wasm_bin
 
 /// Bytes of the buffer. A request whose facts don't fit goes the long way.
 const CAPACITY: usize = 16 * 1024;
+/// Bytes of it that a permitted request's constraints, and its path and query where they are written, may take together: what else is
+/// written is far shorter than the rest. It is looked at before the request is charged, since on the long way it is charged as well.
+const MOST_TEXT: usize = CAPACITY - 4 * 1024;
 
 /// It can't be decided at once: go the long way.
 const LONG_WAY: u32 = 0;
@@ -195,9 +198,11 @@ fn decide_on(facts: &str, now: Timestamp) -> Option<Decided> {
         return None;
     }
     let target = Target::parse(url).ok().filter(|target| !target.is_own())?;
-    let sent = Sent { method, target: &target, credential: key, address, origin, tls, tokens };
-    let (decision, due) = decide_at_once(&sent, now)?;
     let before = url.strip_suffix(target.query.as_str()).and_then(|url| url.strip_suffix(target.path.as_str()));
+    let written = if before.is_some() { 0 } else { target.path.as_str().len() + target.query.len() };
+    let fits = |passage: &Passage| written + passage.constraints.len() <= MOST_TEXT;
+    let sent = Sent { method, target: &target, credential: key, address, origin, tls, tokens };
+    let (decision, due) = decide_at_once(&sent, now, fits)?;
     Some(Decided { as_sent: before.map(str::len), target, decision, due })
 }
 

@@ -2,13 +2,12 @@
 
 use crate::{
     config::{Config, ConfigError},
-    credential,
     decide::{Held, Outcome, Passage, Presented},
     decisions::Decisions,
     denial::Denial,
     flight::{FETCH_MS, Miss, What},
     follow::{Listener, Object},
-    forward,
+    forward, headers,
     hold::Hold,
     limits::{
         charge::{self, charge, charge_at_once, limit_fields, refused_fields},
@@ -30,14 +29,13 @@ use keyward_api::Code;
 use keyward_core::{
     Accelerator, Digest, Missing, PolicyCache, PolicyNumber, Position, Reason, Refusal, StatusIndex, Statuses, Timestamp, WarmKeys,
     bounds::{DEFAULT_POLICY_BUDGET, DEFAULT_POLICY_BYTES, MAX_AMENDMENT_PAGE_LEN, MAX_ISSUED_LEN, MAX_POLICY_LEN, MAX_STATUS_LIST_LEN},
+    find_credential,
 };
 use std::{cell::OnceCell, rc::Rc};
 use worker::{Env, console_error, web_sys};
 
 /// How often a request may find something missing: a shard, a page, a policy, each perhaps of a newer state.
 const MAX_FETCHES: usize = 6;
-/// The upstream says in this header how many cents a request has cost.
-const COST_HEADER: &str = "x-keyward-cost-cents";
 /// From so many on it says nothing: js/gate.js reads twelve digits.
 const COST_BOUND: u64 = 1_000_000_000_000;
 /// Bytes of a part of either kind.
@@ -129,8 +127,9 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: &impl B
             let facts = || record::facts(&isolate, &request, &seen);
             let ticket = isolate.with(|state| state.note_passed(seen, (sent, cost), at, facts));
             let fields = limit_fields(&isolate, &passage, now());
-            let answer = forward::send(&isolate.config, &request, &target, &passage, (&fields, hold.as_ref())).await;
-            answer.inspect(|answer| answered(&isolate, ticket, &request, answer)).map_err(|fault| match &hold {
+            let count = |answer: &web_sys::Response| answered(&isolate, ticket, &request, answer);
+            let answer = forward::send(&isolate.config, &request, &target, &passage, (&fields, hold.as_ref()), count).await;
+            answer.map_err(|fault| match &hold {
                 Some(hold) if hold.is_lost() => refusal(Reason::LimitUnavailable),
                 // Whoever has gone isn't told, and what became of the request isn't known.
                 Some(hold) if hold.is_left() => Answer { status: 499, headers: Vec::new(), body: String::new() },
@@ -158,9 +157,9 @@ pub(crate) fn tend(isolate: &Rc<Isolate>, source: &Source, background: &impl Bac
 
 /// Counts what the upstream has answered.
 fn answered(isolate: &Isolate, ticket: u32, request: &web_sys::Request, answer: &web_sys::Response) {
-    let headers = answer.headers();
-    let bytes = length(&request.method(), &headers);
-    let cents = number(&headers, COST_HEADER).filter(|cents| *cents < COST_BOUND);
+    let told = answer.headers();
+    let bytes = length(&request.method(), &told);
+    let cents = number(&told, headers::COST).filter(|cents| *cents < COST_BOUND);
     note_answered(isolate, ticket, answer.status(), (bytes, cents), now());
 }
 
@@ -207,11 +206,11 @@ pub(crate) enum AtOnce {
     Refuse(Denial, Vec<Field>),
 }
 
-/// Decides on a request at once, and counts it; `None` where that takes a wait, of whatever kind. For a request with a
-/// credential and a path that are in order, and without a body.
+/// Decides on a request at once, and counts it; `None` where that takes a wait, of whatever kind, or where it may pass and what there is
+/// to say of that doesn't fit: then it hasn't been charged. For a request with a credential and a path that are in order, and without a body.
 ///
 /// Beside it says whether something has to be seen to in the background ([`tend`]).
-pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce, bool)> {
+pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp, fits: impl FnOnce(&Passage) -> bool) -> Option<(AtOnce, bool)> {
     let isolate = current()?;
     if !isolate.is_steady(now) {
         return None;
@@ -222,6 +221,7 @@ pub(crate) fn decide_at_once(sent: &Sent<'_>, now: Timestamp) -> Option<(AtOnce,
     let (denial, seen) = match sent.decide(&isolate, &seen, now) {
         Outcome::Fetch(_) => return None,
         Outcome::Refuse(reason, key, policy) => (reason.into(), Seen { key, policy, ..seen }),
+        Outcome::Pass(passage) if !fits(&passage) => return None,
         Outcome::Pass(passage) => match charge_at_once(&isolate, &passage, &demand, now) {
             Charged::Wait(_) => return None,
             Charged::Denied(denial) => (denial, seen.by(&passage)),
@@ -281,14 +281,15 @@ async fn admit(
 ) -> Result<Admitted, Denial> {
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
-    let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref())?;
+    let (authorization, api_key) = (header("authorization"), header("x-api-key"));
+    let credential = find_credential(authorization.as_deref(), api_key.as_deref())?.ok_or(Reason::CredentialMissing)?;
     let target = target?;
-    let presented = Presented::parse(&credential)?;
+    let presented = Presented::parse(credential)?;
 
     isolate.freshen(source, context).await;
 
     let (method, said) = (request.method(), Said::read(&isolate.config, &headers));
-    let sent = said.of(&method, &target, &credential);
+    let sent = said.of(&method, &target, credential);
     *seen = sent.seen(&isolate.config);
     for _ in 0..MAX_FETCHES {
         let now = now();

@@ -1,7 +1,7 @@
 //! The edge: a Cloudflare Worker that decides on every request before the upstream or the origin hears of it.
 //!
-//! A request that can be decided at once goes through the gate (`gate.rs`, `js/entry.js`) in one call; every other one
-//! through `isolate.rs`. Either way it goes through [`target`] and [`credential`] (junk is refused with no state and no I/O), waits for a fresh
+//! A request that can be decided at once goes through the gate (`gate.rs`, `js/gate.js`) in one call; every other one
+//! through `isolate.rs`. Either way it goes through [`target`] and `find_credential` of the core (junk is refused with no state and no I/O), waits for a fresh
 //! state where [`pulse`] says so, is decided on in [`decide`], and ends in [`refuse`] or at the upstream. The state is
 //! kept by [`follow`], from the [`hub`] of the region or, where that can't be reached, from the origin.
 //!
@@ -9,7 +9,6 @@
 //! natively. `docs/edge.md` tells what a deployment sets and what each setting admits.
 
 pub mod config;
-pub mod credential;
 pub mod decide;
 pub mod decisions;
 pub mod denial;

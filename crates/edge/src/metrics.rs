@@ -37,6 +37,8 @@ pub struct Counters {
     pub cut: u64,
     /// Questions and returns sent to keys' objects.
     pub permit_requests: u64,
+    /// Of these, how many came to nothing.
+    pub permit_failures: u64,
     refused: Tally<Denial>,
     rejected: Tally<(Object, Fault)>,
 }
@@ -101,6 +103,7 @@ impl Counters {
             ("keyward_uncounted_total", "Requests permitted beyond what is known of their key's limits.", self.uncounted),
             ("keyward_cut_total", "Requests ended because their slots could not be held.", self.cut),
             ("keyward_permit_requests_total", "Questions and returns sent to keys' objects.", self.permit_requests),
+            ("keyward_permit_failures_total", "Of these, how many got no answer, or none that could be used.", self.permit_failures),
         ] {
             family(out, name, "counter", help);
             sample(out, name, "", value);
@@ -146,7 +149,7 @@ pub fn signatures(out: &mut String, counters: AcceleratorCounters, remembered: u
 pub fn usage(out: &mut String, unreported: u64, lost: u64) {
     gauge(out, "keyward_usage_unreported", "Requests that were counted and that the hub hasn't taken yet.", unreported);
     let name = "keyward_usage_lost_total";
-    family(out, name, "counter", "Requests that could not be counted: too many different ones, or no hub for too long.");
+    family(out, name, "counter", "Requests that could not be counted, or their answers: too many at a time, or no hub for too long.");
     sample(out, name, "", lost);
 }
 

@@ -1,7 +1,6 @@
 //! What the edge answers itself: `/.keyward/health`, and `/.keyward/metrics` for the holder of a token.
 
 use crate::{
-    credential,
     isolate::Isolate,
     metrics::{self, gauge},
     node::Background,
@@ -9,7 +8,7 @@ use crate::{
     source::{Source, now},
 };
 use keyward_api::Code;
-use keyward_core::Reason;
+use keyward_core::{Reason, find_credential};
 use serde::Serialize;
 use std::rc::Rc;
 use worker::web_sys;
@@ -76,8 +75,9 @@ fn health(isolate: &Isolate) -> Answer {
 async fn metrics(isolate: &Rc<Isolate>, source: &Source, headers: &web_sys::Headers) -> Answer {
     let Some(token) = &isolate.config.metrics_token else { return problem(Code::NotFound) };
     let authorization = headers.get("authorization").ok().flatten();
-    match credential::find(authorization.as_deref(), None) {
-        Ok(given) if token.matches(&given) => {}
+    match find_credential(authorization.as_deref(), None) {
+        Ok(Some(given)) if token.matches(given) => {}
+        Ok(None) => return refusal(Reason::CredentialMissing),
         Ok(_) => return refusal(Reason::Malformed),
         Err(reason) => return refusal(reason),
     }

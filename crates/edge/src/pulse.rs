@@ -73,12 +73,17 @@ impl Pulse {
     /// beforehand.
     pub fn is_steady(&self, now: Timestamp, age_ms: Option<u64>, ages: Ages) -> bool {
         let young = age_ms.is_some_and(|age| age <= ages.soft_ms);
-        young && self.proven && self.attached && now < self.lease && now.since(self.started) < TAKE_OVER_MS
+        young && self.proven && self.attached && self.is_live(now) && now.since(self.started) < TAKE_OVER_MS
+    }
+
+    /// Whether the loop in charge is believed to live. One that began later than now had another clock: nothing can be said of its lease.
+    fn is_live(&self, now: Timestamp) -> bool {
+        self.started <= now && now < self.lease
     }
 
     /// What a request does, where the state has this age (`None`: there is none). `now` is the time at this very call.
     pub fn on_request(&mut self, now: Timestamp, age_ms: Option<u64>, ages: Ages) -> Advice {
-        let live = now < self.lease;
+        let live = self.is_live(now);
         let young = age_ms.is_some_and(|age| age <= ages.soft_ms);
         self.proven |= young;
         let attached = live && self.attached;
@@ -105,7 +110,7 @@ impl Pulse {
 
     /// What the loop with this number does next.
     pub fn turn(&self, start: Start, now: Timestamp) -> Turn {
-        match self.id == start.id && now < start.end {
+        match self.id == start.id && self.started <= now && now < start.end {
             false => Turn::Stop,
             true if self.probing || self.failures > 0 => Turn::Probe,
             true => Turn::Follow,
@@ -240,6 +245,27 @@ mod tests {
         let next = pulse.on_request(at(1_501), None, AGES).start.unwrap();
         assert_ne!(gone.id, next.id);
         assert_eq!(pulse.turn(gone, at(1_502)), Turn::Stop);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_every_loop_and_none_outlives_its_time() {
+        for hour in [3_600_000, u64::from(u32::MAX)] {
+            for back in (1..=40_000).step_by(97).chain([hour]) {
+                let base = 2 * hour;
+                let mut pulse = Pulse::default();
+                let start = pulse.on_request(at(base), None, AGES).start.unwrap();
+                pulse.answered(start, true, Some(0), AGES);
+                pulse.waits(start, at(base + 10_000), 3_000);
+                let now = base + 10_000 - back.min(base);
+                let lives = back <= 10_000;
+                assert_eq!(pulse.is_steady(at(now), Some(0), AGES), lives, "set back by {back}");
+                assert_eq!(pulse.turn(start, at(now)) == Turn::Follow, lives, "set back by {back}");
+                assert!(pulse.on_request(at(now), None, AGES).wait, "set back by {back}");
+                // Whatever the clock says from then on, a loop is replaced within its time.
+                let replaced = (0..=LOOP_MS).step_by(500).any(|later| pulse.on_request(at(now + later), Some(0), AGES).start.is_some());
+                assert!(replaced, "set back by {back}");
+            }
+        }
     }
 
     #[test]

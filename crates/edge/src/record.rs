@@ -1,7 +1,6 @@
 //! What is noted of a request: it is counted, and taken as a sample now and then.
 
 use crate::{
-    credential,
     decisions::{Facts, Ground},
     denial::Denial,
     isolate::{Cache, Isolate},
@@ -11,7 +10,7 @@ use crate::{
     target::Target,
     usage::{Cost, Seen},
 };
-use keyward_core::Timestamp;
+use keyward_core::{Timestamp, find_credential};
 use worker::web_sys;
 
 impl State<Cache> {
@@ -54,9 +53,10 @@ pub(crate) fn note_answered(isolate: &Isolate, ticket: u32, status: u16, (bytes,
 pub(crate) fn facts(isolate: &Isolate, request: &web_sys::Request, seen: &Seen) -> Facts {
     let (headers, method) = (request.headers(), request.method());
     let header = |name: &str| headers.get(name).ok().flatten();
-    let credential = credential::find(header("authorization").as_deref(), header("x-api-key").as_deref()).unwrap_or_default();
+    let (authorization, api_key) = (header("authorization"), header("x-api-key"));
+    let credential = find_credential(authorization.as_deref(), api_key.as_deref()).ok().flatten().unwrap_or_default();
     // It has been parsed once.
     let target = Target::parse(&request.url()).or_else(|_| Target::parse("http://edge/"));
     let said = Said::read(&isolate.config, &headers);
-    target.map(|target| said.of(&method, &target, &credential).facts(&isolate.config, seen)).unwrap_or_default()
+    target.map(|target| said.of(&method, &target, credential).facts(&isolate.config, seen)).unwrap_or_default()
 }

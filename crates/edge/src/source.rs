@@ -98,7 +98,7 @@ impl Source {
         .await
     }
 
-    /// What the key's object of this region answers to a message.
+    /// What the key's object of this region answers to a message: its status, and of 200 the text.
     pub(crate) async fn ask_limiter(
         &self,
         config: &Config,
@@ -106,10 +106,10 @@ impl Source {
         message: &str,
         limit: usize,
         timeout_ms: u64,
-    ) -> Result<String, Miss> {
+    ) -> Result<(u16, String), Miss> {
         timed(timeout_ms, |signal| async move {
             let request = request("http://limiter/edge/v1/permits", None, Some(&message.into()), &signal)?;
-            self.send_to(LIMITER_BINDING, &[&config.hub, ":", &key.to_string()].concat(), request, limit).await
+            read_with_status(self.fetch(LIMITER_BINDING, &[&config.hub, ":", &key.to_string()].concat(), request).await?, limit).await
         })
         .await
     }
@@ -119,13 +119,13 @@ impl Source {
     }
 
     async fn send_to_hub(&self, config: &Config, request: web_sys::Request, limit: usize) -> Result<String, Miss> {
-        self.send_to(HUB_BINDING, &config.hub, request, limit).await
+        read(self.fetch(HUB_BINDING, &config.hub, request).await?, limit, true).await
     }
 
-    /// Sends to the object of this name.
-    async fn send_to(&self, binding: &str, name: &str, request: web_sys::Request, limit: usize) -> Result<String, Miss> {
+    /// What the object of this name responds.
+    async fn fetch(&self, binding: &str, name: &str, request: web_sys::Request) -> Result<Response, Miss> {
         let stub = self.env.durable_object(binding).and_then(|objects| objects.id_from_name(name)?.get_stub()).map_err(|_| Miss::Failed)?;
-        read(stub.fetch_with_request(Request::from(request)).await.map_err(|_| Miss::Failed)?, limit, true).await
+        stub.fetch_with_request(Request::from(request)).await.map_err(|_| Miss::Failed)
     }
 }
 
@@ -139,12 +139,17 @@ pub(crate) async fn post_to_origin(config: Rc<Config>, path: &str, body: JsStrin
     timed(timeout_ms, |signal| async move { Ok(send_to_origin(&config, path, Some(&body), &signal).await?.status()) }).await
 }
 
-/// Posts JSON to the origin, and gives what it answers.
-pub(crate) async fn ask_origin_with(config: Rc<Config>, path: &str, body: String, limit: usize, timeout_ms: u64) -> Result<String, Miss> {
-    timed(
-        timeout_ms,
-        |signal| async move { read(send_to_origin(&config, path, Some(&body.into()), &signal).await?.into(), limit, false).await },
-    )
+/// Posts JSON to the origin, and gives what it answers: its status, and of 200 the text.
+pub(crate) async fn ask_origin_with(
+    config: Rc<Config>,
+    path: &str,
+    body: String,
+    limit: usize,
+    timeout_ms: u64,
+) -> Result<(u16, String), Miss> {
+    timed(timeout_ms, |signal| async move {
+        read_with_status(send_to_origin(&config, path, Some(&body.into()), &signal).await?.into(), limit).await
+    })
     .await
 }
 
@@ -181,13 +186,22 @@ fn request(url: &str, bearer: Option<&str>, body: Option<&JsString>, signal: &we
 
 /// The body as text, read no further than `limit`. A hub says by 502 that it refused what the origin told it: then an
 /// isolate must not ask the origin itself, which could turn back time for one that has just been started.
-async fn read(mut response: Response, limit: usize, hub: bool) -> Result<String, Miss> {
+async fn read(response: Response, limit: usize, hub: bool) -> Result<String, Miss> {
     match response.status_code() {
-        200 => {}
-        404 => return Err(Miss::Absent),
-        502 if hub => return Err(Miss::Refused),
-        _ => return Err(Miss::Failed),
+        200 => text(response, limit).await,
+        404 => Err(Miss::Absent),
+        502 if hub => Err(Miss::Refused),
+        _ => Err(Miss::Failed),
     }
+}
+
+/// The status, and of 200 the body.
+async fn read_with_status(response: Response, limit: usize) -> Result<(u16, String), Miss> {
+    let status = response.status_code();
+    Ok((status, if status == 200 { text(response, limit).await? } else { String::new() }))
+}
+
+async fn text(mut response: Response, limit: usize) -> Result<String, Miss> {
     let mut body = Vec::new();
     let mut chunks = response.stream().map_err(|_| Miss::Failed)?;
     while let Some(chunk) = chunks.next().await {

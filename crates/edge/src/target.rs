@@ -29,7 +29,8 @@ impl Target {
         let rest = rest[at..].split('#').next().unwrap_or_default();
         let (path, query) = rest.split_at(rest.find('?').unwrap_or(rest.len()));
         let path = NormalPath::parse(if path.is_empty() { "/" } else { path }).map_err(|_| Reason::PathRefused)?;
-        if query.len() > MAX_QUERY_LEN {
+        // What the runtime has put for bytes that are no UTF-8: what was sent can't be known, nor sent on.
+        if query.len() > MAX_QUERY_LEN || query.contains('\u{fffd}') {
             return Err(Reason::PathRefused);
         }
         Ok(Self { https: scheme.eq_ignore_ascii_case("https"), path, query: encode_query(query) })
@@ -71,6 +72,7 @@ mod tests {
             ("http://h?q", Some(("/", "?q"))),
             ("http://h/a#/../b?c", Some(("/a", ""))),
             ("http://h/a?b='c d'&é=%zz", Some(("/a", "?b=%27c%20d%27&%C3%A9=%zz"))),
+            ("http://h/a?b=\u{fffd}", None),
             ("http://h/a%2fb", None),
             ("http://h/a/%2e%2e/b", None),
             ("http://h//a", None),

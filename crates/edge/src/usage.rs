@@ -130,6 +130,8 @@ impl Tally {
         if self.pending.len() < MOST_PENDING {
             self.pending.insert(self.tickets, pending);
         } else {
+            // Its answer, and with it what it has cost, will find nobody.
+            self.lost += 1;
             self.conclude(pending, Fate::Passed, 0, 0, None);
         }
         self.tickets
@@ -265,7 +267,7 @@ impl Tally {
         sealed + self.lines.values().map(|sums| sums.requests).sum::<u64>()
     }
 
-    /// Requests that could not be counted.
+    /// Requests that could not be counted, or whose answers could not.
     pub const fn lost(&self) -> u64 {
         self.lost
     }

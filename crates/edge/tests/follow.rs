@@ -93,6 +93,25 @@ fn an_edge_takes_a_snapshot_then_deltas_and_then_hears_that_it_is_up_to_date() {
 }
 
 #[test]
+fn a_state_from_the_future_has_no_age() {
+    let (origin, mut counters, mut heard) = (Origin::new(), Counters::default(), Publication::default());
+    let mut follower = origin.follower();
+    // A clock that is behind hears what it hears at its own time.
+    for behind in [0, 10, 1_500] {
+        let now = Timestamp::from_millis(NOW.millis() - behind);
+        follower.take_snapshot(&origin.snapshot(1, at(1, 10)), now, &mut heard, &mut counters).unwrap();
+        assert_eq!(follower.age_ms(now).unwrap_or_default(), 0);
+    }
+    for back in (0..5_000).chain((0..40).map(|power| 1 << power)) {
+        let age = follower.age_ms(Timestamp::from_millis(NOW.millis() - back));
+        assert_eq!(age, (back <= 1_000).then_some(0), "set back by {back} ms");
+    }
+    for after in [1, 1_000, 600_000] {
+        assert_eq!(follower.age_ms(Timestamp::from_millis(NOW.millis() + after)), Some(after));
+    }
+}
+
+#[test]
 fn an_answer_that_was_overtaken_is_no_rollback_and_one_that_was_not_is() {
     let (origin, mut counters, mut heard) = (Origin::new(), Counters::default(), Publication::default());
     let mut follower = origin.follower();

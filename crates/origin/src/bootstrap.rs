@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use keyward_api::catalogue::resources;
 use keyward_core::{
     AnyOr, Capability, Environment, KeyPrefix, KeyState, Limits, PolicyTerms, PublicKey, Role, ScopeClass, TenantId, Timestamp,
@@ -73,6 +73,12 @@ pub async fn bootstrap(db: &Db, config: &Config, master: &SealingKey, clock: &Cl
             config.data_dir.display()
         );
     }
+    // It stands in all that is signed.
+    ensure!(
+        !config.is_nowhere(),
+        "nobody reaches {}: name the URL by which the world is to know this deployment (KEYWARD_ISSUER)",
+        config.issuer
+    );
     let now = clock.now();
     let operator = TenantId(new_id(now)?.0);
     let foundation = Foundation { deployment: new_id(now)?.0, data_key: Arc::new(SealingKey::generate()?), operator };
@@ -93,10 +99,20 @@ pub async fn bootstrap(db: &Db, config: &Config, master: &SealingKey, clock: &Cl
     tx.commit().await?;
     tracing::info!(deployment = %foundation.deployment, admin_key = %config.data_dir.join(ADMIN_KEY).display(), "made a new deployment");
     // A terminal only, so that no log holds it.
-    if std::io::stderr().is_terminal() {
-        eprintln!("The first admin's key (also in {}):\n{}", config.data_dir.join(ADMIN_KEY).display(), &*secrets.admin);
+    let mut terminal = std::io::stderr();
+    if terminal.is_terminal() {
+        // One that has gone away meanwhile ends nothing: the file has it.
+        let _ = writeln!(terminal, "The first admin's key (also in {}):\n{}", config.data_dir.join(ADMIN_KEY).display(), &*secrets.admin);
     }
     Ok(foundation)
+}
+
+/// Whether the database holds a deployment.
+///
+/// # Errors
+/// As any read.
+pub async fn is_founded(connection: &mut PgConnection) -> anyhow::Result<bool> {
+    Ok(sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM deployment) AS "founded!""#).fetch_one(connection).await?)
 }
 
 /// The deployment in the database, if there is one.
@@ -189,7 +205,7 @@ async fn found_tenant(tx: &mut PgConnection, foundation: &Foundation, keyring: &
             created: now,
         };
         let key = NewKey { profile, draft, stamp: minted.stamp, on: None };
-        anyhow::ensure!(store_in(tx, tenant, &[&key]).await?, "a policy vanished");
+        ensure!(store_in(tx, tenant, &[&key]).await?, "a policy vanished");
         append(tx, tenant, &[key.event()], 1).await?;
         Ok(zeroize::Zeroizing::new(minted.raw.expose().to_owned()))
     };

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
+use axum::http::Uri;
 use keyward_core::Network;
 
 /// The settings of a server.
@@ -16,6 +17,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The URL by which the world knows this origin: the `iss` of all it signs. No trailing slash.
     pub issuer: String,
+    /// The issuer that the deployment had, where this server is to give it its own instead. Without it, a server that has another issuer
+    /// than its deployment doesn't start.
+    pub change_issuer_from: Option<String>,
     /// Where files stay: the first keys, the journal, the private Postgres.
     pub data_dir: PathBuf,
     /// `false`: nothing is forced to the disk. For tests that kill processes, not machines.
@@ -72,24 +76,31 @@ const MAX_DECISION_HOURS: u32 = 168;
 /// The longest issuer: it stands in every status list and token.
 const MAX_ISSUER: usize = 256;
 
+/// What a folder of pages has.
+const INDEX: &str = "index.html";
+
 impl Config {
     /// Refuses what can't work before anything is started.
     ///
     /// # Errors
     /// With what is wrong.
     pub fn check(&self) -> anyhow::Result<()> {
-        let shaped = self.issuer.starts_with("http://") || self.issuer.starts_with("https://");
-        ensure!(
-            shaped
-                && !self.issuer.ends_with('/')
-                && self.issuer.len() <= MAX_ISSUER
-                && self.issuer.bytes().all(|byte| byte.is_ascii_graphic()),
-            "the issuer has to be an http(s) URL without a trailing slash, of at most {MAX_ISSUER} characters"
-        );
+        if let Some(fault) = issuer_fault(&self.issuer) {
+            bail!("{:?} can't be the issuer: {fault}", self.issuer);
+        }
+        if let Some(www) = &self.www {
+            ensure!(www.join(INDEX).is_file(), "there are no pages in {}: it has no {INDEX}", www.display());
+        }
         ensure!(self.token_reuse_seconds <= MAX_TOKEN_REUSE, "tokens can be handed out again for at most {MAX_TOKEN_REUSE} seconds");
         ensure!(USAGE_DAYS.contains(&self.usage_days), "usage is kept for {} to {} days", USAGE_DAYS.start(), USAGE_DAYS.end());
         ensure!(self.decision_hours <= MAX_DECISION_HOURS, "samples of decisions are kept for at most {MAX_DECISION_HOURS} hours");
         Ok(())
+    }
+
+    /// Whether the issuer is the address of no machine: then it is where somebody listens, and not where anybody is reached.
+    pub fn is_nowhere(&self) -> bool {
+        let host = self.issuer.parse::<Uri>().ok().and_then(|uri| host_address(uri.host()?));
+        host.is_some_and(|address| address.is_unspecified())
     }
 
     /// Whether the world reaches us by TLS.
@@ -100,5 +111,65 @@ impl Config {
     /// Whether this peer is a proxy that is believed.
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|network| network.contains(peer))
+    }
+}
+
+fn host_address(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+/// Why a text can't be the issuer. Others join paths to it, and compare it as it stands.
+fn issuer_fault(issuer: &str) -> Option<&'static str> {
+    if issuer.len() > MAX_ISSUER {
+        return Some("it is too long");
+    }
+    // The parser would drop a fragment.
+    if issuer.contains(['?', '#']) {
+        return Some("it has a query or fragment");
+    }
+    if !issuer.starts_with("http://") && !issuer.starts_with("https://") {
+        return Some("it begins with neither https:// nor http://");
+    }
+    let Ok(uri) = issuer.parse::<Uri>() else { return Some("it is no URL") };
+    let (Some(authority), Some(host)) = (uri.authority(), uri.host().filter(|host| !host.is_empty())) else {
+        return Some("it has no host");
+    };
+    if authority.as_str().contains('@') {
+        return Some("it holds a user or password");
+    }
+    if authority.as_str().len() > host.len() && authority.port_u16().is_none() {
+        return Some("its port is none");
+    }
+    issuer.ends_with('/').then_some("it ends with a slash")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_is_a_url_that_paths_can_be_joined_to() {
+        for issuer in ["https://keys.example.com", "http://127.0.0.1:8080", "http://[::1]:8080", "https://example.com/keys"] {
+            assert_eq!(issuer_fault(issuer), None, "{issuer}");
+        }
+        for issuer in [
+            "https://a.example/x?y#z",
+            "https://a.example?y",
+            "https://a.example#z",
+            "https://me:secret@a.example",
+            "https://",
+            "https://:80",
+            "https:///x",
+            "https://a.example:",
+            "https://a.example:99999",
+            "https://a.example/",
+            "https://a b",
+            "ftp://a.example",
+            "a.example",
+            "",
+        ] {
+            assert!(issuer_fault(issuer).is_some(), "{issuer}");
+        }
+        assert!(issuer_fault(&format!("https://{}", "a".repeat(MAX_ISSUER))).is_some());
     }
 }

@@ -5,11 +5,11 @@
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, ensure};
 use keyward_core::{KeyId, Position, TenantId};
 use sqlx::{
     AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, SqlSafeStr, Transaction,
-    migrate::Migrator,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -74,6 +74,9 @@ const ROW_BY_ROW: [(&str, &str); 4] =
 /// The SQLSTATE with which the database's functions say no to a whole transaction: nothing of it was done.
 pub const REFUSED: &str = "KW001";
 
+/// What is said of a database that a later version has migrated.
+const NEWER: &str = "the database is newer than this program: install the newer keyward";
+
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// The database.
@@ -95,6 +98,11 @@ impl Db {
     /// # Errors
     /// Where the URL is not one of Postgres.
     pub fn open(url: &str) -> anyhow::Result<Db> {
+        // The parser takes any scheme. The URL itself may hold a password.
+        ensure!(
+            url.starts_with("postgres://") || url.starts_with("postgresql://"),
+            "DATABASE_URL begins with neither postgres:// nor postgresql://"
+        );
         let options = PgConnectOptions::from_str(url)
             .context("DATABASE_URL is not a Postgres URL")?
             .application_name("keyward")
@@ -139,8 +147,22 @@ impl Db {
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let mut owner = self.owner_when_up().await?;
         if !is_migrated(&mut owner).await? {
-            MIGRATIONS.run(&mut owner).await.context("can't migrate the database: `keyward migrate` does it, as its owner")?;
+            MIGRATIONS.run(&mut owner).await.map_err(|error| match error {
+                MigrateError::VersionMissing(_) => anyhow!(NEWER),
+                error => anyhow!(error).context("can't migrate the database: `keyward migrate` does it, as its owner"),
+            })?;
         }
+        Ok(owner.close().await?)
+    }
+
+    /// Lets the two roles that servers take on into the schema. A dump has the rights to all tables, and not this one where the schema was
+    /// made anew before it was restored.
+    ///
+    /// # Errors
+    /// Where the schema isn't this login's.
+    pub async fn admit_roles(&self) -> anyhow::Result<()> {
+        let mut owner = self.owner_when_up().await?;
+        sqlx::raw_sql("GRANT USAGE ON SCHEMA public TO keyward_app, keyward_system").execute(&mut owner).await?;
         Ok(owner.close().await?)
     }
 
@@ -257,8 +279,7 @@ pub async fn begin(pool: &PgPool, statement: impl SqlSafeStr) -> sqlx::Result<Tr
 
 /// Whether all migrations of this program, and no others, have been applied.
 async fn is_migrated(connection: &mut PgConnection) -> anyhow::Result<bool> {
-    const AS_SYSTEM: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'keyward_system' AND pg_has_role(oid, 'MEMBER'))
-                             AND to_regclass('_sqlx_migrations') IS NOT NULL";
+    const AS_SYSTEM: &str = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = 'keyward_system' AND pg_has_role(oid, 'MEMBER'))";
     let begun: bool = sqlx::query_scalar(AS_SYSTEM).fetch_one(&mut *connection).await?;
     if !begun {
         return Ok(false);
@@ -268,10 +289,11 @@ async fn is_migrated(connection: &mut PgConnection) -> anyhow::Result<bool> {
         sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success ORDER BY version").fetch_all(&mut *connection).await;
     sqlx::raw_sql("RESET ROLE").execute(connection).await?;
     let applied = match applied {
-        // A database that is older than the migration which lets a server look.
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42501") => return Ok(false),
+        // An empty database, one that is older than the migration which lets a server look, or a schema that lets nobody in.
+        Err(sqlx::Error::Database(error)) if matches!(error.code().as_deref(), Some("42501" | "42P01")) => return Ok(false),
         applied => applied?,
     };
+    ensure!(applied.iter().all(|(version, _)| MIGRATIONS.version_exists(*version)), NEWER);
     Ok(MIGRATIONS.iter().map(|migration| (migration.version, migration.checksum.to_vec())).eq(applied))
 }
 

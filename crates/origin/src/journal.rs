@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use keyward_core::{Kid, Position};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -22,7 +22,8 @@ use crate::sealing::secret_file;
 
 /// Rewritten as one entry when it has grown by this many bytes since the last time.
 const COMPACT_AFTER: u64 = 4 * 1024 * 1024;
-const NAME: &str = "journal";
+/// Its name in a data directory.
+pub const NAME: &str = "journal";
 
 /// One line: everything in it is optional, and the highest of each counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,10 +108,17 @@ impl Memory {
     /// # Errors
     /// Where it can't be read, or is damaged anywhere but in a torn last line.
     pub fn read(data_dir: &Path) -> anyhow::Result<Memory> {
-        let path = data_dir.join(NAME);
-        let bytes = match fs::read(&path) {
+        Ok(Self::read_file(&data_dir.join(NAME))?.unwrap_or_default())
+    }
+
+    /// As [`Memory::read`], of a journal by its own name; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Memory::read`].
+    pub fn read_file(path: &Path) -> anyhow::Result<Option<Memory>> {
+        let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Memory::default()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("can't read {}", path.display())),
         };
         let mut memory = Memory::default();
@@ -122,7 +130,18 @@ impl Memory {
                 }
             }
         }
-        Ok(memory)
+        Ok(Some(memory))
+    }
+
+    /// Together with what another server's journal says.
+    ///
+    /// # Errors
+    /// Where that belongs to another deployment.
+    pub fn join(&mut self, other: &Memory) -> anyhow::Result<()> {
+        let strangers = self.deployment.zip(other.deployment).is_some_and(|(ours, theirs)| ours != theirs);
+        ensure!(!strangers, "the journals are of different deployments");
+        self.learn(other.entry());
+        Ok(())
     }
 }
 

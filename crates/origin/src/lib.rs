@@ -18,6 +18,7 @@ mod audit;
 mod auth;
 mod batch;
 mod connections;
+mod data_dir;
 mod db;
 mod decisions;
 mod error;

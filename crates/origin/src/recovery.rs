@@ -1,18 +1,21 @@
 //! Noticing that the database went back in time, and standing still until somebody has run `keyward recover`.
 //!
 //! A restored database would give numbers a second meaning and let revoked keys pass. So from the moment that it shows
-//! (in the journal, in the feed, or by an edge that has seen more), nothing is changed, and no heartbeat is signed.
+//! (in the journal, in the feed, by an edge that has seen more, or by what counts again), nothing is changed, and no heartbeat is signed.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use arc_swap::ArcSwapOption;
 use keyward_api::Code;
-use keyward_core::Position;
+use keyward_core::{Kid, Position};
 
 use crate::{
     error::{Error, Result},
     state::App,
 };
+
+/// Status indices that are looked up by one statement.
+const AT_A_TIME: usize = 50_000;
 
 /// Whether all stands still, and why.
 #[derive(Default)]
@@ -86,6 +89,44 @@ impl Recovery {
             return Ok(());
         }
         Err(self.require(app, &format!("the database's manifest is version {ours}; version {seen} has been published")).await)
+    }
+
+    /// Checks that what this server knows to have ended has ended in the database too: it may have been recovered without the journal
+    /// that says so.
+    ///
+    /// # Errors
+    /// `recovery_required` where something counts again.
+    pub async fn check_ended(&self, app: &App) -> Result<()> {
+        let (invalid, frozen, retired) = app.remembered(|memory| {
+            let names = |kids: &BTreeSet<Kid>| kids.iter().map(Kid::to_string).collect::<Vec<_>>();
+            let invalid: Vec<i64> = memory.invalid.iter().map(|index| i64::from(*index)).collect();
+            (invalid, names(&memory.frozen), names(&memory.retired))
+        });
+        for some in invalid.chunks(AT_A_TIME) {
+            let found = sqlx::query_scalar!("SELECT index FROM credentials WHERE index = ANY($1) AND status <> 1 LIMIT 1", some)
+                .fetch_optional(app.db.system())
+                .await?;
+            if let Some(index) = found {
+                let reason =
+                    format!("the credential of status index {index} was revoked, as the journal knows, and counts again in the database");
+                return Err(self.require(app, &reason).await);
+            }
+        }
+        let found = sqlx::query_scalar!(
+            "SELECT kid FROM signing_keys
+             WHERE kid = ANY($1) AND state NOT IN ('frozen', 'retired') OR kid = ANY($2) AND state <> 'retired' LIMIT 1",
+            &frozen,
+            &retired,
+        )
+        .fetch_optional(app.db.system())
+        .await?;
+        match found {
+            Some(kid) => {
+                let reason = format!("the signing key {kid} was frozen or retired, as the journal knows, and counts again in the database");
+                Err(self.require(app, &reason).await)
+            }
+            None => Ok(()),
+        }
     }
 
     /// Checks a block of positions that the database gave.

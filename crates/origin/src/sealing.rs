@@ -6,8 +6,8 @@
 
 use std::{
     fs::{self, File},
-    io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    io::{self, ErrorKind, Read, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -21,6 +21,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 const NONCE_LEN: usize = 24;
+/// Bytes of a file with a secret.
+const MAX_SECRET: u64 = 64 * 1024;
 
 /// Random bytes from the operating system.
 ///
@@ -96,32 +98,6 @@ impl std::fmt::Debug for SealingKey {
     }
 }
 
-/// The master key: as told (base64url of 32 bytes), else from the file beside the data directory, else a new one in
-/// that file.
-///
-/// # Errors
-/// Where it is not 32 bytes of base64url, or the file can't be read or made.
-pub fn master_key(told: Option<&str>, data_dir: &Path) -> anyhow::Result<SealingKey> {
-    if let Some(text) = told {
-        return parse_master_key(text).context("KEYWARD_MASTER_KEY is not 32 bytes of base64url");
-    }
-    let file = MasterFile::beside(data_dir);
-    if let Some(key) = file.read()? {
-        return Ok(key);
-    }
-    let key = SealingKey::generate()?;
-    if let Some(parent) = file.current.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    // Exclusively: where two servers start at once, the second one finds the first one's at its next try.
-    write_key(File::options().create_new(true), &file.current, &key)?;
-    tracing::warn!(
-        path = %file.current.display(),
-        "made a master key; it opens all signing keys: keep a copy away from the database's backups, and set KEYWARD_MASTER_KEY in production"
-    );
-    Ok(key)
-}
-
 /// The master key as a file, and the one that is to take its place. Outside the data directory, so that a copy of that
 /// directory doesn't hold the key to what is sealed in it.
 pub struct MasterFile {
@@ -149,6 +125,23 @@ impl MasterFile {
     /// Where it can't be read or is none.
     pub fn read(&self) -> anyhow::Result<Option<SealingKey>> {
         read_key(&self.current)
+    }
+
+    /// The first one of a deployment.
+    ///
+    /// # Errors
+    /// Where it can't be written, or is there already.
+    pub fn make(&self) -> anyhow::Result<SealingKey> {
+        let key = SealingKey::generate()?;
+        if let Some(parent) = self.current.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        write_key(File::options().create_new(true), &self.current, &key)?;
+        tracing::warn!(
+            path = %self.current.display(),
+            "made a master key; it opens all signing keys: keep a copy away from the database's backups, and set KEYWARD_MASTER_KEY in production"
+        );
+        Ok(key)
     }
 
     /// The one that a rotation has left.
@@ -188,7 +181,7 @@ impl MasterFile {
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Option<SealingKey>> {
-    match fs::read_to_string(path).map(Zeroizing::new) {
+    match read_secret(path) {
         Ok(text) => parse_master_key(&text).map(Some).with_context(|| format!("{} is not 32 bytes of base64url", path.display())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("can't read {}", path.display())),
@@ -205,6 +198,30 @@ fn write_key(options: &mut fs::OpenOptions, path: &Path, key: &SealingKey) -> an
 /// A master key in base64url; `None` where it is not 32 bytes of it.
 pub fn parse_master_key(text: &str) -> Option<SealingKey> {
     decode_base64url_exact(text.trim()).map(SealingKey::new)
+}
+
+/// What a file says that nobody but its owner may read. Its owner is this user or root; where root has handed it to us by our group, as
+/// with a secret that is mounted into a container, the group may read it too.
+///
+/// # Errors
+/// Where it can't be read, or others can, or it is longer than any secret of ours.
+pub fn read_secret(path: &Path) -> io::Result<Zeroizing<String>> {
+    let file = File::open(path)?;
+    let meta = file.metadata()?;
+    let (mode, us) = (meta.mode() & 0o777, rustix::process::geteuid().as_raw());
+    if ![0, us].contains(&meta.uid()) {
+        return Err(io::Error::other("it belongs to another user"));
+    }
+    let others = if meta.uid() == us { 0o077 } else { 0o037 };
+    if mode & others != 0 {
+        return Err(io::Error::other(format!("it is open to others (mode {mode:04o}): chmod 600 it, and rotate the key")));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX_SECRET + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_SECRET {
+        return Err(io::Error::other("it is too large"));
+    }
+    Ok(text)
 }
 
 /// Opens a file that only its owner can read.

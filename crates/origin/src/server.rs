@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::{net::TcpListener, task::JoinSet, time::interval};
 
 pub use crate::http::Door;
@@ -31,7 +31,7 @@ use crate::{
     recovery::Recovery,
     sealing::SealingKey,
     sessions::{self, Sessions},
-    signing::Keyrings,
+    signing::{Issuer, Keyrings},
     state::App,
     tenants::{Tenants, ceilings::recount_all},
     tokens::{self, Tokens},
@@ -62,21 +62,22 @@ impl Server {
         db.migrate().await?;
         let foundation = bootstrap(&db, &config, master, &clock).await?;
         let mut journal = Journal::open(&config.data_dir, foundation.deployment, config.durable)?;
-        let keyrings = Keyrings::load(&db, Arc::clone(&foundation.data_key), &config.issuer, &clock).await?;
+        let issuer = Issuer { ours: &config.issuer, instead_of: config.change_issuer_from.as_deref() };
+        let keyrings = Keyrings::load(&db, Arc::clone(&foundation.data_key), issuer, &clock).await?;
         journal.append(keyrings.current().entry())?;
         write_root(&config.data_dir, &keyrings.current().root)?;
         let mut tasks = JoinSet::new();
         let (readers, writers, revokers) = (db.clone(), db.clone(), db.clone());
         let app = Arc::new(App {
-            rows: Batch::one_by_one(&mut tasks, move |wanted| {
+            rows: Batch::one_by_one("rows of keys", &mut tasks, move |wanted| {
                 let db = readers.clone();
                 async move { auth::find(&db, &wanted).await }
             }),
-            new_keys: Batch::one_by_one(&mut tasks, move |keys| {
+            new_keys: Batch::one_by_one("new keys", &mut tasks, move |keys| {
                 let db = writers.clone();
                 async move { store_keys(&db, keys).await }
             }),
-            revocations: Batch::one_by_one(&mut tasks, move |revocations| {
+            revocations: Batch::one_by_one("revocations", &mut tasks, move |revocations| {
                 let db = revokers.clone();
                 async move { Ok(revoke_keys(&db, revocations).await) }
             }),
@@ -101,6 +102,11 @@ impl Server {
             clock,
             db,
         });
+        // Before anybody is served: a recovery while no server ran may have been made without this one's journal.
+        match app.recovery.check_ended(&app).await {
+            Err(error) if !app.recovery.is_required() => return Err(error.into()),
+            _ => {}
+        }
         tasks.spawn(feed::run(Arc::clone(&app)));
         tasks.spawn(feed::listen(Arc::clone(&app)));
         // What the database says has been held against the journal before anybody is served.
@@ -126,15 +132,19 @@ impl Server {
         &self.door
     }
 
-    /// Serves until `stop`, then ends in order.
+    /// Serves until `stop`, or until something ends that should run for as long as it serves; then ends in order.
     ///
     /// # Errors
-    /// Where serving fails.
-    pub async fn serve(mut self, listener: TcpListener, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let app = Arc::clone(&self.app);
-        let stop = async move {
-            stop.await;
-            tracing::info!("ending");
+    /// With what it had to end for: what `stop` says, or the task that ended.
+    pub async fn serve(mut self, listener: TcpListener, stop: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+        let (app, mut why) = (Arc::clone(&self.app), Ok(()));
+        let stop = async {
+            why = first_end(&mut self.tasks, stop).await;
+            match &why {
+                Ok(()) => tracing::info!("ending"),
+                // Half a server would go on answering, and publish nothing or write nothing down. Who watches over it starts it anew.
+                Err(error) => tracing::error!(error = format!("{error:#}"), "ending"),
+            }
             // Those who wait for news are told that there is none.
             app.feed.close();
         };
@@ -145,7 +155,18 @@ impl Server {
         tokio::join!(audit::close(&self.app), usage::close(&self.app), limits::close(&self.app));
         self.tasks.shutdown().await;
         self.app.db.close().await;
-        Ok(())
+        why
+    }
+}
+
+/// What comes first: `stop`, or the end of a task, of which none should ever end.
+async fn first_end(tasks: &mut JoinSet<()>, stop: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::select! {
+        why = stop => why,
+        Some(ended) = tasks.join_next() => Err(match ended {
+            Ok(()) => anyhow!("a task of the server has ended"),
+            Err(error) => anyhow!(error).context("a task of the server has ended"),
+        }),
     }
 }
 
@@ -202,5 +223,24 @@ async fn keep_sweeping(app: Arc<App>) {
             tracing::warn!(%error, "can't sweep; will try again");
         }
         healthy = swept.is_ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ends_or_panics_ends_the_server_with_its_words() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(pending());
+        first_end(&mut tasks, async { Ok(()) }).await.unwrap();
+        tasks.spawn(async { panic!("a defect in the feed") });
+        let why = first_end(&mut tasks, pending()).await.unwrap_err();
+        assert!(format!("{why:#}").contains("a defect in the feed"), "{why:#}");
+        tasks.spawn(async {});
+        first_end(&mut tasks, pending()).await.unwrap_err();
     }
 }

@@ -23,6 +23,9 @@ use crate::{
 /// `sun_path` holds 107 bytes; the socket's own name takes 16 of them.
 const MAX_SOCKET_DIR: usize = 88;
 const PORT: u16 = 5432;
+/// The folder of a cluster in its directory, and a file that initdb writes there.
+const DATA: &str = "data";
+const VERSION: &str = "PG_VERSION";
 /// How often a start or an end is looked at: Postgres tells nobody of either.
 const POLL: Duration = Duration::from_millis(5);
 
@@ -48,8 +51,8 @@ impl Cluster {
         private_dir(&dir, account)?;
         private_dir(&socket_dir(&dir), account)?;
         let cluster =
-            Cluster { bin: binaries::find(options.binaries.as_deref())?, account, data: dir.join("data"), dir, durable: options.durable };
-        if !cluster.data.join("PG_VERSION").exists() {
+            Cluster { bin: binaries::find(options.binaries.as_deref())?, account, data: dir.join(DATA), dir, durable: options.durable };
+        if !cluster.data.join(VERSION).exists() {
             cluster.initialise()?;
         }
         Ok(cluster)
@@ -61,7 +64,7 @@ impl Cluster {
         if fresh.exists() {
             fs::remove_dir_all(&fresh)?;
         }
-        let mut initdb = self.command(&self.bin.join("initdb"));
+        let mut initdb = self.mortal(&self.bin.join("initdb"));
         initdb.arg("-D").arg(&fresh).args(["-U", "keyward", "-A", "trust", "--encoding=UTF8", "--no-locale", "--no-instructions"]);
         if !self.durable {
             initdb.arg("--no-sync");
@@ -93,16 +96,7 @@ impl Cluster {
     /// # Errors
     /// When the log can't be opened.
     pub fn server(&self) -> anyhow::Result<Command> {
-        let postgres = self.bin.join("postgres");
-        // The kernel ends the server with us, even after kill -9. A pre-exec hook could do the same, but needs unsafe code.
-        let mut command = match find_on_path("setpriv") {
-            Some(setpriv) => {
-                let mut command = self.command(&setpriv);
-                command.args(["--pdeathsig", "INT"]).arg(postgres);
-                command
-            }
-            None => self.command(&postgres),
-        };
+        let mut command = self.mortal(&self.bin.join("postgres"));
         command.arg("-D").arg(&self.data).arg("-k").arg(socket_dir(&self.dir));
         let mut settings = vec![
             "listen_addresses=".to_owned(),
@@ -120,6 +114,18 @@ impl Cluster {
         let log = OpenOptions::new().create(true).append(true).open(self.log())?;
         command.stdout(log.try_clone()?).stderr(log);
         Ok(command)
+    }
+
+    /// A program that the kernel ends with us, even after kill -9. A pre-exec hook could do the same, but needs unsafe code.
+    fn mortal(&self, program: &Path) -> Command {
+        match find_on_path("setpriv") {
+            Some(setpriv) => {
+                let mut command = self.command(&setpriv);
+                command.args(["--pdeathsig", "INT"]).arg(program);
+                command
+            }
+            None => self.command(program),
+        }
     }
 
     fn command(&self, program: &Path) -> Command {
@@ -197,6 +203,11 @@ impl Cluster {
         }
         false
     }
+}
+
+/// Whether there is a cluster in `dir`, running or not.
+pub fn exists(dir: &Path) -> bool {
+    dir.join(DATA).join(VERSION).exists()
 }
 
 /// The connection URL of the cluster in `dir`, whether it runs or not.

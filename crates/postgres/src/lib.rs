@@ -15,7 +15,7 @@ mod supervisor;
 use std::path::PathBuf;
 
 pub use binaries::find as find_binaries;
-pub use cluster::{Cluster, url};
+pub use cluster::{Cluster, exists, url};
 pub use supervisor::{AlreadyRunning, PrivatePostgres};
 
 /// How to run a private Postgres.

@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use tokio::sync::watch;
 
 use crate::{
     Options,
@@ -41,6 +42,8 @@ pub struct PrivatePostgres {
     url: String,
     shared: Arc<Shared>,
     supervisor: Option<JoinHandle<()>>,
+    /// Closed when the supervisor has ended, however that came.
+    supervised: watch::Receiver<()>,
     /// Held for as long as we own the cluster; the kernel releases it with us.
     _lock: File,
 }
@@ -71,11 +74,16 @@ impl PrivatePostgres {
         cluster.end_stale()?;
         let shared = Arc::new(Shared::default());
         let (ready, first) = mpsc::channel();
+        let (alive, supervised) = watch::channel(());
         let supervisor = thread::Builder::new().name("postgres".into()).spawn({
             let shared = Arc::clone(&shared);
-            move || supervise(&cluster, &shared, &ready)
+            move || {
+                let _alive = alive;
+                let _ended = Ended(&shared);
+                supervise(&cluster, &shared, &ready);
+            }
         })?;
-        let postgres = PrivatePostgres { url: cluster::url(&options.dir), shared, supervisor: Some(supervisor), _lock: lock };
+        let postgres = PrivatePostgres { url: cluster::url(&options.dir), shared, supervisor: Some(supervisor), supervised, _lock: lock };
         first.recv().context("the supervisor of Postgres ended")??;
         Ok(postgres)
     }
@@ -88,6 +96,12 @@ impl PrivatePostgres {
     /// The server's process id just now; `None` while it is between two lives.
     pub fn pid(&self) -> Option<i32> {
         self.shared.lock().pid.map(|pid| pid.as_raw_nonzero().get())
+    }
+
+    /// Waits until nobody starts the server anew any more: never, but for a defect.
+    pub async fn abandoned(&self) {
+        let mut supervised = self.supervised.clone();
+        while supervised.changed().await.is_ok() {}
     }
 }
 
@@ -150,8 +164,16 @@ fn supervise(cluster: &Cluster, shared: &Shared, ready: &mpsc::Sender<anyhow::Re
         thread::sleep(back_off);
         back_off = (back_off * 2).min(BACK_OFF[1]);
     }
-    shared.lock().ended = true;
-    shared.ended.notify_all();
+}
+
+/// Tells that the supervisor has ended, be it by a panic: nobody may wait for it in vain.
+struct Ended<'a>(&'a Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.ended.notify_all();
+    }
 }
 
 fn run_once(cluster: &Cluster, shared: &Shared, on_ready: impl FnOnce()) -> anyhow::Result<ExitStatus> {

@@ -128,10 +128,11 @@ fn perform(task: Task) -> Result<()> {
             products::build(products, if release { Profile::Release } else { Profile::Dev })
         }
         Task::Up { port, edge_port, check } => {
+            let ports = Ports::apart(port, edge_port)?;
             setup::to_run()?;
             products::build(&products::RUN, Profile::Dev)?;
             let runtime = tokio::runtime::Runtime::new()?;
-            if check { runtime.block_on(up::check()) } else { runtime.block_on(up::stay(Ports { origin: port, edge: edge_port })) }
+            if check { runtime.block_on(up::check()) } else { runtime.block_on(up::stay(ports)) }
         }
         Task::Test { fast } => checks::all(fast),
         Task::Vectors { check } => vectors::generate(check),

@@ -21,6 +21,14 @@ pub(crate) struct Ports {
     pub(crate) edge: u16,
 }
 
+impl Ports {
+    /// Two ports, each for one of them.
+    pub(crate) fn apart(origin: u16, edge: u16) -> Result<Self> {
+        ensure!(origin != edge, "origin and edge can't both listen on port {edge}: name another by --port or --edge-port");
+        Ok(Self { origin, edge })
+    }
+}
+
 /// What runs; dropping it ends it.
 pub(crate) struct Stack {
     pub(crate) origin: Origin,
@@ -33,12 +41,20 @@ impl Stack {
     pub(crate) async fn start(ports: Option<Ports>) -> Result<Self> {
         let upstream = Upstream::start().await?;
         let mut config = OriginConfig { own_database: true, ..OriginConfig::default() };
+        let mut edge_home = None;
         if let Some(ports) = ports {
             // The issuer is where the origin listens, and stands in what is signed: another one is another deployment.
             let home = root().join(".keyward");
             let home = if ports.origin == PORT { home } else { home.join(ports.origin.to_string()) };
             fs::create_dir_all(&home)?;
             config.data = Some(home.join("data"));
+            // What the last edge there has left, where it was killed.
+            let folder = home.join("edge");
+            if folder.exists() {
+                fs::remove_dir_all(&folder)?;
+            }
+            fs::create_dir(&folder)?;
+            edge_home = Some(folder);
             config.listen = Some(loopback(ports.origin));
             config.fsync = true;
         }
@@ -46,6 +62,7 @@ impl Stack {
         // There is no TLS on the loopback, and keys ask for it unless told otherwise.
         let config = EdgeConfig::new(&origin, &upstream)?.var("KEYWARD_ASSUME_TLS", "1");
         let mut config = config.var("KEYWARD_ROUTES", story::ROUTES);
+        config.home = edge_home;
         if let Some(ports) = ports {
             config.listen = vec![loopback(ports.edge)];
         }

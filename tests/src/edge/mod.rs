@@ -34,6 +34,8 @@ pub struct EdgeConfig {
     pub objects: Vec<(String, String)>,
     /// The folder of another build of the edge.
     pub build: Option<PathBuf>,
+    /// A folder for what it stores and logs, in one of its own there that goes away with it; the system's when `None`.
+    pub home: Option<PathBuf>,
 }
 
 impl EdgeConfig {
@@ -64,6 +66,7 @@ impl EdgeConfig {
             modules: None,
             objects: Vec::new(),
             build: None,
+            home: None,
         })
     }
 
@@ -78,6 +81,7 @@ impl EdgeConfig {
             modules: Some(modules),
             objects: Vec::new(),
             build: None,
+            home: None,
         }
     }
 
@@ -126,7 +130,8 @@ impl Edge {
         ensure!(config.listen.is_empty() || config.listen.len() == config.isolates, "an address for each isolate");
         let artefacts = Artefacts::locate()?;
         let modules = config.modules.clone().or_else(|| config.build.clone()).unwrap_or(artefacts.edge);
-        let home = tempfile::Builder::new().prefix("keyward-edge-").tempdir()?;
+        let folder = config.home.clone().unwrap_or_else(std::env::temp_dir);
+        let home = tempfile::Builder::new().prefix("keyward-edge-").tempdir_in(folder)?;
         let addresses = config.listen.clone();
         let mut edge = Self { process: None, config, modules, program: artefacts.workerd, addresses, home };
         edge.restart().await?;

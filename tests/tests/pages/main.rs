@@ -5,6 +5,7 @@ mod audit;
 mod denied;
 mod inspector;
 mod keys;
+mod lost;
 mod overview;
 mod reference;
 mod routes;

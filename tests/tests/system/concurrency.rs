@@ -16,7 +16,10 @@ use keyward_tests::{
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use crate::support::{Caller, PIECES, SOON, Stack, Workshop, together};
+use crate::{
+    limits::items,
+    support::{Caller, PIECES, SOON, Stack, Workshop, together},
+};
 
 /// Edges in front of a service that takes its time.
 async fn scene(edges: usize) -> Result<(Stack, Workshop)> {
@@ -280,5 +283,21 @@ async fn soak_limits_what_is_under_way_on_a_lease_that_ends_is_cut_off_and_not_b
     workshop.finish(2);
     first.end().await?.expect(200)?;
     second.end().await?.expect(200)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_may_have_none_is_told_so_from_its_first_request_on() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::start().await?;
+    let key = stack.origin.create(json!({"max_concurrent_requests": 0, "daily_quota": 9})).await?;
+    stack.all_answer("/v1/me", &key.raw_key, 429).await?;
+    for scheme in ["Bearer", "bearer"] {
+        let request = Request::get("/v1/me").header("authorization", &format!("{scheme} {}", key.raw_key));
+        let answer = stack.send(0, &request).await?.expect(429)?;
+        ensure!(answer.json()?["code"] == "concurrency_limit_exceeded" && answer.headers.first("retry-after") == Some("1"), "{answer:?}");
+        let (policy, state) = (items(&answer, "ratelimit-policy")?, items(&answer, "ratelimit")?);
+        ensure!(state["concurrent"]["r"] == 0 && policy["daily_quota"]["q"] == 9, "{answer:?}");
+    }
     Ok(())
 }

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use keyward_tests::{Created, Verdict, eventually, holds_for, http::Request};
+use keyward_tests::{
+    Created, Verdict, eventually, holds_for,
+    http::{Request, Response},
+};
 use serde_json::json;
 
 use crate::support::{Answer, Caller, Load, SOON, Stack, together};
@@ -100,5 +103,32 @@ async fn each_mode_admits_what_it_says_while_the_authority_gives_no_answer() -> 
     for outage in &outages {
         stack.all_answer("/v1/me", &outage.key.raw_key, 200).await?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn why_no_permits_come_is_said_once_and_counted() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::start().await?;
+    let known = stack.origin.create(json!({"daily_quota": LIMIT})).await?;
+    stack.all_answer("/v1/me", &known.raw_key, 200).await?;
+    let failures = async || anyhow::Ok(stack.metrics(0).await?.sum("keyward_permit_failures_total"));
+    ensure!(failures().await? == 0, "all is well");
+    let refuse = |request: &Request| match request.target_text().as_str() {
+        "/edge/v1/permits" => Verdict::Answer(Response::new(401, "text/plain", "")),
+        _ => Verdict::Pass,
+    };
+    stack.relay.rule(refuse);
+    let key = stack.origin.create(json!({"daily_quota": LIMIT})).await?;
+    stack.all_answer("/v1/me", &key.raw_key, 503).await?;
+    holds_for("it can't be known", Duration::from_secs(2), async || {
+        let answer = stack.get(0, "/v1/me", &key.raw_key).await;
+        answer.is_ok_and(|answer| answer.status == 503)
+    })
+    .await?;
+    ensure!(failures().await? > 0, "counted");
+    let said = stack.edges[0].log().matches("the origin gives the status 401").count();
+    // The object of either key has asked.
+    ensure!((1..=2).contains(&said), "said {said} times");
     Ok(())
 }

@@ -51,7 +51,7 @@ fn me(edge: &Edge, key: &str) -> Caller {
 }
 
 /// How often edges have admitted a key: what its upstream has seen of it.
-fn admitted(stack: &Stack, key: &Created) -> u64 {
+pub(crate) fn admitted(stack: &Stack, key: &Created) -> u64 {
     let by = |request: &&Request| request.headers.first("x-keyward-key-id") == Some(key.id.as_str());
     stack.upstream.take().iter().filter(by).count() as u64
 }

@@ -17,6 +17,7 @@ mod limit_outage;
 mod limits;
 mod onward;
 mod outage;
+mod outbox;
 mod propagation;
 mod recovery;
 mod refusals;

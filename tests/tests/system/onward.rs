@@ -99,6 +99,7 @@ async fn no_header_of_a_client_says_another_path_method_or_identity_than_was_dec
         "X-Keyward.Tenant",
         "X!Keyward-Scope",
         "X_Keyward_Scope",
+        "X-Keyward\u{ad}Tenant",
         "Expect",
     ];
     let request = names.iter().fold(Request::get("/files/a"), |request, name| request.header(name, "claimed"));
@@ -106,6 +107,62 @@ async fn no_header_of_a_client_says_another_path_method_or_identity_than_was_dec
         let claims: Vec<_> = got.headers.0.iter().filter(|(_, value)| value == "claimed").collect();
         ensure!(claims.is_empty(), "{claims:?}");
         ensure!(got.headers.first("x-keyward-scope") == Some("user") && got.headers.first("x-forwarded-host") == Some("passes"), "{got:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_upstream_says_to_the_edge_alone_goes_no_further() -> Result<()> {
+    let _turn = together().await;
+    let mut stack = Stack::with_edges(0, |config| config).await?;
+    let talks = Relay::start(stack.upstream.address()).await?;
+    let config = stack.edge_config()?.var("KEYWARD_UPSTREAM", &talks.url());
+    stack.edges.push(Edge::start(config).await?);
+    let keys = keys(&stack).await?;
+    talks.rule(|_| {
+        Verdict::Change(Box::new(|mut response| {
+            response.headers.add("X-Keyward-Cost-Cents", "10");
+            response.headers.add("x-own", "passes");
+            response
+        }))
+    });
+    for key in keys {
+        for (method, scheme) in [("GET", "Bearer"), ("GET", "bearer"), ("HEAD", "Bearer"), ("POST", "Bearer")] {
+            let request = Request::new(method, "/files/a").header("authorization", &format!("{scheme} {key}"));
+            let answer = timeout(AT_ONCE, stack.send(0, &request)).await??.expect(200)?;
+            ensure!(answer.headers.first("x-keyward-cost-cents").is_none(), "{answer:?}");
+            ensure!(answer.headers.first("x-own") == Some("passes"), "{answer:?}");
+            ensure!(method == "HEAD" || answer.json()?["method"] == method, "{answer:?}");
+        }
+    }
+    Ok(())
+}
+
+/// The runtime hears such a name, and can't say it.
+#[tokio::test]
+async fn a_name_that_cannot_be_sent_on_is_no_failure_of_the_upstream() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::start().await?;
+    let [_, key] = keys(&stack).await?;
+    let request =
+        Request::get("/files/a").header("caf\u{e9}", "claimed").header("accept", "a").header("cookie", "a=1").header("cookie", "b=2");
+    for got in both_ways(&stack, &key, &request).await? {
+        ensure!(got.headers.0.iter().all(|(_, value)| value != "claimed"), "{got:?}");
+        ensure!(got.headers.first("accept") == Some("a") && got.headers.first("cookie").is_some(), "{got:?}");
+    }
+    ensure!(stack.metrics(0).await?.sum("keyward_upstream_failures_total") == 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_query_whose_bytes_would_arrive_as_others_is_refused() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::start().await?;
+    let [_, key] = keys(&stack).await?;
+    for (query, status) in [(&b"a=\xe9"[..], 400), (b"a=\xc3\xa9", 200), (b"a=%E9", 200), (b"a=%EF%BF%BD", 200)] {
+        let target = [b"/files/a?", query].concat();
+        let answer = stack.send(0, &Request::get(target).bearer(&key)).await?.expect(status)?;
+        ensure!(status == 200 || answer.json()?["code"] == "path_refused", "{}", answer.text());
     }
     Ok(())
 }

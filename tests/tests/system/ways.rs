@@ -2,10 +2,17 @@
 //! tell which it was, but by the time that it took.
 
 use anyhow::{Result, ensure};
-use keyward_tests::http::{Headers, Request, Response};
+use keyward_core::limits::Period;
+use keyward_tests::{
+    eventually,
+    http::{Headers, Request, Response},
+};
 use serde_json::{Value, json};
 
-use crate::support::{Stack, together};
+use crate::{
+    limits::{admitted, within},
+    support::{SOON, Stack, together},
+};
 
 /// What came of a request: the answer, and what the upstream got, where it got something.
 #[derive(Debug, PartialEq)]
@@ -133,6 +140,41 @@ async fn what_is_out_of_the_ordinary_goes_the_long_way() -> Result<()> {
     for (what, request, status) in odd {
         let (outcome, short) = send(&stack, &request).await?;
         ensure!(outcome.status == status && !short, "{what}: {outcome:?}, short way: {short}");
+    }
+    // Junk that the short way would take for a key.
+    let (outcome, _) = send(&stack, &Request::get("/v1/me").header("x-api-key", "")).await?;
+    ensure!(outcome.body["code"] == "credential_missing", "an empty key: {outcome:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_too_long_for_the_short_way_is_charged_once() -> Result<()> {
+    let _turn = together().await;
+    let stack = Stack::start().await?;
+    within(Period::Day).await;
+    const LIMIT: u64 = 60;
+    let types: Vec<String> = (0..40).map(|_| "t".repeat(480)).collect();
+    let long = format!("/v1/me?{}", "'".repeat(7_000));
+    for (what, constraints, target) in
+        [("constraints", json!({"allowed_file_types": types}), "/v1/me"), ("a query that grows", json!({}), long.as_str())]
+    {
+        let members = json!({"daily_quota": LIMIT, "max_concurrent_requests": 3, "tenant_constraints": constraints});
+        let key = stack.origin.create(members).await?;
+        // Until the edge has heard of the key it refuses, which is charged to nobody.
+        stack.all_answer("/v1/me", &key.raw_key, 200).await?;
+        for nth in 1..LIMIT {
+            let answer = stack.get(0, target, &key.raw_key).await?;
+            ensure!(answer.status == 200, "{what}: {nth}: {}", answer.text());
+        }
+        let refused = stack.get(0, target, &key.raw_key).await?.expect(429)?;
+        ensure!(refused.json()?["code"] == "daily_quota_exceeded", "{what}: {}", refused.text());
+        let admitted = admitted(&stack, &key);
+        ensure!(admitted == LIMIT, "{what}: {admitted} of {LIMIT}");
+        let counted = async || {
+            let report = stack.origin.api("GET", &format!("/{}/usage?days=2", key.id), None).await.ok()?.json().ok()?;
+            (report["total_requests"].as_u64()? - report["total_refused"].as_u64()? == LIMIT).then_some(())
+        };
+        eventually(&format!("{what}: each is counted once"), SOON, counted).await?;
     }
     Ok(())
 }

@@ -94,6 +94,11 @@ function fail(cause: unknown, { signal }: Request): never {
   throw signal?.aborted ? cause : Problem.unreachable();
 }
 
+/** The address of something below another one, whatever its name has in it. */
+export function below(path: string, ...names: readonly string[]): string {
+  return [path, ...names.map(encodeURIComponent)].join("/");
+}
+
 /** A path with its query, in the tenant in which one acts. */
 export function address(path: string, query: Request["query"]): string {
   const search = new URLSearchParams();

@@ -1,14 +1,16 @@
 // Recent decisions of edges: read, followed as they come, explained.
 import { useQuery } from "@tanstack/preact-query";
 import { useEffect, useState } from "preact/hooks";
-import { address, call, send } from "./client";
+import { call, send } from "./client";
+import { follow } from "./events";
+import { Problem } from "./problem";
 import { useActing } from "./tenant";
 import type { Decision, DecisionExplained, Verdict } from "./types";
 
 const API = "/api/v1/decisions";
 /** How many of those that came last are kept. */
 const SHOWN = 100;
-/** Where the browser doesn't ask again by itself. */
+/** Between the end of a stream and the next one. */
 const AGAIN_MS = 5_000;
 
 /** The newest. */
@@ -33,50 +35,57 @@ export interface Tail {
   readonly fault: unknown;
 }
 
-/** Those that came last, and those that come for as long as it runs. */
+/** Those that came last, and those that come for as long as it runs and somebody can see it. */
 export function useTail(outcome: Verdict | undefined, runs: boolean): Tail {
   const tenant = useActing();
+  const seen = useSeen();
   const [decisions, setDecisions] = useState<readonly Decision[]>();
   const [open, setOpen] = useState(false);
   const [fault, setFault] = useState<unknown>();
   useEffect(() => setDecisions(undefined), [outcome, tenant]);
   useEffect(() => {
-    if (!runs) return;
+    if (!runs || !seen) return;
     const leaving = new AbortController();
-    let source: EventSource | undefined;
+    const { signal } = leaving;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const begin = async () => {
       try {
-        const last = await call<Decision[]>("GET", API, { query: { outcome, limit: SHOWN }, signal: leaving.signal });
-        if (leaving.signal.aborted) return;
+        const last = await call<Decision[]>("GET", API, { query: { outcome, limit: SHOWN }, signal });
+        if (signal.aborted) return;
         setDecisions(last);
         setFault(undefined);
-        source = new EventSource(address(`${API}/stream`, { outcome, after: last[0]?.id ?? 0 }));
-        source.onopen = () => setOpen(true);
-        source.addEventListener("decision", ({ data }) => {
-          const told = JSON.parse(data as string) as Decision;
+        await follow(`${API}/stream`, { query: { outcome, after: last[0]?.id ?? 0 }, signal }, () => setOpen(true), ({ event, data }) => {
+          if (event !== "decision") return;
+          const told = JSON.parse(data) as Decision;
           setDecisions((now = []) => [told, ...now.filter(({ id }) => id !== told.id)].slice(0, SHOWN));
         });
-        // The browser goes on where it was, unless the origin has refused: then asking again tells why.
-        source.onerror = () => {
-          setOpen(false);
-          if (source?.readyState === EventSource.CLOSED) timer = setTimeout(() => void begin(), AGAIN_MS);
-        };
       } catch (cause) {
-        if (leaving.signal.aborted) return;
-        setFault(cause);
-        timer = setTimeout(() => void begin(), AGAIN_MS);
+        if (signal.aborted) return;
+        setFault(cause instanceof Problem ? cause : Problem.unreachable());
       }
+      if (signal.aborted) return;
+      setOpen(false);
+      timer = setTimeout(() => void begin(), AGAIN_MS);
     };
     void begin();
     return () => {
       leaving.abort();
       clearTimeout(timer);
-      source?.close();
       setOpen(false);
     };
-  }, [outcome, runs, tenant]);
+  }, [outcome, runs, seen, tenant]);
   return { decisions, open, fault };
+}
+
+/** Whether the tab is in sight. Of HTTP/1.1 a browser has six connections to an origin, and those out of sight would take all. */
+function useSeen(): boolean {
+  const [seen, setSeen] = useState(!document.hidden);
+  useEffect(() => {
+    const look = () => setSeen(!document.hidden);
+    document.addEventListener("visibilitychange", look);
+    return () => document.removeEventListener("visibilitychange", look);
+  }, []);
+  return seen;
 }
 
 export interface Position {

@@ -1,6 +1,8 @@
 // Keys: what is read of them, and what is done to them.
 import { keepPreviousData, useMutation, useQuery, useQueryClient, type QueryClient } from "@tanstack/preact-query";
-import { ask, call } from "./client";
+import { certainly } from "./certain";
+import { ask, below, call } from "./client";
+import { problem } from "./problem";
 import type {
   AuditRecord, Bulk, BulkDone, CreateKey, Key, KeyCreated, KeyFilter, KeyRotated, KeySeries, KeyStatus, UpdateKey, UsageReport,
 } from "./types";
@@ -45,13 +47,13 @@ export function useSeries(ids: readonly string[], days: number) {
 }
 
 export function useKey(id: string) {
-  return useQuery({ queryKey: ["key", id], queryFn: ({ signal }) => call<Key>("GET", `${API}/${id}`, { signal }), refetchInterval: 30_000 });
+  return useQuery({ queryKey: ["key", id], queryFn: ({ signal }) => show(id, signal), refetchInterval: 30_000 });
 }
 
 export function useKeyUsage(id: string, days: number, interval: "day" | "hour") {
   return useQuery({
     queryKey: ["key", id, "usage", days, interval],
-    queryFn: ({ signal }) => call<UsageReport>("GET", `${API}/${id}/usage`, { query: { days, interval }, signal }),
+    queryFn: ({ signal }) => call<UsageReport>("GET", below(API, id, "usage"), { query: { days, interval }, signal }),
     placeholderData: keepPreviousData,
     refetchInterval: 30_000,
   });
@@ -95,11 +97,23 @@ export function useCreateKey(made: (created: KeyCreated) => void) {
   });
 }
 
+interface Edit {
+  readonly change: UpdateKey;
+  /** Whether a key is as it changes it. */
+  readonly done: (now: Key) => boolean;
+}
+
 export function useUpdateKey(key: Key) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (change: UpdateKey) => call<Key>("PATCH", `${API}/${key.id}`, { body: change, etag: key.etag }),
+    mutationFn: ({ change, done }: Edit) =>
+      certainly(
+        () => call<Key>("PATCH", below(API, key.id), { body: change, etag: key.etag }),
+        () => show(key.id),
+        (now) => now.etag !== key.etag && done(now),
+      ),
     onSuccess: (changed) => settle(client, changed),
+    onError: () => client.invalidateQueries({ queryKey: ["key", key.id] }),
   });
 }
 
@@ -107,16 +121,27 @@ export function useUpdateKey(key: Key) {
 export function useStanding(key: Key) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (action: "suspend" | "resume") => call<Key>("POST", `${API}/${key.id}/${action}`),
+    mutationFn: (action: "suspend" | "resume") =>
+      certainly(
+        () => call<Key>("POST", below(API, key.id, action)),
+        () => show(key.id),
+        ({ status }) => status === turned(action),
+      ),
     onMutate: async (action) => {
       await client.cancelQueries({ queryKey: ["key", key.id], exact: true });
-      const status: KeyStatus = action === "suspend" ? "suspended" : "active";
-      client.setQueryData(["key", key.id], { ...key, status });
+      client.setQueryData(["key", key.id], { ...key, status: turned(action) });
       return key;
     },
-    onError: (_cause, _action, before) => client.setQueryData(["key", key.id], before),
+    onError: (cause, _action, before) => {
+      client.setQueryData(["key", key.id], before);
+      if (problem(cause).code === "outcome_unknown") void client.invalidateQueries({ queryKey: ["key", key.id] });
+    },
     onSuccess: (changed) => settle(client, changed),
   });
+}
+
+function turned(action: "suspend" | "resume"): KeyStatus {
+  return action === "suspend" ? "suspended" : "active";
 }
 
 export interface Rotation {
@@ -129,7 +154,7 @@ export function useRotateKey(key: Key, made: (rotated: KeyRotated) => void) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: ({ rotation, attempt }: { rotation: Rotation; attempt: string }) =>
-      call<KeyRotated>("POST", `${API}/${key.id}/rotate`, { body: rotation, etag: key.etag, idempotency: attempt }),
+      call<KeyRotated>("POST", below(API, key.id, "rotate"), { body: rotation, etag: key.etag, idempotency: attempt }),
     onSuccess: (rotated) => {
       made(rotated);
       settle(client, rotated.api_key);
@@ -140,28 +165,47 @@ export function useRotateKey(key: Key, made: (rotated: KeyRotated) => void) {
 
 export function useEndRotation(key: Key) {
   const client = useQueryClient();
+  // The raw key that is left.
+  const left = (how: "finish" | "cancel") => key.credentials.find(({ current }) => current === (how === "finish"))?.created_at;
   return useMutation({
-    mutationFn: (how: "finish" | "cancel") => call<Key>("POST", `${API}/${key.id}/rotate/${how}`),
-    onSuccess: () => void client.invalidateQueries({ queryKey: ["key", key.id] }),
+    mutationFn: (how: "finish" | "cancel") =>
+      certainly(
+        () => call<Key>("POST", below(API, key.id, "rotate", how)),
+        () => show(key.id),
+        ({ credentials }) => credentials.length === 1 && credentials[0]?.created_at === left(how),
+      ),
+    onSettled: () => changed(client, key),
   });
 }
 
 export function useRenewKey(key: Key) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (days: number | null) => call<Key>("POST", `${API}/${key.id}/renew`, { body: { expires_in_days: days }, etag: key.etag }),
-    onSuccess: () => void client.invalidateQueries({ queryKey: ["key", key.id] }),
+    mutationFn: (days: number | null) =>
+      certainly(
+        () => call<Key>("POST", below(API, key.id, "renew"), { body: { expires_in_days: days }, etag: key.etag }),
+        () => show(key.id),
+        ({ etag, expires_at }) => etag !== key.etag && (days === null ? expires_at === null : expires_at !== null && near(expires_at, days)),
+      ),
+    onSettled: () => changed(client, key),
   });
+}
+
+/** Whether a moment is so many days ahead, but for what it takes to ask. */
+function near(moment: string, days: number): boolean {
+  return Math.abs(Date.parse(moment) - Date.now() - days * 86_400_000) < 300_000;
 }
 
 export function useRevokeKey(key: Key) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (reason: string) => call<unknown>("DELETE", `${API}/${key.id}/revoke`, { body: reason === "" ? {} : { reason } }),
-    onSuccess: () => {
-      void client.invalidateQueries({ queryKey: ["key", key.id] });
-      void client.invalidateQueries({ queryKey: ["keys"] });
-    },
+    mutationFn: (reason: string) =>
+      certainly<unknown>(
+        () => call("DELETE", below(API, key.id, "revoke"), { body: reason === "" ? {} : { reason } }),
+        () => show(key.id),
+        (now) => (now as Key).status === "revoked",
+      ),
+    onSettled: () => changed(client, key),
   });
 }
 
@@ -170,6 +214,16 @@ export type BulkAction = "suspend" | "resume" | "revoke" | "reassign";
 /** One chunk of a bulk action, in the tenant in which the first one was done. */
 export function bulk(action: BulkAction, request: Bulk, tenant: string | undefined): Promise<BulkDone> {
   return call<BulkDone>("POST", `${API}/bulk/${action}`, { query: { tenant }, body: request });
+}
+
+function show(id: string, signal?: AbortSignal): Promise<Key> {
+  return call<Key>("GET", below(API, id), signal && { signal });
+}
+
+/** What shows the key is asked anew. */
+function changed(client: QueryClient, { id }: Key): void {
+  void client.invalidateQueries({ queryKey: ["key", id] });
+  void client.invalidateQueries({ queryKey: ["keys"] });
 }
 
 function settle(client: QueryClient, key: Key): void {

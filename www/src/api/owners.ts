@@ -1,6 +1,9 @@
 // Owners: whose keys they are.
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
+import { useRef } from "preact/hooks";
+import { certainly } from "./certain";
 import { ask, call } from "./client";
+import { problem } from "./problem";
 
 const API = "/api/v1/owners";
 const PAGE_SIZE = 100;
@@ -47,10 +50,31 @@ export function useOwners(search: string | undefined, cursor: string | undefined
 
 export function useCreateOwner() {
   const client = useQueryClient();
+  // Where it isn't known whether it was made, one that is there already may be it.
+  const unsure = useRef("");
   return useMutation({
-    mutationFn: (owner: CreateOwner) => call<Owner>("POST", API, { body: owner }),
+    mutationFn: async (owner: CreateOwner) => {
+      const text = JSON.stringify(owner);
+      const look = () => call<Owner[]>("GET", API, { query: { search: owner.id, limit: PAGE_SIZE } }).then((found) => found.find(({ id }) => id === owner.id));
+      const made = (now: Owner | undefined) => now !== undefined && alike(now, owner);
+      try {
+        return await certainly<Owner | undefined>(() => call<Owner>("POST", API, { body: owner }), look, made);
+      } catch (cause) {
+        const { code } = problem(cause);
+        if (code === "outcome_unknown") unsure.current = text;
+        if (code !== "already_exists" || unsure.current !== text) throw cause;
+        const there = await look();
+        if (!made(there)) throw cause;
+        return there;
+      }
+    },
     onSuccess: () => client.invalidateQueries({ queryKey: OWNERS }),
   });
+}
+
+/** Whether an owner is the one that was asked for. */
+function alike(owner: Owner, { kind = "person", name, email }: CreateOwner): boolean {
+  return owner.kind === kind && owner.name === (name ?? owner.id) && owner.email === (email ?? null) && !owner.disabled;
 }
 
 export function useUpdateOwner(id: string) {

@@ -1,5 +1,5 @@
 // What edges decide on a key by.
-import { call } from "./client";
+import { below, call } from "./client";
 
 export interface KeyPolicy {
   readonly number: number;
@@ -16,5 +16,5 @@ export interface KeyPolicy {
 
 /** By the key's id, which is no secret. */
 export function keyPolicy(id: string): Promise<KeyPolicy> {
-  return call<KeyPolicy>("GET", `/api/v1/api-keys/${encodeURIComponent(id)}/policy`);
+  return call<KeyPolicy>("GET", below("/api/v1/api-keys", id, "policy"));
 }

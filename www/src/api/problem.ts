@@ -34,6 +34,11 @@ export class Problem extends Error {
     return this.status === 0 || this.status === 429 || this.status === 502 || this.status === 503;
   }
 
+  /** Whether what was asked for may have been done: there was no answer of the origin's, but perhaps a proxy's. */
+  get lost(): boolean {
+    return this.code === "unreachable" || this.code.startsWith("http_5");
+  }
+
   /** The message for a field, also for one of its elements. */
   of(field: string): string | undefined {
     return this.errors.find((error) => error.field === field || error.field.startsWith(`${field}[`))?.message;

@@ -1,7 +1,7 @@
 // Tenants, and what they may use up.
 import { useMutation, useQuery } from "@tanstack/preact-query";
 import { shared } from "./cache";
-import { ask, call } from "./client";
+import { ask, below, call } from "./client";
 import type { KeyCreated } from "./types";
 
 const API = "/api/v1/tenants";
@@ -59,7 +59,7 @@ export function useTenants(enabled = true) {
 }
 
 export function useTenant(id: string, enabled = true) {
-  return useQuery({ queryKey: ["tenant", id], queryFn: ({ signal }) => call<Tenant>("GET", `${API}/${id}`, { signal }), enabled }, shared);
+  return useQuery({ queryKey: ["tenant", id], queryFn: ({ signal }) => call<Tenant>("GET", below(API, id), { signal }), enabled }, shared);
 }
 
 /** `made` has the first key, and is told whatever has become of the page meanwhile. */
@@ -80,7 +80,7 @@ export function useCreateTenant(made: (created: TenantCreated) => void) {
 
 export function useUpdateTenant(id: string) {
   const options = {
-    mutationFn: (change: UpdateTenant) => call<Tenant>("PATCH", `${API}/${id}`, { body: change }),
+    mutationFn: (change: UpdateTenant) => call<Tenant>("PATCH", below(API, id), { body: change }),
     onSuccess: () => Promise.all([shared.invalidateQueries({ queryKey: TENANTS }), shared.invalidateQueries({ queryKey: ["tenant", id] })]),
   };
   return useMutation(options, shared);

@@ -1,12 +1,13 @@
 // "Would this request pass?", asked of the core in the browser before anything is saved.
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { useCapabilities } from "../api/catalogue";
 import { useCaller } from "../api/session";
 import type { LimitName } from "../api/types";
 import { Policy, type KeywardError, type PolicyRequest } from "../pkg/keyward";
 import { Badge } from "../ui/badge";
+import { Fault } from "../ui/fault";
 import { Field } from "../ui/field";
-import { ready } from "../wasm";
+import { useCore } from "../wasm";
 import type { Draft } from "./draft";
 import { policyClaims } from "./policy";
 import { reasonWords } from "./reasons";
@@ -24,10 +25,9 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 export function TryOut({ draft, defaults, before }: Props) {
   const { tenant } = useCaller();
   const { data: capabilities = [] } = useCapabilities();
-  const [loaded, setLoaded] = useState(false);
+  const { loaded, fault, again } = useCore();
   const [request, setRequest] = useState({ method: "GET", path: "/v1/me", address: "", domain: "", tls: true, requirement: "authenticated" });
   const set = (changes: Partial<typeof request>) => setRequest((now) => ({ ...now, ...changes }));
-  useEffect(() => void ready().then(() => setLoaded(true)), []);
   const verdict = useMemo(() => (loaded ? judge(policyClaims(draft, tenant, defaults), request) : undefined), [loaded, draft, defaults, tenant, request]);
   const was = useMemo(() => (loaded && before ? judge(policyClaims(before, tenant, defaults), request) : undefined), [loaded, before, defaults, tenant, request]);
   return (
@@ -63,9 +63,10 @@ export function TryOut({ draft, defaults, before }: Props) {
         <input type="checkbox" checked={request.tls} onChange={(event) => set({ tls: event.currentTarget.checked })} />
         Over TLS
       </label>
+      {fault !== undefined && <Fault cause={fault} retry={again} />}
       <output class="row" role="status" data-verdict={verdict?.code}>
         {verdict === undefined ? (
-          <span class="faint">Loading the core…</span>
+          fault === undefined && <span class="faint">Loading the core…</span>
         ) : (
           <>
             {before && <span>As it is edited:</span>}

@@ -76,10 +76,10 @@ impl DurableObject for Hub {
         region.answer(&self.state, &request.inner().url()).await
     }
 
-    /// Set where usage could not be sent.
+    /// Set where something waits for the origin.
     async fn alarm(&self) -> Result<Response> {
         if let Some(region) = self.region.get_or_init(|| Region::open(&self.state, &self.env)) {
-            region.outbox.clone().send(region.node.config.clone()).await;
+            region.outbox.clone().awake(region.node.config.clone()).await;
         }
         status(200)
     }
@@ -147,7 +147,7 @@ impl Region {
         if is_longer(&body, kind.longest()) {
             return status(413);
         }
-        self.outbox.take(kind, &id.to_string(), body)?;
+        self.outbox.take(kind, &id.to_string(), body).await?;
         self.send_usage(background);
         status(200)
     }
@@ -269,9 +269,7 @@ impl Region {
         let store = self.store.clone();
         background.run(async move {
             Delay::from(Duration::from_millis(SAVE_AFTER_MS)).await;
-            if let Err(error) = store.save_floor(floor) {
-                console_error!("the hub can't write its storage: {error}");
-            }
+            store.spare(store.save_floor(floor));
         });
     }
 }

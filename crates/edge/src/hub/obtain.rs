@@ -61,12 +61,11 @@ impl Region {
         if let Some(text) = self.node.with(|state| state.keeper.policy(number)) {
             return Ok(text);
         }
-        // A storage that fails is as good as an empty one.
-        if let Some(text) = self.store.policy(number).ok().flatten() {
+        if let Some(text) = self.store.spare(self.store.policy(number)).flatten() {
             if self.keep_policy(number, &text) {
                 return Ok(text.into());
             }
-            let _ = self.store.drop_policy(number);
+            self.store.spare(self.store.drop_policy(number));
         }
         let region = self.clone();
         let fetch = |_| async move {
@@ -74,7 +73,7 @@ impl Region {
             if !region.keep_policy(number, &text) {
                 return Err(Miss::Failed);
             }
-            let _ = region.store.save_policy(number, &text);
+            region.store.spare(region.store.save_policy(number, &text));
             Ok(())
         };
         self.node.once(What::Policy(number), background, |state| state.keeper.policy(number).is_some(), fetch).await?;
@@ -111,11 +110,11 @@ impl Region {
             return Ok(text);
         }
         let (index, digest) = about;
-        if let Some(text) = self.store.issued(&digest).ok().flatten() {
+        if let Some(text) = self.store.spare(self.store.issued(&digest)).flatten() {
             if self.keep_issued(about, &text) {
                 return Ok(text.into());
             }
-            let _ = self.store.drop_issued(&digest);
+            self.store.spare(self.store.drop_issued(&digest));
         }
         let region = self.clone();
         let fetch = |_| async move {
@@ -124,7 +123,7 @@ impl Region {
             if !region.keep_issued(about, &text) {
                 return Err(Miss::Failed);
             }
-            let _ = region.store.save_issued(&digest, &text);
+            region.store.spare(region.store.save_issued(&digest, &text));
             Ok(())
         };
         self.node.once(What::Issued(index, digest), background, |state| state.keeper.issued(about).is_some(), fetch).await?;

@@ -26,6 +26,9 @@ const LOOP_MS: u64 = 25_000;
 /// How long after a failure the next one tries, by a request to the hub; and by itself, where none comes.
 const RETRY_MS: u64 = 1_000;
 const ALARM_MS: u64 = 5_000;
+/// How long after a batch was taken the object looks whether it has been sent: it may have been ended meanwhile. An alarm is a row that is
+/// written, so that there is one at a time, for all batches.
+const WATCH_MS: u64 = 10_000;
 
 /// What waits: in a table of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +94,8 @@ pub(super) struct Outbox {
     waiting: Rc<Cell<bool>>,
     /// Until when somebody is believed to send, or after a failure nobody does.
     lease: Rc<Cell<Timestamp>>,
+    /// When this object looks by itself what waits.
+    alarm: Rc<Cell<Timestamp>>,
     sent: Rc<Cell<u64>>,
     dropped: Rc<Cell<u64>>,
 }
@@ -104,7 +109,7 @@ struct Row {
 
 #[derive(Deserialize)]
 struct Count {
-    count: u64,
+    count: Option<u64>,
 }
 
 impl Outbox {
@@ -122,15 +127,19 @@ impl Outbox {
             storage: Rc::new(storage),
             waiting: Rc::new(Cell::new(true)),
             lease: Rc::default(),
+            alarm: Rc::default(),
             sent: Rc::default(),
             dropped: Rc::default(),
         })
     }
 
     /// Takes a batch. It is taken when this is answered: a response waits for what was written before it.
-    pub(super) fn take(&self, kind: Kind, id: &str, body: JsString) -> Result<()> {
+    pub(super) async fn take(&self, kind: Kind, id: &str, body: JsString) -> Result<()> {
         let table = kind.table();
-        if self.count(kind)? >= kind.most() {
+        // Places count up, and those that wait lie close together: how far apart the ends are says how many there may be, for two rows read
+        // (and paid for) instead of all.
+        let span = format!("SELECT (SELECT max(place) FROM {table}) - (SELECT min(place) FROM {table}) + 1 AS count");
+        if self.count(&span)? >= kind.most() {
             if kind == Kind::Usage {
                 console_error!("a batch of usage was dropped: too many wait for the origin");
                 self.dropped.set(self.dropped.get() + 1);
@@ -140,7 +149,32 @@ impl Outbox {
         let insert = format!("INSERT OR IGNORE INTO {table} (id, body) VALUES (?, ?)");
         self.sql.exec_raw(&insert, vec![JsValue::from_str(id), body.into()])?;
         self.waiting.set(true);
+        if now() >= self.alarm.get() {
+            self.wake_in(WATCH_MS).await?;
+        }
         Ok(())
+    }
+
+    /// Sets the alarm, in place of an earlier one.
+    async fn wake_in(&self, millis: u64) -> Result<()> {
+        self.alarm.set(Timestamp::from_millis(now().millis() + millis));
+        self.storage.set_alarm(Duration::from_millis(millis)).await
+    }
+
+    /// The alarm: sends what waits. Where somebody is believed to, it looks again: that one may have been cut off.
+    pub(super) async fn awake(self, config: Rc<Config>) {
+        self.alarm.set(Timestamp::default());
+        if self.is_due() {
+            self.send(config).await;
+        } else if self.waiting.get() {
+            self.watch(ALARM_MS).await;
+        }
+    }
+
+    async fn watch(&self, millis: u64) {
+        if let Err(error) = self.wake_in(millis).await {
+            console_error!("the hub can't set its alarm: {error}");
+        }
     }
 
     /// Whether something may wait and nobody sends it.
@@ -150,12 +184,13 @@ impl Outbox {
 
     /// Batches of usage that wait; and since this object was started, those that the origin has taken, and that were given up.
     pub(super) fn counts(&self) -> Result<(u64, u64, u64)> {
-        Ok((self.count(Kind::Usage)?, self.sent.get(), self.dropped.get()))
+        let waiting = format!("SELECT count(*) AS count FROM {}", Kind::Usage.table());
+        Ok((self.count(&waiting)?, self.sent.get(), self.dropped.get()))
     }
 
-    fn count(&self, kind: Kind) -> Result<u64> {
-        let counts: Vec<Count> = self.sql.exec(&format!("SELECT count(*) AS count FROM {}", kind.table()), None)?.to_array()?;
-        Ok(counts.first().map_or(0, |row| row.count))
+    fn count(&self, select: &str) -> Result<u64> {
+        let counts: Vec<Count> = self.sql.exec(select, None)?.to_array()?;
+        Ok(counts.first().and_then(|row| row.count).unwrap_or(0))
     }
 
     /// Sends what waits, oldest first.
@@ -175,7 +210,7 @@ impl Outbox {
                     }
                     self.lease.set(Timestamp::from_millis(now().millis() + RETRY_MS));
                     // It goes on even if nobody comes by.
-                    let _ = self.storage.set_alarm(Duration::from_millis(ALARM_MS)).await;
+                    self.watch(ALARM_MS).await;
                     return;
                 }
             }

@@ -2,7 +2,8 @@
 
 use keyward_core::{Digest, PolicyNumber, Position};
 use serde::Deserialize;
-use worker::{Result, SqlStorage, SqlStorageValue, State};
+use std::{cell::Cell, rc::Rc};
+use worker::{Result, SqlStorage, SqlStorageValue, State, console_error};
 
 /// Policies that are kept; those written longest ago make room.
 const MAX_POLICIES: i64 = 50_000;
@@ -14,6 +15,8 @@ const MAX_ISSUED: i64 = 500_000;
 #[derive(Clone, Debug)]
 pub(super) struct Store {
     sql: SqlStorage,
+    /// Whether it has failed last, which is said once.
+    ails: Rc<Cell<bool>>,
 }
 
 #[derive(Deserialize)]
@@ -43,7 +46,18 @@ impl Store {
             None,
         )?;
         sql.exec("CREATE TABLE IF NOT EXISTS issued (digest TEXT PRIMARY KEY, text TEXT NOT NULL)", None)?;
-        Ok(Self { sql })
+        Ok(Self { sql, ails: Rc::default() })
+    }
+
+    /// What came of it, where the hub can do without: a storage that fails is as good as an empty one.
+    pub(super) fn spare<T>(&self, outcome: Result<T>) -> Option<T> {
+        if let Err(error) = &outcome
+            && !self.ails.get()
+        {
+            console_error!("the hub's storage fails: {error}");
+        }
+        self.ails.set(outcome.is_err());
+        outcome.ok()
     }
 
     /// The highest position and manifest version ever seen.

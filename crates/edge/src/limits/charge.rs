@@ -1,6 +1,7 @@
 //! Charging a request to its key's limits where its permits have to come first, and what goes on in the background.
 
 use super::{
+    answer::read,
     demand::Demand,
     fields::Field,
     permits::{Charged, Excess, Turn},
@@ -19,7 +20,7 @@ use futures_util::future::join_all;
 use keyward_api::limits::LimitKind;
 use keyward_core::{KeyId, Reason, Timestamp};
 use std::{rc::Rc, time::Duration};
-use worker::Delay;
+use worker::{Delay, console_error};
 
 /// How long a request waits for permits at most, milliseconds.
 const WAIT_MS: u64 = 1_000;
@@ -163,7 +164,13 @@ async fn run(isolate: Rc<Isolate>, source: Source, key: KeyId, errand: Errand) {
         state.keeper.permits.message(key, &errand).and_then(|message| serde_json::to_string(&message).ok())
     });
     let Some(message) = message else { return };
-    let reply = source.ask_limiter(&isolate.config, key, &message, MAX_REPLY, ASK_MS).await.ok();
-    let reply: Option<Lent> = reply.and_then(|text| serde_json::from_str(&text).ok());
-    isolate.with(|state| state.keeper.permits.answered(key, &errand, reply.as_ref(), now()));
+    let reply = read::<Lent>(source.ask_limiter(&isolate.config, key, &message, MAX_REPLY, ASK_MS).await.ok());
+    let news = isolate.with(|state| {
+        state.counters.permit_failures += u64::from(reply.is_err());
+        state.keeper.permits.answered(key, &errand, reply.as_ref().ok(), now());
+        std::mem::replace(&mut state.keeper.permits.silent, reply.is_err()) != reply.is_err()
+    });
+    if let (Err(silence), true) = (reply, news) {
+        console_error!("asked for permits, the object of {key} gives {silence}");
+    }
 }

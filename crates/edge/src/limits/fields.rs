@@ -55,7 +55,9 @@ pub fn fields(holder: &Holder, limits: &Limits, refused: Option<LimitKind>, lega
             fields.push(("retry-after", "1".into()));
         }
     }
-    fields.push(("ratelimit-policy", policy.into()));
+    if !policy.is_empty() {
+        fields.push(("ratelimit-policy", policy.into()));
+    }
     if !state.is_empty() {
         fields.push(("ratelimit", state.into()));
     }

@@ -2,6 +2,7 @@
 //! the key's Durable Object (`object.rs`), which has them from the origin. Both are holders with an authority above
 //! them; [`teller`] is what they share, and [`wire`] what an isolate says to the object.
 
+pub mod answer;
 pub mod demand;
 mod errands;
 pub mod fields;

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "the macro that exports the object writes methods without any")]
 
 use super::{
+    answer::read,
     ledger::Ledger,
     permits::Limited,
     shift::{SETTLE_MS, Shift},
@@ -66,6 +67,8 @@ struct Desk {
     shift: Shift,
     /// Whether the clocks were found to differ.
     askew: bool,
+    /// Whether the origin has said nothing when it was last asked.
+    silent: bool,
 }
 
 impl DurableObject for Limiter {
@@ -93,6 +96,7 @@ impl DurableObject for Limiter {
                 used: now(),
                 shift: Shift::default(),
                 askew: false,
+                silent: false,
             })
         };
         if !self.desk.get_or_init(new).borrow_mut().learn(&lend) {
@@ -258,10 +262,17 @@ impl Desk {
 /// Asks the origin, and takes what it answers.
 async fn run(desk: Rc<OnceCell<RefCell<Desk>>>, config: Rc<Config>, key: KeyId, errand: Errand) {
     let Ok(body) = serde_json::to_string(&errand.request(key)) else { return };
-    let reply = ask_origin_with(config, "/edge/v1/permits", body, MAX_PERMITS_LEN, ASK_MS).await.ok();
-    let reply: Option<PermitsReply> = reply.and_then(|text| serde_json::from_str(&text).ok());
+    let answer = ask_origin_with(config, "/edge/v1/permits", body, MAX_PERMITS_LEN, ASK_MS).await.ok();
+    let reply = read::<PermitsReply>(answer);
     let Some(desk) = desk.get() else { return };
     let (mut desk, now) = (desk.borrow_mut(), now());
+    if let Err(silence) = reply
+        && !desk.silent
+    {
+        console_error!("asked for permits, the origin gives {silence}");
+    }
+    desk.silent = reply.is_err();
+    let reply = reply.ok();
     let off = reply.as_ref().is_some_and(|reply| reply.now_ms.abs_diff(now.millis()) > EDGE_MS);
     if off && !desk.askew {
         console_error!("this clock and the origin's are more than a second apart: near the edges of their windows limits may be exceeded");

@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// Keys at a time. The ones used longest ago make room, and what they still hold is lost to their owners until their
 /// windows end.
 const MOST_KEYS: usize = 8_192;
-/// Keys beyond which nothing is kept for later: one that isn't used for three seconds holds nothing then.
+/// Keys beyond which nothing is kept for later: one that isn't used holds nothing as soon as its turn has come.
 pub(super) const CROWDED: usize = MOST_KEYS / 2;
 
 /// An isolate's permits.
@@ -36,8 +36,12 @@ pub struct Permits {
     /// Whether something may have to go back.
     pub(super) busy: bool,
     pub(super) under_way: UnderWay,
+    /// The key at which the last look at what goes back has ended.
+    pub(super) settled: KeyId,
     /// The loop that gives back.
     pub shift: Shift,
+    /// Whether the object that was asked last has said nothing.
+    pub silent: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -110,12 +114,22 @@ impl Permits {
     /// None yet, for an isolate of a random name.
     pub fn new(pace: Pace, name: Uuid) -> Self {
         let under_way = UnderWay::new(name.as_u128() as u64);
-        Self { name, pace, keys: BTreeMap::new(), due: Vec::new(), uses: 0, busy: false, under_way, shift: Shift::default() }
+        Self {
+            name,
+            pace,
+            keys: BTreeMap::new(),
+            due: Vec::new(),
+            uses: 0,
+            busy: false,
+            under_way,
+            settled: KeyId(Uuid::nil()),
+            shift: Shift::default(),
+            silent: false,
+        }
     }
 
-    /// Takes a slot and a charge from what is here of a key; both or nothing.
-    fn take(&mut self, about: &Limited, charge: Charge, turn: Turn, now: Timestamp) -> Result<Taken, Seat> {
-        let Self { name, .. } = *self;
+    /// What is here of a key, which is used now.
+    fn entry(&mut self, about: &Limited, now: Timestamp) -> &mut Entry {
         self.uses += 1;
         if self.keys.len() >= MOST_KEYS && !self.keys.contains_key(&about.key) {
             self.make_room();
@@ -125,6 +139,14 @@ impl Permits {
         let entry = self.keys.entry(key).or_insert_with(new);
         (entry.limits, entry.position, entry.nth, entry.used) = (limits, position, self.uses, now);
         self.busy = true;
+        entry
+    }
+
+    /// Takes a slot and a charge from what is here of a key; both or nothing.
+    fn take(&mut self, about: &Limited, charge: Charge, turn: Turn, now: Timestamp) -> Result<Taken, Seat> {
+        let Self { name, .. } = *self;
+        let &Limited { key, limits, .. } = about;
+        let entry = self.entry(about, now);
         let Teller { holder, slots, .. } = &mut entry.teller;
         let mut due = false;
         let taken = match limits.concurrent.map(|limit| (limit, slots.get_or_insert_with(|| Slots::new(name)))) {
@@ -163,6 +185,8 @@ impl Permits {
             return Charged::Denied(Reason::LimitUnavailable.into());
         }
         if let Some(kind) = demand.refused(&about.limits) {
+            // It is told of its key's limits all the same.
+            self.entry(about, now);
             return Charged::Denied(Denial::Limit(kind));
         }
         match self.take(about, demand.charge, turn, now) {

@@ -109,3 +109,20 @@ fn a_sealed_batch_stays_as_it_is_and_what_does_not_fit_is_counted_as_lost() {
     tally.reports(Timestamp::from_millis(HOUR + 5));
     assert!(!tally.is_due(Timestamp::from_millis(HOUR + 4)) && tally.is_due(Timestamp::from_millis(HOUR + 5)));
 }
+
+#[test]
+fn where_too_many_are_under_way_those_beyond_are_counted_and_their_answers_are_said_to_be_lost() {
+    let at = Timestamp::from_millis(7 * HOUR);
+    let mut tally = Tally::default();
+    let seen = Seen { key: Some(KeyId(Uuid::from_u128(1))), ..Seen::default() };
+    let cost = Cost { cents: 7, lender: Some(Uuid::from_u128(9)) };
+    let tickets: Vec<_> = (0..MOST_PENDING + 2).map(|_| tally.passed(seen, (0, cost), at)).collect();
+    assert_eq!((tally.lost(), tally.unreported()), (2, 2));
+    for ticket in tickets {
+        tally.answered(ticket, 200, (0, Some(8)), at);
+    }
+    let batches = sealed(&mut tally, at);
+    let requests: u64 = batches.iter().flat_map(|batch| &batch.entries).map(|entry| entry.requests).sum();
+    let owed: u64 = batches.iter().flat_map(|batch| &batch.debts).map(|debt| debt.cents).sum();
+    assert_eq!((requests, owed), (MOST_PENDING as u64 + 2, MOST_PENDING as u64));
+}

@@ -10,7 +10,7 @@ use axum::{
     http::{HeaderMap, Method, Uri, header, request::Parts},
 };
 use keyward_api::{Code, session::CSRF_HEADER};
-use keyward_core::{AnyOr, AuditActor, PolicyClaims, Reason, canonical_address, origin_host};
+use keyward_core::{AnyOr, AuditActor, PolicyClaims, Reason, canonical_address, find_credential, origin_host};
 use uuid::Uuid;
 
 use super::Row;
@@ -191,7 +191,7 @@ impl<'a> Asked<'a> {
     /// and nowhere else: edges have no browsers.
     ///
     /// # Errors
-    /// `credentials_conflict`, `malformed` where it is of another scheme.
+    /// `credentials_conflict`, `credential_missing` where it is of another scheme alone.
     pub fn credential(&self, app: &App) -> Result<Option<Credential<'a>>, Reason> {
         let session = match SESSIONS.iter().any(|start| self.uri.path().starts_with(start)) {
             true => cookie::find(self.headers, &app.config)?,
@@ -208,17 +208,9 @@ impl<'a> Asked<'a> {
     /// # Errors
     /// As [`Self::credential`].
     pub fn key(&self) -> Result<Option<&'a str>, Reason> {
-        let bearers = self.headers.get_all(header::AUTHORIZATION).iter().map(|value| {
-            let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
-        let keys = self.headers.get_all("x-api-key").iter().map(|value| value.to_str().ok().map(str::trim));
-        let mut all = bearers.chain(keys);
-        let Some(first) = all.next() else { return Ok(None) };
-        if all.any(|other| other != first) {
-            return Err(Reason::CredentialsConflict);
-        }
-        first.map(Some).ok_or(Reason::Malformed)
+        // What can't be read is a credential, too, and none of ours.
+        let values = |name: &'static str| self.headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?"));
+        find_credential(values("authorization"), values("x-api-key"))
     }
 
     /// Passes where a request with a session's cookie is the session's own: where it changes something, it says what only a

@@ -1,6 +1,6 @@
 //! What can come of a command that asks an origin, and the exit codes for it.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use serde_json::{Map, Value};
 
@@ -10,8 +10,8 @@ use super::show::plain;
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  refused: by the API (its problem is on standard error), or a key or token that isn't valid
-  2  the command line, the environment or a profile says something wrong
+  1  refused: by the API (its problem is on standard error), or a key or token that isn't valid; without REST: it couldn't be done
+  2  the command line, the environment, a profile or another file that is named says something wrong, or isn't there
   3  no answer to go by: nothing reached, a time-out, a fault of the server, or not Keyward that answers
   4  not confirmed
   5  a draft would change decisions, and --fail-on-change is set";
@@ -78,13 +78,18 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(BROKEN_PIPE);
     }
     let Some(failure) = error.downcast_ref::<Failure>() else {
-        eprintln!("Error: {error:?}");
+        say(&format!("Error: {error:?}"));
         return ExitCode::FAILURE;
     };
     if let Some(words) = failure.words() {
-        eprintln!("{words}");
+        say(&words);
     }
     ExitCode::from(failure.exit_code())
+}
+
+/// On standard error, as far as anybody reads it: the exit code counts.
+fn say(words: &str) {
+    let _ = writeln!(std::io::stderr(), "{words}");
 }
 
 /// A problem (RFC 9457), or OAuth's form of one, for people: whatever members it has.

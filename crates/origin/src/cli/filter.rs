@@ -35,7 +35,7 @@ pub struct Filter {
     #[serde(skip_serializing_if = "Option::is_none")]
     expiring_within_days: Option<u32>,
     /// Whose current raw key this signing key has signed.
-    #[arg(long, value_name = "KID")]
+    #[arg(long, value_name = "KID", allow_hyphen_values = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     signing_key: Option<String>,
     /// Created at this moment or later.

@@ -7,7 +7,12 @@ use clap::Subcommand;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Database, MASTER_KEY, runtime, show::line};
+use super::{
+    database::{Database, MASTER_KEY, end},
+    failure::Failure,
+    runtime,
+    show::line,
+};
 use crate::{
     audit::{Action, Event, append},
     bootstrap::{self, reseal},
@@ -48,9 +53,10 @@ impl MasterKeyCommand {
 async fn rotate(database: &Database) -> anyhow::Result<()> {
     let told = |name| std::env::var(name).ok().map(Zeroizing::new);
     let (old, new) = (told(MASTER_KEY), told(NEW_MASTER_KEY));
-    let (url, postgres) = database.find().await?;
-    let db = Db::open(&url)?;
-    db.migrate().await?;
+    if old.is_none() && new.is_none() && MasterFile::beside(&database.data_dir).read()?.is_none() {
+        return Err(Failure::Usage(format!("there is no {}", MasterFile::beside(&database.data_dir).current.display())).into());
+    }
+    let (db, postgres) = database.guest().await?;
     let said = match (&old, &new) {
         (Some(old), Some(new)) => {
             let read = |text: &str, name: &str| parse_master_key(text).with_context(|| format!("{name} is not 32 bytes of base64url"));
@@ -70,7 +76,7 @@ async fn rotate(database: &Database) -> anyhow::Result<()> {
     };
     db.close().await;
     line(&json!({"done": said}).to_string())?;
-    Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
+    end(postgres).await
 }
 
 /// The new key is on the disk before the database is sealed under it, and takes the old one's name after.

@@ -2,27 +2,31 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::Read,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
+use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{failure::Failure, show::table};
+use super::{
+    failure::Failure,
+    show::{line, table},
+};
+use crate::sealing::read_secret;
 
 /// The profile that is taken where none is named.
 pub const DEFAULT: &str = "default";
-/// Bytes of a file of profiles, or of a key.
-const MOST: u64 = 64 * 1024;
 
 /// `keyward profiles`: which there are; their keys are not shown.
 ///
 /// # Errors
 /// Where the file can't be read, or nobody reads what is printed.
-pub fn list() -> anyhow::Result<()> {
+pub fn list(json: bool) -> anyhow::Result<()> {
+    if json {
+        let profiles: Vec<_> = all()?.into_iter().map(|(name, profile)| json!({"name": name, "url": profile.url})).collect();
+        return line(&json!(profiles).to_string());
+    }
     table(&["profile", "url"], all()?.into_iter().map(|(name, profile)| vec![name, profile.url]))
 }
 
@@ -83,23 +87,6 @@ pub fn all() -> anyhow::Result<BTreeMap<String, Profile>> {
     })
 }
 
-/// What a file says that nobody but its owner may read.
 fn private(path: &Path) -> Result<Zeroizing<String>, Failure> {
-    let at = path.display();
-    let failed = |error: std::io::Error| Failure::Usage(format!("can't read {at}: {error}"));
-    let file = File::open(path).map_err(failed)?;
-    let meta = file.metadata().map_err(failed)?;
-    let mode = meta.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(Failure::Usage(format!("{at} is open to others (mode {mode:04o}): chmod 600 it, and rotate the key")));
-    }
-    if ![0, rustix::process::geteuid().as_raw()].contains(&meta.uid()) {
-        return Err(Failure::Usage(format!("{at} belongs to another user")));
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.take(MOST + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > MOST {
-        return Err(Failure::Usage(format!("{at} is too large")));
-    }
-    Ok(text)
+    read_secret(path).map_err(|error| Failure::Usage(format!("can't read {}: {error}", path.display())))
 }

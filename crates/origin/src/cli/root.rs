@@ -15,12 +15,17 @@ use keyward_issuer::SigningKey;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Database, MASTER_KEY_HELP, opened, runtime, show::line};
+use super::{
+    database::{Database, MASTER_KEY_HELP},
+    failure::Failure,
+    runtime,
+    show::line,
+};
 use crate::{
     audit::{Action, Event, append, members},
     clock::Clock,
     db::begin,
-    sealing::{random, secret_file},
+    sealing::{random, read_secret, secret_file},
     signing::{MAX_MANIFEST_SECONDS, NotAccepted, accept, adopt_root, hold, propose},
 };
 
@@ -64,6 +69,7 @@ pub enum RootCommand {
     #[command(after_help = MASTER_KEY_HELP)]
     Adopt {
         /// What `keyward root new` has printed.
+        #[arg(allow_hyphen_values = true)]
         public_key: String,
         #[command(flatten)]
         database: Database,
@@ -129,7 +135,11 @@ fn show(key: &SigningKey) -> anyhow::Result<()> {
 /// # Errors
 /// Where it can't be read, or holds none.
 pub fn read_root(file: &Path) -> anyhow::Result<SigningKey> {
-    let text = Zeroizing::new(read(file, MAX_ROOT)?);
+    let text = if file == Path::new("-") {
+        Zeroizing::new(read(file, MAX_ROOT)?)
+    } else {
+        read_secret(file).map_err(|error| Failure::Usage(format!("can't read {}: {error}", file.display())))?
+    };
     SigningKey::from_text(&text).with_context(|| format!("{} holds no root", file.display()))
 }
 
@@ -142,7 +152,7 @@ pub fn read(path: &Path, most: u64) -> anyhow::Result<String> {
     let reader: Box<dyn Read> = if path == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
-        Box::new(File::open(path).with_context(|| format!("can't read {}", path.display()))?)
+        Box::new(File::open(path).map_err(|error| Failure::Usage(format!("can't read {}: {error}", path.display())))?)
     };
     reader.take(most + 1).read_to_string(&mut text)?;
     ensure!(text.len() as u64 <= most, "{} is longer than such a thing can be", path.display());
@@ -217,50 +227,47 @@ fn changes(before: &Manifest, after: &Manifest) -> Vec<String> {
 
 async fn adopt(public_key: &str, database: &Database) -> anyhow::Result<()> {
     let public = PublicKey::parse(public_key.trim()).context("not a public key")?;
-    let (db, foundation, postgres) = opened(database).await?;
+    let opened = database.open().await?;
     let now = Clock::system().now();
-    let mut tx = begin(db.system(), "BEGIN").await?;
+    let mut tx = begin(opened.db.system(), "BEGIN").await?;
     hold(&mut tx).await?;
     let kid = adopt_root(&mut tx, &public, now).await.context("it is known already, or another next root is")?;
     let event = Event::by_itself(Action::SigningKeyCreated, now)
         .on("signing_key", kid)
         .after(members(json!({"role": "root", "state": "pre-published"})));
-    append(&mut tx, foundation.operator, &[event], 0).await?;
+    append(&mut tx, opened.foundation.operator, &[event], 0).await?;
     tx.commit().await?;
-    db.close().await;
     line(&json!({"next_root": kid}).to_string())?;
-    Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
+    opened.close().await
 }
 
 async fn print_proposal(days: u64, issuer: Option<&str>, database: &Database) -> anyhow::Result<()> {
     ensure!((1..=MAX_MANIFEST_SECONDS / DAY).contains(&days), "--days: 1 to {}", MAX_MANIFEST_SECONDS / DAY);
-    let (db, foundation, postgres) = opened(database).await?;
-    let mut connection = db.system().acquire().await?;
-    let (current, proposed) = propose(&mut connection, &foundation.data_key, issuer, days * DAY, Clock::system().now()).await?;
+    let opened = database.open().await?;
+    let mut connection = opened.db.system().acquire().await?;
+    let (current, proposed) = propose(&mut connection, &opened.foundation.data_key, issuer, days * DAY, Clock::system().now()).await?;
     drop(connection);
-    db.close().await;
     line(&serde_json::to_string_pretty(&Proposal { current, proposed })?)?;
-    Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
+    opened.close().await
 }
 
 async fn publish(path: &Path, issuer: Option<&str>, database: &Database) -> anyhow::Result<()> {
     let jws = read(path, MAX_MANIFEST_LEN as u64 + 2)?;
-    let (db, foundation, postgres) = opened(database).await?;
+    let opened = database.open().await?;
     let now = Clock::system().now();
-    let mut tx = begin(db.system(), "BEGIN").await?;
+    let mut tx = begin(opened.db.system(), "BEGIN").await?;
     hold(&mut tx).await?;
-    let version = match accept(&mut tx, &foundation.data_key, jws.trim(), issuer, now).await {
+    let version = match accept(&mut tx, &opened.foundation.data_key, jws.trim(), issuer, now).await {
         Ok(version) => version,
         Err(NotAccepted::Stale(words)) => bail!("not the manifest that is due: {words}"),
         Err(NotAccepted::Invalid(words)) => bail!("not a manifest of ours: {words}"),
         Err(NotAccepted::Fault(fault)) => return Err(fault),
     };
     let event = Event::by_itself(Action::ManifestPublished, now).details(members(json!({"version": version})));
-    append(&mut tx, foundation.operator, &[event], 0).await?;
+    append(&mut tx, opened.foundation.operator, &[event], 0).await?;
     tx.commit().await?;
-    db.close().await;
     line(&json!({"version": version}).to_string())?;
-    Ok(tokio::task::spawn_blocking(move || drop(postgres)).await?)
+    opened.close().await
 }
 
 #[cfg(test)]

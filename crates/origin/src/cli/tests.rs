@@ -63,6 +63,9 @@ fn a_key_that_begins_with_a_hyphen_is_a_value_and_no_option() {
         &["root", "sign", "--key", "root.key", "--pinned", &key, "proposal.json"],
         &["signing", "freeze", &key, "--yes"],
         &["signing", "activate", &key],
+        &["root", "adopt", &key],
+        &["keys", "list", "--signing-key", &key],
+        &["keys", "bulk", "revoke", "--signing-key", &key],
         &["signing", "create", "root", "--public-key", &key],
     ] {
         if let Err(error) = Cli::try_parse_from(["keyward"].iter().chain(words)) {

@@ -34,7 +34,7 @@ impl Decisions {
     pub fn new(tasks: &mut JoinSet<()>, db: &Db, clock: &Clock, hours: u32) -> Self {
         let made = Arc::new(partitions::Made::default());
         let (db, clock) = (db.clone(), clock.clone());
-        let writer = Batch::one_by_one(tasks, move |batches| {
+        let writer = Batch::one_by_one("batches of decisions", tasks, move |batches| {
             let (db, clock, made) = (db.clone(), clock.clone(), Arc::clone(&made));
             async move { add(&db, clock.now(), &made, hours, batches).await }
         });

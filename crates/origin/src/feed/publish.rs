@@ -163,6 +163,8 @@ async fn notice_recovery(app: &App, ours: Position) -> Result<()> {
     if ours.epoch <= app.feed.position().epoch {
         return Ok(());
     }
+    // Somebody, and perhaps without what this server's journal knows.
+    app.recovery.check_ended(app).await?;
     let now = app.clock.now();
     let keyring = app.keyrings.read(&app.db, now).await?;
     app.journal(Entry { feed: Some((ours.epoch, ours.seq)), ..keyring.entry() }).await?;

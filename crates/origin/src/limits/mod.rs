@@ -49,12 +49,12 @@ impl Escrow {
     /// Of nothing yet, with the authority among the server's tasks.
     pub fn new(tasks: &mut JoinSet<()>, db: &Db, clock: &Clock) -> Arc<Self> {
         let (theirs, now) = (db.clone(), clock.clone());
-        let authority = Batch::with(tasks, WORKERS, move |errands| {
+        let authority = Batch::with("permits for edges", tasks, WORKERS, move |errands| {
             let (db, now) = (theirs.clone(), now.clone());
             async move { serve(&db, now.now(), errands).await }
         });
         let (ours, now) = (db.clone(), clock.clone());
-        let own = Batch::one_by_one(tasks, move |errands| {
+        let own = Batch::one_by_one("permits", tasks, move |errands| {
             let (db, now) = (ours.clone(), now.clone());
             async move { presumed::serve(&db, now.now(), errands).await }
         });

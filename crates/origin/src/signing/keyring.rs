@@ -15,7 +15,7 @@ use keyward_issuer::SigningKey;
 use sqlx::PgConnection;
 
 use super::{
-    manifest::{self, RENEW_SECONDS},
+    manifest::{self, Issuer, RENEW_SECONDS},
     store::stored_keys,
 };
 use crate::{clock::Clock, db::Db, journal::Entry, lately::Lately, sealing::SealingKey};
@@ -145,7 +145,7 @@ impl Keyrings {
     ///
     /// # Errors
     /// Where the database, the seals or the signatures don't hold.
-    pub async fn load(db: &Db, data_key: Arc<SealingKey>, issuer: &str, clock: &Clock) -> anyhow::Result<Keyrings> {
+    pub async fn load(db: &Db, data_key: Arc<SealingKey>, issuer: Issuer<'_>, clock: &Clock) -> anyhow::Result<Keyrings> {
         manifest::renew(db, &data_key, Some(issuer), clock.now()).await?;
         let keyring = load(&mut *db.system().acquire().await?, &data_key, clock.now()).await?;
         Ok(Keyrings { current: ArcSwap::from_pointee(keyring), data_key })

@@ -229,18 +229,28 @@ pub async fn hold(connection: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Signs a new manifest where the last one is about to expire, or names another issuer than it should.
+/// By which URL the world is to know the deployment.
+#[derive(Clone, Copy)]
+pub struct Issuer<'a> {
+    /// As this server has it.
+    pub ours: &'a str,
+    /// The one that gives way to it.
+    pub instead_of: Option<&'a str>,
+}
+
+/// Signs a new manifest where the last one is about to expire, or names the issuer that is to give way to ours.
 ///
 /// # Errors
-/// Where it can't be read, signed or stored; where the root is kept elsewhere, only if the last one is of no use.
-pub async fn renew(db: &Db, data_key: &SealingKey, issuer: Option<&str>, now: Timestamp) -> anyhow::Result<()> {
+/// Where it can't be read, signed or stored; where the root is kept elsewhere, only if the last one is of no use; where the deployment's
+/// issuer is neither.
+pub async fn renew(db: &Db, data_key: &SealingKey, issuer: Option<Issuer<'_>>, now: Timestamp) -> anyhow::Result<()> {
     let mut tx = begin(db.system(), "BEGIN").await?;
     // Replicas renew one after the other; the second one finds it done.
     hold(&mut tx).await?;
     let stored = stored_keys(&mut tx, data_key).await?;
     let old = newest(&mut tx, &stored).await?;
     let old = old.manifest();
-    let issuer = issuer.unwrap_or(&old.iss);
+    let Issuer { ours: issuer, instead_of } = issuer.unwrap_or(Issuer { ours: &old.iss, instead_of: None });
     if old.exp > now.secs() + RENEW_SECONDS && old.iss == issuer {
         return Ok(());
     }
@@ -251,6 +261,13 @@ pub async fn renew(db: &Db, data_key: &SealingKey, issuer: Option<&str>, now: Ti
         }
         return if old.exp > now.secs() { Ok(()) } else { Err(anyhow!("the manifest has expired: {how}")) };
     }
+    // Two servers that each had their own way would take it from each other for ever, and edges and tokens with it.
+    ensure!(
+        old.iss == issuer || instead_of == Some(&old.iss),
+        "this deployment is {0}, and this server would be {issuer}: set KEYWARD_ISSUER to the one it is. To make it the other, for good \
+         and on all servers, start with --change-issuer-from {0}",
+        old.iss
+    );
     let edition = Edition { issuer: issuer.to_owned(), ..Edition::after(old) };
     publish(&mut tx, data_key, edition, None, now).await?;
     tx.commit().await?;

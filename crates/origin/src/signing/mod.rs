@@ -16,6 +16,6 @@ mod turn;
 pub use elsewhere::{adopt_root, proposal, publish_manifest};
 pub use keyring::{Keyring, Keyrings, load};
 pub use listing::list;
-pub use manifest::{Edition, MAX_MANIFEST_SECONDS, NotAccepted, accept, hold, propose, publish};
+pub use manifest::{Edition, Issuer, MAX_MANIFEST_SECONDS, NotAccepted, accept, hold, propose, publish};
 pub use rotation::{activate, create, freeze, retire};
 pub use store::{end, generate};

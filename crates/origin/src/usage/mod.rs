@@ -57,7 +57,7 @@ impl Usage {
         let partitions = Arc::new(partitions::Made::default());
         let (db, clock, made) = (db.clone(), clock.clone(), Arc::clone(&partitions));
         // One transaction at a time: what comes meanwhile shares the next one.
-        let writer = Batch::one_by_one(tasks, move |parcels| {
+        let writer = Batch::one_by_one("batches of usage", tasks, move |parcels| {
             let (db, clock, made) = (db.clone(), clock.clone(), Arc::clone(&made));
             async move { add(&db, clock.now(), &made, days, parcels).await }
         });

@@ -243,9 +243,17 @@ async fn a_master_key_in_a_file_is_replaced_and_a_run_that_was_cut_off_is_ended_
     let origin = Origin::start().await;
     let beside = |suffix: &str| PathBuf::from(format!("{}.master.key{suffix}", origin.data.path().display()));
     let (current, next) = (beside(""), beside(".next"));
-    let write = |path: &Path, key: &[u8; 32]| std::fs::write(path, base64url(key)).unwrap();
+    let open_to = |path: &Path, mode: u32| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    let write = |path: &Path, key: &[u8; 32]| {
+        std::fs::write(path, base64url(key)).unwrap();
+        open_to(path, 0o600);
+    };
     let rotate = || keyward(&origin, None, &["master-key", "rotate"]).output().unwrap();
     write(&current, &MASTER_KEY);
+    // What others can read is no secret any more.
+    open_to(&current, 0o644);
+    assert!(failed(&rotate()).contains("it is open to others (mode 0644): chmod 600 it"));
+    open_to(&current, 0o600);
     // Cut off before the commit: the new file opens nothing, and makes room.
     write(&next, &[5; 32]);
     said(&rotate());

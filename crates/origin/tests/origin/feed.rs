@@ -191,7 +191,7 @@ async fn a_deployment_that_goes_by_another_name_gives_edges_parts_that_they_take
     let mut origin = Origin::start().await;
     let key = origin.admin().create(json!({})).await;
     assert!(Edge::start(&origin).await.sees(&origin, &key.raw).await.is_ok());
-    origin.issuer = "https://another.example";
+    origin.change_issuer_from = Some(std::mem::replace(&mut origin.issuer, "https://another.example").to_owned());
     origin.restart().await;
     assert!(Edge::start(&origin).await.sees(&origin, &key.raw).await.is_ok());
 }

@@ -114,6 +114,8 @@ pub struct Origin {
     pub connections: Connections,
     /// By which the world knows it.
     pub issuer: &'static str,
+    /// What the next start is told.
+    pub change_issuer_from: Option<String>,
     /// Milliseconds that the server's clock is ahead of the system's.
     ahead: Arc<AtomicU64>,
     running: Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>,
@@ -130,6 +132,7 @@ impl Origin {
     pub async fn known_as(issuer: &'static str) -> Self {
         let mut origin = Self {
             issuer,
+            change_issuer_from: None,
             database: Database::create().await,
             data: tempfile::tempdir().expect("a directory"),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -156,6 +159,7 @@ impl Origin {
             trusted_proxies: vec![],
             connections: Connections::default(),
             issuer: self.issuer,
+            change_issuer_from: None,
             ahead: Arc::clone(&self.ahead),
             running: None,
             door: None,
@@ -178,6 +182,7 @@ impl Origin {
         let config = Config {
             listen: self.address,
             issuer: self.issuer.to_owned(),
+            change_issuer_from: self.change_issuer_from.clone(),
             data_dir: self.data.path().to_owned(),
             durable: false,
             www: None,
@@ -200,6 +205,7 @@ impl Origin {
         let (stop, stopped) = oneshot::channel();
         let serving = server.serve(listener, async {
             let _ = stopped.await;
+            Ok(())
         });
         self.running = Some((stop, tokio::spawn(serving)));
     }

@@ -47,6 +47,7 @@ mod rotation;
 mod sessions;
 mod signing;
 mod slots;
+mod starts;
 mod tenants;
 mod usage;
 mod usage_sums;

@@ -37,6 +37,11 @@ async fn a_server_does_with_a_login_that_owns_nothing_once_the_owner_has_migrate
         command.args(arguments).env("DATABASE_URL", url("keyward_owner")).output().unwrap()
     };
 
+    // As before a dump is restored into a schema that was made anew: nobody but its owner may go in.
+    let mut inside = PgConnection::connect(&postgres.url().replace("/postgres?", "/keyward?")).await.unwrap();
+    inside.execute("DROP SCHEMA public CASCADE").await.unwrap();
+    inside.execute("CREATE SCHEMA public AUTHORIZATION keyward_owner").await.unwrap();
+
     // Nothing is there yet, and the server's login can't make it; what it is told says who can.
     let refused = Command::new(env!("CARGO_BIN_EXE_keyward"))
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
@@ -62,7 +67,7 @@ async fn a_server_does_with_a_login_that_owns_nothing_once_the_owner_has_migrate
 
     // Even as all that the server can become, nobody gets around the rows' policies, nor changes what is appended.
     for (role, statement) in [
-        ("keyward_server", "SELECT * FROM api_keys"),
+        ("keyward_server", "SELECT * FROM public.api_keys"),
         ("keyward_app", "ALTER TABLE api_keys DISABLE ROW LEVEL SECURITY"),
         ("keyward_app", "DELETE FROM audit_log"),
         ("keyward_system", "ALTER TABLE api_keys DISABLE ROW LEVEL SECURITY"),

@@ -24,9 +24,11 @@ impl Serve {
     fn start(data: &Path) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(data.with_extension("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--issuer", "http://origin.test", "--www"])
-            .arg(data.parent().unwrap().join("www"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--issuer", "http://origin.test"]);
+        let pages = data.parent().unwrap().join("www");
+        if pages.exists() {
+            command.arg("--www").arg(pages);
+        }
         command.env_remove("DATABASE_URL").env("KEYWARD_DATA_DIR", data).stdout(Stdio::piped()).stderr(log);
         if let Some(bin) = pg_bin() {
             command.env("KEYWARD_PG_BIN", bin);

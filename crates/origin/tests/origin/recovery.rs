@@ -1,6 +1,6 @@
 //! The database restored to an earlier time.
 
-use std::{process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use keyward_core::{Digest, Heartbeat, Reason, codec::base64url};
 use serde_json::{Value, json};
@@ -12,14 +12,18 @@ use crate::{
 };
 
 /// The real command, as an operator would run it.
+fn command(url: &str, data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+    command.arg("recover").env("DATABASE_URL", url).env("KEYWARD_DATA_DIR", data).env("KEYWARD_MASTER_KEY", base64url(&MASTER_KEY));
+    command
+}
+
 fn recover(origin: &Origin, url: &str) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_keyward"))
-        .arg("recover")
-        .env("DATABASE_URL", url)
-        .env("KEYWARD_DATA_DIR", origin.data.path())
-        .env("KEYWARD_MASTER_KEY", base64url(&MASTER_KEY))
-        .output()
-        .unwrap();
+    done(&mut command(url, origin.data.path()))
+}
+
+fn done(command: &mut Command) -> Value {
+    let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -151,6 +155,43 @@ async fn a_signing_key_that_was_frozen_after_the_backup_is_frozen_again() {
     assert!(edge.sees(&origin, &key.raw).await.is_ok());
     let fresh = admin.create(json!({})).await;
     assert!(edge.sees(&origin, &fresh.raw).await.is_ok());
+    backup.drop().await;
+}
+
+#[tokio::test]
+async fn a_recovery_without_the_journal_is_asked_for_by_name_and_a_server_that_has_it_stands_still_until_it_is_read() {
+    let mut origin = Origin::start().await;
+    let (revoked, frozen) = (origin.admin().create(json!({})).await, kid(&origin.admin(), "token", "active").await);
+    origin.stop().await;
+    let (backup, elsewhere) = (origin.database.copy().await, tempfile::tempdir().unwrap());
+    origin.restart().await;
+    origin.admin().act(&revoked.id, "revoke", None).await.ok();
+    turn(&origin.admin(), &frozen, "freeze").await.ok();
+    origin.stop().await;
+
+    origin.restart_on(&backup.url()).await;
+    let refused = command(&backup.url(), elsewhere.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("there is no journal in"), "{refused:?}");
+    // The server that runs takes no epoch over in which the key counts again; nor does it after a restart.
+    assert_eq!(done(command(&backup.url(), elsewhere.path()).arg("--without-journal"))["revoked_again"], 0);
+    eventually("the server has seen the new epoch", async || {
+        (backup.count("SELECT count(*) FROM feed_state WHERE epoch = 2 AND recovery LIKE '%counts again%'").await == 1).then_some(())
+    })
+    .await;
+    all_stands_still(&origin.admin(), &origin.edge()).await;
+    backup.execute("UPDATE feed_state SET recovery = NULL").await;
+    origin.restart_on(&backup.url()).await;
+    all_stands_still(&origin.admin(), &origin.edge()).await;
+
+    // Another server's journal counts, wherever the command is run.
+    let journal = origin.data.path().join("journal");
+    let again = done(command(&backup.url(), elsewhere.path()).arg("--journal").arg(&journal).arg("--journal").arg(&journal));
+    assert_eq!(again["revoked_again"], 1);
+    eventually("the server goes on", async || (origin.admin().get("/readyz").await.status == 200).then_some(())).await;
+    assert_eq!(origin.admin().verdict(&revoked.raw).await.unwrap(), "API key is revoked");
+    assert_eq!(kid(&origin.admin(), "token", "frozen").await, frozen);
+    origin.stop().await;
     backup.drop().await;
 }
 

@@ -99,7 +99,16 @@ impl Publisher {
         // To the publisher any credential will do.
         let secrets = vec![("KEYWARD_SYNC_KEY".to_owned(), published.mint(1, 1)?)];
         let vars = vars.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        Ok(common(EdgeConfig { isolates: 1, listen: Vec::new(), vars, secrets, modules: None, objects: Vec::new(), build: None }))
+        Ok(common(EdgeConfig {
+            isolates: 1,
+            listen: Vec::new(),
+            vars,
+            secrets,
+            modules: None,
+            objects: Vec::new(),
+            build: None,
+            home: None,
+        }))
     }
 
     /// What is published; holding the guard holds all answers back.

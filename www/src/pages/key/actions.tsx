@@ -27,7 +27,10 @@ export function Actions({ apiKey: key }: { apiKey: Key }) {
   const turned = () =>
     standing.mutate(turn, {
       onSuccess: () => toast(turn === "suspend" ? `${key.name} is suspended.` : `${key.name} can be used again.`),
-      onError: (cause) => toast(`${problem(cause).title} (${problem(cause).code}): it is as it was.`, "bad"),
+      onError: (cause) => {
+        const { title, code } = problem(cause);
+        toast(code === "outcome_unknown" ? `${title}: ${turn} ${key.name}.` : `${title} (${code}): it is as it was.`, "bad");
+      },
     });
   const commands = useMemo(() => {
     const all: (Command & { needs: string })[] = [

@@ -21,7 +21,16 @@ export function EditDialog({ apiKey, onClose }: { apiKey: Key; onClose: () => vo
   const change = toUpdate(draft, key);
   const nothing = Object.keys(change).length === 0;
   const broken = draft.constraints.trim() !== "" && read(draft.constraints) === undefined;
-  const save = () => update.mutate(change, { onSuccess: () => (toast(`${key.name} is changed.`), onClose()), onError: () => setChecking(false) });
+  // Whether an edit from here may have been made already.
+  const [unsure, setUnsure] = useState(false);
+  const failed = (cause: unknown) => {
+    setChecking(false);
+    if (problem(cause).code === "outcome_unknown") setUnsure(true);
+  };
+  const save = () => {
+    const done = (now: Key) => Object.keys(toUpdate(draft, now)).every((name) => !(name in change));
+    update.mutate({ change, done }, { onSuccess: () => (toast(`${key.name} is changed.`), onClose()), onError: failed });
+  };
   return (
     <Dialog
       wide
@@ -49,7 +58,9 @@ export function EditDialog({ apiKey, onClose }: { apiKey: Key; onClose: () => vo
       ) : (
         <form id={form} class="stack" onSubmit={(event) => (event.preventDefault(), setChecking(true))}>
           {update.isError && <Fault cause={update.error} />}
-          {update.isError && problem(update.error).code === "precondition_failed" && <p>Somebody changed the key meanwhile. Close this, look at what it is now, and begin anew.</p>}
+          {update.isError && problem(update.error).code === "precondition_failed" && (
+            <p>{unsure ? "Either what you saved was done after all, or somebody changed the key meanwhile." : "Somebody changed the key meanwhile."} Close this, look at what it is now, and begin anew.</p>
+          )}
           <TermsForm existing draft={draft} problem={update.error ? problem(update.error) : undefined} onChange={(changes) => setDraft((now) => ({ ...now, ...changes }))} />
         </form>
       )}

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { useQuery, useQueryClient } from "@tanstack/preact-query";
 import { ask } from "../../api/client";
 import { bulk, type BulkAction } from "../../api/keys";
+import { problem } from "../../api/problem";
 import { useCaller } from "../../api/session";
 import { acting } from "../../api/tenant";
 import type { Bulk, Key, KeyFilter } from "../../api/types";
@@ -103,6 +104,7 @@ export function BulkDialog({ action, meant, onClose }: { action: BulkAction; mea
         )}
         {changed !== undefined && <p role="status">{changed.toLocaleString()} changed so far. Each chunk of up to 500 is done as a whole.</p>}
         {fault !== undefined && <Fault cause={fault} />}
+        {fault !== undefined && problem(fault).lost && <p>The answer was lost: one more chunk may have been done than is counted here. Going on does it again, which changes nothing twice.</p>}
       </form>
     </Dialog>
   );

@@ -23,7 +23,7 @@ export function NewOwnerDialog({ onClose }: { onClose: () => void }) {
     const owner: CreateOwner = { id: id.trim(), kind: written.kind };
     if (written.name.trim()) owner.name = written.name.trim();
     if (written.email.trim()) owner.email = written.email.trim();
-    create.mutate(owner, { onSuccess: ({ name }) => (toast(`${name} is there.`), onClose()) });
+    create.mutate(owner, { onSuccess: () => (toast(`${owner.name ?? owner.id} is there.`), onClose()) });
   };
   const button = (
     <button form={form} class="button primary" disabled={id.trim() === "" || create.isPending} aria-busy={create.isPending}>

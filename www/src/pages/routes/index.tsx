@@ -1,6 +1,6 @@
 // The route table of an edge: written, checked and tried out here, by the code that reads it there. It is sent nowhere.
 import "../../styles/routes.css";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import { useCapabilities } from "../../api/catalogue";
 import type { Route } from "../../pkg/keyward";
@@ -10,15 +10,13 @@ import { Empty } from "../../ui/empty";
 import { Fault } from "../../ui/fault";
 import { Field } from "../../ui/field";
 import { Table } from "../../ui/table";
-import { ready } from "../../wasm";
+import { useCore } from "../../wasm";
 import { EXAMPLE, MOST_ROUTES, read, type Read } from "./read";
 import { TryRoute } from "./try-route";
 
 export default function Routes() {
-  const [loaded, setLoaded] = useState(false);
-  const [fault, setFault] = useState<unknown>();
+  const { loaded, fault, again } = useCore();
   const [text, setText] = useState("");
-  useEffect(() => void ready().then(() => setLoaded(true), setFault), []);
   const table = useMemo(() => (loaded ? read(text) : undefined), [loaded, text]);
   return (
     <div class="page">
@@ -27,7 +25,7 @@ export default function Routes() {
         An edge's route table says what each endpoint of the service behind it asks for: a capability, or just a key that holds. The first entry that matches counts. A request
         without an entry is refused, so an empty table refuses everything. The table is the edge's own, in its variable <code>KEYWARD_ROUTES</code>; paste it to see what it does.
       </p>
-      {fault !== undefined && <Fault cause={fault} />}
+      {fault !== undefined && <Fault cause={fault} retry={again} />}
       <div class="split">
         <div class="stack">
           <Field

