@@ -252,7 +252,7 @@ function HowLong({ draft, onChange, problem, existing }: Props) {
         <summary>Constraints for the upstream</summary>
         <Field
           label="Constraints, in JSON"
-          hint="Named values that travel to the upstream with each request. Empty: the usual ones."
+          hint={`Named values that travel to the upstream with each request. Empty: ${existing ? "as they are" : "the usual ones"}.`}
           error={broken ? "This isn't a JSON object." : problem?.of("tenant_constraints")}
         >
           {(control) => (
