@@ -78,7 +78,7 @@ function Shown({ page }: { page: Page }) {
       if (page.path === HOME) return <Redirect to={elsewhere} replace />;
       return (
         <Empty title="Your key isn't for this page" action={<Link href={elsewhere}>To what it is for</Link>}>
-          It would need the capability <code>{page.needs}</code>.
+          It would need the capability <code>{page.needs}</code>{page.scope && <> and the scope {page.scope}, or a wider one</>}.
         </Empty>
       );
     }

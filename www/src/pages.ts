@@ -14,6 +14,8 @@ export interface Page {
   readonly icon?: IconName;
   /** The capability without which there is nothing to see. */
   readonly needs?: string;
+  /** The least scope: to a key of a lesser one the origin refuses it. */
+  readonly scope?: "tenant" | "admin";
   /** Also for those who aren't signed in. */
   readonly open?: true;
 }
@@ -25,23 +27,26 @@ export const PAGES: readonly Page[] = [
   { path: "/keys/:id", title: "Key", needs: "keys:read", load: () => import("./pages/key") },
   { path: "/inspect", title: "Inspector", icon: "inspect", open: true, load: () => import("./pages/inspect") },
   { path: "/tokens", title: "Tokens", icon: "token", needs: "keys:read", load: () => import("./pages/tokens") },
-  { path: "/audit", title: "Audit", icon: "audit", needs: "audit:read", load: () => import("./pages/audit") },
+  { path: "/audit", title: "Audit", icon: "audit", needs: "audit:read", scope: "tenant", load: () => import("./pages/audit") },
   { path: "/owners", title: "Owners", icon: "person", needs: "tenants:owners", load: () => import("./pages/owners") },
   { path: "/catalogue", title: "Catalogue", icon: "catalogue", needs: "keys:read", load: () => import("./pages/catalogue") },
-  { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenants:read", load: () => import("./pages/tenants") },
-  { path: "/tenants/:id", title: "Tenant", needs: "tenants:read", load: () => import("./pages/tenant") },
+  { path: "/tenants", title: "Tenants", icon: "tenants", needs: "tenants:read", scope: "tenant", load: () => import("./pages/tenants") },
+  { path: "/tenants/:id", title: "Tenant", needs: "tenants:read", scope: "tenant", load: () => import("./pages/tenant") },
   { path: "/routes", title: "Routes", icon: "routes", needs: "keys:read", load: () => import("./pages/routes") },
-  { path: "/signing-keys", title: "Signing keys", icon: "signature", needs: "signing:read", load: () => import("./pages/signing-keys") },
+  { path: "/signing-keys", title: "Signing keys", icon: "signature", needs: "signing:read", scope: "admin", load: () => import("./pages/signing-keys") },
   { path: "/settings", title: "Settings", icon: "settings", load: () => import("./pages/settings") },
 ];
 
 /** Where those go who name no page. */
 export const HOME = "/overview";
 
+const SCOPES = ["user", "tenant", "admin"];
+
 /** What a caller can't read needn't stand in the way; what they can't read is refused by the origin all the same. */
 export function visible(page: Page, session: Session | null | undefined): boolean {
   if (page.open) return true;
-  return Boolean(session) && (!page.needs || holds(session!, page.needs));
+  if (!session || (page.scope && SCOPES.indexOf(session.scope) < SCOPES.indexOf(page.scope))) return false;
+  return !page.needs || holds(session, page.needs);
 }
 
 /** Where those go who may not see [`HOME`]: what their key is for, or else the settings, which everybody has. */

@@ -96,6 +96,7 @@ async fn what_is_done_on_a_keys_page_holds_at_the_edge() -> Result<()> {
     assert_eq!(said["quiet"], "quiet", "an old raw key that nobody presents isn't said to be quiet");
     assert_eq!(said["tried"], json!({"before": "passed", "after": "capability_missing", "edge": 200}), "tried out before it is saved");
     assert_eq!((&said["both"], &said["finished"], &said["early"]), (&json!([200, 200]), &json!(200), &json!(false)));
+    assert_eq!(said["blind"], false, "an old raw key that is still presented can be ended without a typed word");
     assert_eq!(said["stillUsed"], true, "the use of the old raw key isn't told: {}", said["cutOver"]);
     let deeds = [
         "api key revoked",

@@ -69,11 +69,14 @@ export function useSummary(days: number, interval: "day" | "hour") {
   });
 }
 
+/** Records of a key's trail that are asked for. */
+export const TRAIL = 200;
+
 /** What was done to a key, newest first; or one kind of it. */
 export function useKeyTrail(id: string, enabled: boolean, action?: string) {
   return useQuery({
     queryKey: ["key", id, "trail", action],
-    queryFn: ({ signal }) => call<AuditRecord[]>("GET", "/api/v1/audit", { query: { key: id, action, limit: 50 }, signal }),
+    queryFn: ({ signal }) => call<AuditRecord[]>("GET", "/api/v1/audit", { query: { key: id, action, limit: TRAIL }, signal }),
     enabled,
   });
 }

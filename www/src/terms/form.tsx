@@ -39,7 +39,7 @@ function About({ draft, onChange, problem, existing }: Props) {
       </Field>
       <Field label="Description" error={problem?.of("description")}>
         {(control) => (
-          <textarea {...control} rows={2} maxLength={1024} value={draft.description} onInput={(event) => onChange({ description: event.currentTarget.value })} />
+          <input {...control} maxLength={1024} value={draft.description} onInput={(event) => onChange({ description: event.currentTarget.value })} />
         )}
       </Field>
       <div class="columns">
@@ -216,7 +216,8 @@ function HowMuch({ draft, onChange, problem, existing }: Props) {
 const EXPIRIES = ["7", "30", "90", "365", NEVER] as const;
 
 function HowLong({ draft, onChange, problem, existing }: Props) {
-  const known = EXPIRIES.some((days) => days === draft.expires);
+  // A state of its own: what is typed may be on its way through one of the usual numbers.
+  const [other, setOther] = useState(!EXPIRIES.some((days) => days === draft.expires));
   const broken = draft.constraints.trim() !== "" && read(draft.constraints) === undefined;
   return (
     <section class="card stack">
@@ -226,11 +227,11 @@ function HowLong({ draft, onChange, problem, existing }: Props) {
           <div class="stack tight">
             <Choice
               label="Expires after"
-              value={known ? draft.expires : "other"}
+              value={other ? "other" : draft.expires}
               options={[...EXPIRIES.map((days) => [days, days === NEVER ? "Never" : `${days} days`] as const), ["other", "Other"] as const]}
-              onChange={(expires) => onChange({ expires: expires === "other" ? "180" : expires })}
+              onChange={(expires) => (setOther(expires === "other"), onChange({ expires: expires === "other" ? "180" : expires }))}
             />
-            {!known && (
+            {other && (
               <Field label="Days" error={problem?.of("expires_in_days")}>
                 {(control) => <input {...control} type="number" min={1} max={3650} value={draft.expires} onInput={(event) => onChange({ expires: event.currentTarget.value })} />}
               </Field>
@@ -251,7 +252,7 @@ function HowLong({ draft, onChange, problem, existing }: Props) {
         <summary>Constraints for the upstream</summary>
         <Field
           label="Constraints, in JSON"
-          hint="Named values that travel to the upstream with each request. Empty: the usual ones."
+          hint={`Named values that travel to the upstream with each request. Empty: ${existing ? "as they are" : "the usual ones"}.`}
           error={broken ? "This isn't a JSON object." : problem?.of("tenant_constraints")}
         >
           {(control) => (

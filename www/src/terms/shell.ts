@@ -1,20 +1,22 @@
 // The same request as a line for a shell: nothing in it is a secret, the asking key comes from the environment.
 import { LIMITS, type CreateKey } from "../api/types";
 
-export function curl(origin: string, key: CreateKey): string {
+/** `tenant`: another one than the asking key's. */
+export function curl(origin: string, key: CreateKey, tenant: string | undefined): string {
   return [
-    `curl -sS -X POST ${origin}/api/v1/api-keys`,
+    `curl -sS -X POST ${origin}/api/v1/api-keys${tenant === undefined ? "" : `?tenant=${tenant}`}`,
     `-H "Authorization: Bearer $KEYWARD_KEY"`,
     `-H 'Content-Type: application/json'`,
     `-d ${quoted(JSON.stringify(key))}`,
   ].join(" \\\n  ");
 }
 
-export function cli(key: CreateKey): string {
+export function cli(key: CreateKey, tenant: string | undefined): string {
   const options: string[] = [];
   const option = (name: string, value: unknown) => {
     if (value !== undefined) options.push(`--${name} ${quoted(String(value))}`);
   };
+  option("tenant", tenant);
   option("description", key.description);
   option("owner", key.owner_id);
   option("scope", key.scope);
@@ -30,6 +32,8 @@ export function cli(key: CreateKey): string {
   if (key.expires_in_days !== undefined) option("expires-in-days", key.expires_in_days ?? "never");
   option("rotation-period-days", key.rotation_period_days);
   for (const [name, value] of Object.entries(key.tenant_constraints ?? {})) option("constraint", `${name}=${JSON.stringify(value)}`);
+  // Last, where a name may begin with a dash.
+  if (key.name.startsWith("-")) return ["keyward keys create", ...options, `-- ${quoted(key.name)}`].join(" \\\n  ");
   return [`keyward keys create ${quoted(key.name)}`, ...options].join(" \\\n  ");
 }
 

@@ -61,17 +61,20 @@ async function draw(element: HTMLElement, times: Props["times"], series: Props["
   const axis = { stroke: colour("faint"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
   // What is counted comes whole: between two there is nothing to name.
   const count = (tick: number) => (Number.isInteger(tick) ? short(tick) : "");
+  const daily = isDaily(times);
   const options: uPlot.Options = {
+    // A day is counted in UTC, wherever it is looked at.
+    ...(daily && { tzDate: (at: number) => Plot.tzDate(new Date(at * 1000), "Etc/UTC") }),
     width: element.clientWidth,
     height,
     cursor: { drag: { x: false, y: false } },
     axes: [
-      { ...axis, size: 30, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) },
+      { ...axis, size: 30, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step, daily)) },
       { ...axis, size: 56, values: (_, ticks) => ticks.map(count) },
     ],
     scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
     series: [
-      { value: (_, at) => (at == null ? "–" : new Date(at * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })) },
+      { value: (_, at) => (at == null ? "–" : named(at, daily)) },
       ...series.map(({ label, ink }) => ({
         label,
         stroke: colour(ink),
@@ -94,9 +97,22 @@ function resolved(value: string): string {
   return colour;
 }
 
-/** A moment below the chart: the day, and within days the hour. */
-function clock(seconds: number, step: number): string {
+/** Whether there is a time a day, each the beginning of one. */
+function isDaily(times: Props["times"]): boolean {
+  return times.length > 0 && times.every((time) => time % 86_400 === 0);
+}
+
+/** What the pointer is at. */
+function named(seconds: number, daily: boolean): string {
   const moment = new Date(seconds * 1000);
+  if (daily) return `${moment.toLocaleDateString(undefined, { dateStyle: "medium", timeZone: "UTC" })} (UTC)`;
+  return moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
+/** A moment below the chart: the day, and within days the hour. */
+function clock(seconds: number, step: number, daily: boolean): string {
+  const moment = new Date(seconds * 1000);
+  if (daily) return moment.toLocaleString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
   const day = (moment.getHours() === 0 && moment.getMinutes() === 0) || step >= 86_400;
   return moment.toLocaleString("en-GB", day ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" });
 }

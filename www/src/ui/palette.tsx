@@ -71,6 +71,7 @@ export function Palette({ pages, onClose }: { pages: readonly Page[]; onClose: (
             id={`command-${index}`}
             role="option"
             aria-selected={index === chosen}
+            ref={(element) => void (index === chosen && element?.scrollIntoView({ block: "nearest" }))}
             onMouseMove={() => setAt(index)}
             onClick={() => run(command)}
           >

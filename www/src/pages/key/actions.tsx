@@ -2,7 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { useStanding } from "../../api/keys";
 import { problem } from "../../api/problem";
-import { useCan } from "../../api/session";
+import { useCaller, useCan } from "../../api/session";
 import type { Key } from "../../api/types";
 import { Icon } from "../../ui/icon";
 import { useCommands, type Command } from "../../ui/palette";
@@ -11,17 +11,20 @@ import { EditDialog } from "./edit";
 import { RenewDialog } from "./renew";
 import { RevokeDialog } from "./revoke";
 import { RotateDialog } from "./rotate";
+import { SuspendDialog, needsAWord } from "./suspend";
 
-type Opened = "edit" | "rotate" | "renew" | "revoke";
+type Opened = "edit" | "rotate" | "renew" | "revoke" | "suspend";
 
 export function Actions({ apiKey: key }: { apiKey: Key }) {
   const can = useCan();
+  const caller = useCaller();
   const standing = useStanding(key);
   const [opened, setOpened] = useState<Opened>();
   const close = () => setOpened(undefined);
   const live = key.status !== "revoked";
   const turn = key.status === "suspended" ? "resume" : "suspend";
-  const stand = () =>
+  const stand = () => (turn === "suspend" && needsAWord(key, caller) ? setOpened("suspend") : turned());
+  const turned = () =>
     standing.mutate(turn, {
       onSuccess: () => toast(turn === "suspend" ? `${key.name} is suspended.` : `${key.name} can be used again.`),
       onError: (cause) => {
@@ -45,6 +48,7 @@ export function Actions({ apiKey: key }: { apiKey: Key }) {
       {opened === "edit" && <EditDialog apiKey={key} onClose={close} />}
       {opened === "rotate" && <RotateDialog apiKey={key} onClose={close} />}
       {opened === "renew" && <RenewDialog apiKey={key} onClose={close} />}
+      {opened === "suspend" && <SuspendDialog apiKey={key} onSure={() => (close(), turned())} onClose={close} />}
       {opened === "revoke" && <RevokeDialog apiKey={key} onClose={close} />}
     </div>
   );

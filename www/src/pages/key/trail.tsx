@@ -1,6 +1,6 @@
 // What was done to the key, by whom; and the tokens that were made from it.
 import { Link } from "wouter-preact";
-import { useKeyTrail } from "../../api/keys";
+import { TRAIL, useKeyTrail } from "../../api/keys";
 import { useCaller, useCan } from "../../api/session";
 import type { AuditRecord, Key } from "../../api/types";
 import { Empty, Loading } from "../../ui/empty";
@@ -29,13 +29,21 @@ export function Trail({ apiKey }: { apiKey: Key }) {
       ) : trail.data === undefined ? (
         <Fault cause={trail.error} retry={() => void trail.refetch()} />
       ) : (
-        <Records records={trail.data.filter(({ action }) => action !== TOKEN_ISSUED)} />
+        <>
+          <Records records={trail.data.filter(({ action }) => action !== TOKEN_ISSUED)} more={trail.data.length === TRAIL} />
+          {trail.data.length === TRAIL && (
+            <p>
+              There is more: <Link href={`/audit?key=${apiKey.id}`}>all of its trail</Link>.
+            </p>
+          )}
+        </>
       )}
     </section>
   );
 }
 
-function Records({ records }: { records: readonly AuditRecord[] }) {
+function Records({ records, more }: { records: readonly AuditRecord[]; more: boolean }) {
+  if (records.length === 0 && more) return <Empty title="Nothing lately">Its last {TRAIL} records are all of tokens.</Empty>;
   if (records.length === 0) return <Empty title="Nothing yet">Every change of the key is written down here, in the transaction that makes it.</Empty>;
   return (
     <Table

@@ -7,7 +7,7 @@ import { Choice } from "../../ui/field";
 import { Meters } from "../../ui/meters";
 import { Outcomes } from "../../ui/outcomes";
 
-const RANGES = [["1", "Today"], ["7", "7 days"], ["30", "30 days"], ["90", "90 days"]] as const;
+const RANGES = [["1", "Today (UTC)"], ["7", "7 days"], ["30", "30 days"], ["90", "90 days"]] as const;
 
 export function Usage({ id, days, onDays }: { id: string; days: number; onDays: (days: number) => void }) {
   const usage = useKeyUsage(id, days, days <= 7 ? "hour" : "day");

@@ -1,10 +1,12 @@
 // One action on many keys: those that are selected, or all that the filter has. It is said how many before anything is done.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { useQueryClient } from "@tanstack/preact-query";
+import { useQuery, useQueryClient } from "@tanstack/preact-query";
+import { ask } from "../../api/client";
 import { bulk, type BulkAction } from "../../api/keys";
 import { problem } from "../../api/problem";
+import { useCaller } from "../../api/session";
 import { acting } from "../../api/tenant";
-import type { Bulk, KeyFilter } from "../../api/types";
+import type { Bulk, Key, KeyFilter } from "../../api/types";
 import { Dialog } from "../../ui/dialog";
 import { Fault } from "../../ui/fault";
 import { Field } from "../../ui/field";
@@ -83,6 +85,7 @@ export function BulkDialog({ action, meant, onClose }: { action: BulkAction; mea
         <p>
           <strong>{counted.words}</strong> {what}
         </p>
+        {(action === "suspend" || action === "revoke") && <Lived meant={meant} tenant={tenant} />}
         {counted.fault !== undefined && <Fault cause={counted.fault} />}
         {action === "reassign" && (
           <Field label="New owner">
@@ -104,6 +107,47 @@ export function BulkDialog({ action, meant, onClose }: { action: BulkAction; mea
         {fault !== undefined && problem(fault).lost && <p>The answer was lost: one more chunk may have been done than is counted here. Going on does it again, which changes nothing twice.</p>}
       </form>
     </Dialog>
+  );
+}
+
+/** Most keys that are looked at for those that much depends on. */
+const MOST_LOOKED_AT = 1000;
+
+/** Of the keys that are about to be stopped: one's own, and those by which edges follow the origin. */
+function Lived({ meant, tenant }: { meant: Meant; tenant: string | undefined }) {
+  const caller = useCaller();
+  const filter = "filter" in meant ? meant.filter : {};
+  const { data } = useQuery({
+    queryKey: ["keys", "lived by", meant, caller.key],
+    queryFn: async ({ signal }) => {
+      const list = async (also: KeyFilter) => (await ask<Key[]>("GET", "/api/v1/api-keys", { query: { ...filter, ...also, limit: MOST_LOOKED_AT, tenant }, signal })).value;
+      const [own, sync] = await Promise.all([
+        filter.owner_id === undefined || filter.owner_id === caller.owner ? list({ owner_id: caller.owner }) : [],
+        filter.capability === undefined || filter.capability === "edge:sync" ? list({ capability: "edge:sync" }) : [],
+      ]);
+      const met = ({ id, status }: Key) => status !== "revoked" && (!("ids" in meant) || meant.ids.includes(id));
+      return { own: own.filter(({ id }) => id === caller.key).some(met), sync: sync.filter(met).map(({ name }) => name) };
+    },
+    staleTime: 0,
+  });
+  return (
+    <>
+      {data?.own && (
+        <div class="notice" data-tone="bad">
+          <strong>Your own key is among them</strong>
+          <p>This session ends with it, and what comes after it isn't done.</p>
+        </div>
+      )}
+      {data !== undefined && data.sync.length > 0 && (
+        <div class="notice" data-tone="bad">
+          <strong>Edges can follow this origin by some of them</strong>
+          <p>
+            {data.sync.slice(0, 5).join(", ")}
+            {data.sync.length > 5 && ` and ${data.sync.length - 5} more`}: an edge that does learns of no change from then on, and soon answers by its outage mode.
+          </p>
+        </div>
+      )}
+    </>
   );
 }
 

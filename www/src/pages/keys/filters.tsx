@@ -6,7 +6,7 @@ import { SCOPES, SHORTEST_SEARCH, STATUSES, type FilterName, type Shown } from "
 
 const WORDS: Partial<Record<FilterName, string>> = {
   owner_id: "Owner", capability: "Can", expiring_within_days: "Expires within days", unused_for_days: "Unused for days",
-  never_used: "Never used", signing_key: "Signed by", created_after: "Created after", created_before: "Created before",
+  never_used: "Never used", signing_key: "Signed by", created_after: "Created after", created_before: "Created before (UTC)",
 };
 
 export function Filters({ shown }: { shown: Shown }) {
@@ -92,10 +92,10 @@ function More({ shown: { filter, set } }: { shown: Shown }) {
       {text("unused_for_days", "Unused for days", days)}
       <label class="check">
         <input type="checkbox" checked={filter.never_used ?? false} onChange={(event) => set({ never_used: event.currentTarget.checked ? "true" : undefined })} />
-        Never used
+        Never used at an edge
       </label>
-      {day("created_after", "Created on or after")}
-      {day("created_before", "Created before")}
+      {day("created_after", "Created on or after (UTC)")}
+      {day("created_before", "Created before (UTC)")}
     </div>
   );
 }

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import { useActing } from "../../api/tenant";
 import type { LimitName } from "../../api/types";
 import { toCreate, type Draft } from "../../terms/draft";
 import { cli, curl } from "../../terms/shell";
@@ -11,8 +12,9 @@ type Form = "words" | "curl" | "cli";
 /** What the draft comes to: in words, and as the lines that would do the same. */
 export function Preview({ draft, defaults }: { draft: Draft; defaults: Readonly<Record<LimitName, number>> | undefined }) {
   const [form, setForm] = useState<Form>("words");
+  const tenant = useActing();
   const request = { ...toCreate(draft), name: draft.name.trim() || "my key" };
-  const line = form === "curl" ? curl(location.origin, request) : cli(request);
+  const line = form === "curl" ? curl(location.origin, request, tenant) : cli(request, tenant);
   return (
     <section class="card stack">
       <Choice label="What it comes to" value={form} options={[["words", "In words"], ["curl", "curl"], ["cli", "Command"]]} onChange={setForm} />

@@ -7,7 +7,7 @@ import { Freshness } from "./freshness";
 import { LiveTail } from "./tail";
 import { Traffic } from "./traffic";
 
-const RANGES = [["1", "Today"], ["7", "7 days"], ["30", "30 days"]] as const;
+const RANGES = [["1", "Today (UTC)"], ["7", "7 days"], ["30", "30 days"]] as const;
 type Range = (typeof RANGES)[number][0];
 
 export default function Overview() {

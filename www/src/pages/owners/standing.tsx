@@ -10,6 +10,7 @@ import type { KeyStatus } from "../../api/types";
 import { Dialog } from "../../ui/dialog";
 import { Fault } from "../../ui/fault";
 import { Field } from "../../ui/field";
+import { plain } from "../../ui/plain";
 import { toast } from "../../ui/toast";
 
 /** How many keys of the owner are like that: exact up to a chunk. */
@@ -32,7 +33,7 @@ export function StandingDialog({ owner, onClose }: { owner: Owner; onClose: () =
   const update = useUpdateOwner(owner.id);
   const count = useCount(owner.id, owner.disabled ? "suspended" : "active");
   const disables = !owner.disabled;
-  const missing = disables && typed !== owner.id;
+  const missing = disables && plain(typed) !== plain(owner.id);
   const submit = (event: Event) => {
     event.preventDefault();
     if (missing) return;

@@ -7,8 +7,11 @@ import { Field } from "../../ui/field";
 export function SignIn() {
   const signIn = useSignIn();
   const [key, setKey] = useState("");
+  // No header can carry anything else.
+  const foreign = /[^\x21-\x7e]/.test(key.trim());
   const submit = (event: Event) => {
     event.preventDefault();
+    if (foreign) return;
     signIn.mutate(key.trim(), { onSuccess: () => setKey("") });
   };
   return (
@@ -18,13 +21,14 @@ export function SignIn() {
         <div class="notice" data-tone="warn" role="status">
           <strong>Your session has ended</strong>
           <p>
-            {lastEnd.title} (<code>{lastEnd.code}</code>). A session lasts as long as its key.
+            {lastEnd.title} (<code>{lastEnd.code}</code>). A session lasts 12 hours, an hour without use, and never longer than its key.
           </p>
         </div>
       )}
       <form class="card stack" onSubmit={submit}>
         <Field
           label="API key"
+          error={foreign ? "No key has such characters: was it shortened, or copied with something beside it?" : undefined}
           hint="One that may manage keys. It is exchanged for a session at once, and kept neither here nor in the browser."
         >
           {(control) => (
@@ -43,7 +47,7 @@ export function SignIn() {
         </Field>
         {signIn.isError && <Fault cause={signIn.error} />}
         <div class="row end">
-          <button class="button primary" disabled={key.trim() === "" || signIn.isPending} aria-busy={signIn.isPending}>
+          <button class="button primary" disabled={key.trim() === "" || foreign || signIn.isPending} aria-busy={signIn.isPending}>
             Sign in
           </button>
         </div>

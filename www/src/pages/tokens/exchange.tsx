@@ -102,7 +102,7 @@ function Narrow({ keys, raw, id, token, onToken }: Props & { raw: string; id: st
         <h2>What is to be left</h2>
         {/* What was made before isn't what is asked for now. */}
         <Presets held={held} wanted={wanted} set={(changes) => (onToken(""), set(changes))} />
-        <button type="button" class="button primary" disabled={beyond || !("compared" in preview)} aria-busy={made.isPending} onClick={() => made.mutate()}>
+        <button type="button" class="button primary" disabled={made.isPending || beyond || !("compared" in preview)} aria-busy={made.isPending} onClick={() => made.mutate()}>
           Exchange
         </button>
       </aside>
