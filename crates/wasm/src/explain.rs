@@ -17,6 +17,17 @@ use crate::{
 
 #[wasm_bindgen(typescript_custom_section)]
 const TYPES: &str = "
+/** Why a request is refused: a reason, or a limit. What uses all of them hears of a new one from its compiler. */
+export type RefusalCode =
+    | \"credential_missing\" | \"credentials_conflict\" | \"path_refused\" | \"malformed\" | \"checksum_mismatch\"
+    | \"unknown_signing_key\" | \"signature_invalid\" | \"not_issued\" | \"wrong_environment\" | \"signing_key_expired\"
+    | \"key_revoked\" | \"key_suspended\" | \"key_expired\" | \"wrong_audience\" | \"no_route\" | \"endpoint_not_allowed\"
+    | \"endpoint_blocked\" | \"address_not_allowed\" | \"domain_not_allowed\" | \"tls_required\" | \"capability_missing\"
+    | \"scope_exceeded\" | \"constraint_unknown\" | \"state_unavailable\" | \"state_stale\" | \"status_unavailable\"
+    | \"amendment_unavailable\" | \"policy_unavailable\" | \"issuance_unavailable\" | \"limit_unavailable\"
+    | \"rate_limit_exceeded\" | \"daily_quota_exceeded\" | \"monthly_quota_exceeded\" | \"cost_limit_exceeded\"
+    | \"tokens_limit_exceeded\" | \"concurrency_limit_exceeded\";
+
 /** A rule of a decision, and whether it is kept. */
 export interface Step {
   readonly rule:
@@ -27,7 +38,7 @@ export interface Step {
   /** `null`: nobody has looked, since an earlier one is broken. */
   readonly passed: boolean | null;
   /** With which code a request is refused for it, where it is broken. */
-  readonly code: string | null;
+  readonly code: RefusalCode | null;
   /** What decided, as it is written: the pattern, network, domain or capability. */
   readonly by: string | null;
 }
@@ -35,7 +46,7 @@ export interface Step {
 /** All steps of a decision. */
 export interface Explanation {
   /** The code of the refusal: that of the first step that is broken; `null`: permitted. */
-  readonly code: string | null;
+  readonly code: RefusalCode | null;
   readonly steps: readonly Step[];
 }
 ";
@@ -190,4 +201,20 @@ fn told(steps: &[Step]) -> JsValue {
 pub(crate) fn plain(value: &impl Serialize) -> JsValue {
     // Both sides write and read JSON, so that nothing can go wrong between them.
     serde_json::to_string(value).ok().and_then(|text| js_sys::JSON::parse(&text).ok()).unwrap_or(JsValue::UNDEFINED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use keyward_core::{Reason, limits::CODES};
+
+    #[test]
+    fn the_types_name_every_code_of_a_refusal_and_no_other() {
+        // The types go into the module and are no constant any more: they are read where they are written.
+        let union = include_str!("explain.rs").split_once("RefusalCode =").and_then(|(_, rest)| rest.split_once(';')).expect("the type").0;
+        let named: BTreeSet<&str> = union.split('"').skip(1).step_by(2).map(|code| code.trim_end_matches('\\')).collect();
+        let codes = Reason::ALL.into_iter().map(Reason::code).chain(CODES.into_iter().map(|(_, code)| code));
+        assert_eq!(named, codes.collect());
+    }
 }

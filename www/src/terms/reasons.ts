@@ -1,5 +1,54 @@
-// Why requests are refused, in a sentence each.
-const WORDS: Record<string, string> = {
+// Rules and reasons, for people: of the package's codes none is missing here, or it doesn't compile.
+import type { RefusalCode, Step } from "../pkg/keyward";
+
+export const RULES: Record<Step["rule"], readonly [title: string, passed: string]> = {
+  path: ["Path", "In its normal form."],
+  shape: ["Shape", "As it has to be."],
+  checksum: ["Checksum", "Nothing is mistyped or missing."],
+  key_set: ["Manifest", "The origin's signing keys are known and count."],
+  signature: ["Signature", "Made by this origin."],
+  audience: ["Audience", "For this service."],
+  environment: ["Environment", "The one that this edge is for."],
+  signing_key: ["Signing key", "What it signed still counts."],
+  status: ["Status", "Neither revoked nor suspended."],
+  time: ["Time", "Not over yet."],
+  policy: ["Policy", "The one in force."],
+  scope: ["Scope", "No further than what was signed."],
+  constraints: ["Constraints", "All of them are known."],
+  route: ["Route", "The edge has a route for this."],
+  endpoint: ["Endpoint", "Allowed."],
+  blocked: ["Blocked endpoints", "Not among them."],
+  address: ["Address", "Allowed."],
+  domain: ["Web page", "Allowed."],
+  tls: ["TLS", "As the policy asks."],
+  capability: ["Capability", "Held, or not asked for."],
+  limits: ["Limits", "None of them is zero. What is left of them only the edge can tell."],
+};
+
+const CODES: Record<RefusalCode, string> = {
+  credential_missing: "There is no key or token in the request.",
+  credentials_conflict: "There are two different keys or tokens in the request.",
+  malformed: "This doesn't have the shape of a key or token.",
+  checksum_mismatch: "The checksum is wrong: a typing error, or a part is missing.",
+  state_unavailable: "The manifest has expired, so that nothing can be believed.",
+  unknown_signing_key: "This origin has no such signing key, or it counts no more.",
+  signature_invalid: "Nobody with this origin's signing key made this.",
+  not_issued: "Its signing key was stolen, and this is none of those that were issued.",
+  issuance_unavailable: "The signature holds, but its signing key was compromised: only the origin can tell whether this was issued.",
+  wrong_audience: "It is for another service.",
+  wrong_environment: "It is of the other environment.",
+  signing_key_expired: "The key that signed it has expired.",
+  key_revoked: "Revoked, for ever.",
+  key_suspended: "Suspended for now.",
+  status_unavailable: "Its status can't be had here: it may be revoked.",
+  amendment_unavailable: "It counts, with other terms than it was made with; those can't be had here without being asked for.",
+  key_expired: "Its time is over.",
+  policy_unavailable: "Its policy can't be had: this is another one, or another tenant's.",
+  scope_exceeded: "The policy reaches further than what was signed.",
+  rate_limit_exceeded: "Its requests of this hour are used up, or none are allowed.",
+  daily_quota_exceeded: "Its requests of this day are used up, or none are allowed.",
+  monthly_quota_exceeded: "Its requests of this month are used up, or none are allowed.",
+  concurrency_limit_exceeded: "As many are under way as may be at one time, or none may be.",
   path_refused: "The path has no normal form: upstreams would disagree on what it names.",
   no_route: "The edge has no route for this.",
   endpoint_not_allowed: "The key isn't for this endpoint.",
@@ -9,8 +58,13 @@ const WORDS: Record<string, string> = {
   tls_required: "Only over TLS.",
   capability_missing: "The key can't do what the route asks for.",
   constraint_unknown: "A constraint is of a kind that the core doesn't know.",
+  state_stale: "What the edge knew was too old to decide by.",
+  limit_unavailable: "Nobody could tell how much of the limits was left.",
+  cost_limit_exceeded: "What it may cost in a month is used up, or nothing may be spent.",
+  tokens_limit_exceeded: "It asks for more tokens than one request may.",
 };
 
-export function reasonWords(code: string): string {
-  return WORDS[code] ?? "";
+/** Why, in a sentence; a code that this page doesn't know stands for itself. */
+export function codeWords(code: string): string {
+  return (CODES as Readonly<Record<string, string>>)[code] ?? code;
 }

@@ -10,7 +10,7 @@ import { Field } from "../ui/field";
 import { useCore } from "../wasm";
 import type { Draft } from "./draft";
 import { policyClaims } from "./policy";
-import { reasonWords } from "./reasons";
+import { codeWords } from "./reasons";
 
 interface Props {
   draft: Draft;
@@ -101,7 +101,7 @@ function judge(claims: object, request: { [Name in keyof Required<PolicyRequest>
     const { permitted, reason = "" } = decision;
     decision.free();
     if (permitted) return { tone: "good", title: "Passes", words: "If the limits have something left.", code: "passed" };
-    return { tone: "bad", title: reason, words: reasonWords(reason), code: reason };
+    return { tone: "bad", title: reason, words: codeWords(reason), code: reason };
   } catch (cause) {
     const { code, message } = cause as KeywardError;
     return { tone: "warn", title: code === "request" ? "Not a request" : "Not a policy yet", words: message, code };

@@ -11,7 +11,7 @@ import { read, statusOf, verify, type Outcome, type Subject, type Where } from "
 import { loadKeys, type Keys } from "./published";
 import { Simulate } from "./simulate";
 import { Steps, tone } from "./steps";
-import { codeWords } from "./words";
+import { codeWords } from "../../terms/reasons";
 
 interface Published {
   readonly keys: Keys | undefined;

@@ -11,7 +11,7 @@ import { Field } from "../../ui/field";
 import { decide, type Outcome, type Subject, type Where } from "./examine";
 import type { Keys } from "./published";
 import { Steps } from "./steps";
-import { codeWords } from "./words";
+import { codeWords } from "../../terms/reasons";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 

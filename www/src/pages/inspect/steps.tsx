@@ -3,9 +3,9 @@ import { Badge } from "../../ui/badge";
 import { ruleTitle, stepWords } from "./words";
 
 /** Not known, rather than refuted. */
-const OPEN = new Set(["status_unavailable", "amendment_unavailable", "issuance_unavailable", "state_unavailable"]);
+const OPEN: ReadonlySet<string> = new Set(["status_unavailable", "amendment_unavailable", "issuance_unavailable", "state_unavailable"]);
 
-export function tone({ passed, code }: Pick<Step, "passed" | "code">): "good" | "bad" | "warn" {
+export function tone({ passed, code }: { readonly passed: boolean | null; readonly code: string | null }): "good" | "bad" | "warn" {
   if (passed === null || (code !== null && OPEN.has(code))) return "warn";
   return passed ? "good" : "bad";
 }

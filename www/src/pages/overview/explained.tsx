@@ -2,7 +2,7 @@
 import { Link } from "wouter-preact";
 import { useDecision } from "../../api/decisions";
 import type { DecisionExplained, DecisionStep } from "../../api/types";
-import { reasonWords } from "../../terms/reasons";
+import { codeWords } from "../../terms/reasons";
 import { Badge } from "../../ui/badge";
 import { Dialog } from "../../ui/dialog";
 import { Loading } from "../../ui/empty";
@@ -46,7 +46,7 @@ function Found({ told: { decision, steps } }: { told: DecisionExplained }) {
           <strong>
             Refused by the rule “{words(broken.rule)}” of the {broken.source}
           </strong>
-          {reasonWords(decision.outcome) && <p>{reasonWords(decision.outcome)}</p>}
+          <p>{codeWords(decision.outcome)}</p>
           {broken.by && (
             <p>
               It is <code>{broken.by}</code> that says so.

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import type { Route } from "../../pkg/keyward";
-import { reasonWords } from "../../terms/reasons";
+import { codeWords } from "../../terms/reasons";
 import { Badge } from "../../ui/badge";
 import { deciding, refusal } from "./read";
 
@@ -43,7 +43,7 @@ export function TryRoute({ table }: { table: { readonly text: string; readonly e
               <span class="row">
                 <Badge tone="bad">refused</Badge> <code>{code}</code>
               </span>
-              <span>{reasonWords(code)}</span>
+              <span>{codeWords(code)}</span>
             </>
           )
         )}

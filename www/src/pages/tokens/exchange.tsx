@@ -9,7 +9,7 @@ import { Loading } from "../../ui/empty";
 import { Fault } from "../../ui/fault";
 import { Field } from "../../ui/field";
 import type { Keys } from "../inspect/published";
-import { codeWords } from "../inspect/words";
+import { codeWords } from "../../terms/reasons";
 import { Side } from "./compare";
 import { changes, narrowing, Presets, useWanted } from "./presets";
 import { exchangeLine, useLine } from "./shell";

@@ -9,7 +9,7 @@ import { Field } from "../../ui/field";
 import { narrowedBy, read, statusOf, verify, type Subject } from "../inspect/examine";
 import type { Keys } from "../inspect/published";
 import { Steps, tone } from "../inspect/steps";
-import { codeWords } from "../inspect/words";
+import { codeWords } from "../../terms/reasons";
 import { Side } from "./compare";
 import { compare } from "./terms";
 
