@@ -245,7 +245,9 @@ pub async fn admitted(
     let row = row(app, authentic, freshness).await?.ok_or(Reason::Revoked)?;
     // From here on a refusal has a name in the audit trail.
     let actor = asked.actor(app, &row);
-    Ok(Caller { holder: admit(app, authentic, row, environment).await?, actor })
+    let holder = admit(app, authentic, row, environment).await?;
+    app.usage.presence.note(holder.tenant(), holder.id(), app.clock.now());
+    Ok(Caller { holder, actor })
 }
 
 /// The holder of a key of this tenant, for who asks about it; `None` where nobody has proved that it is one: it may be

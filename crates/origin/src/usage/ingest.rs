@@ -3,10 +3,10 @@
 //! One transaction at a time over all servers, by a lock of the transaction's: so sums can't deadlock, bounds on what is
 //! kept apart are exact, and one batch can't be added by two. Batches that come while one is under way share the next.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use keyward_api::usage::{MAX_BATCH_AGE_DAYS, UsageBatch, UsageReceived};
-use keyward_core::{TenantId, Timestamp};
+use keyward_core::{KeyId, TenantId, Timestamp};
 use sqlx::{PgConnection, Postgres, Transaction, types::Uuid};
 
 use super::{
@@ -75,6 +75,17 @@ pub async fn add_waiting(db: &Db, now: Timestamp, made: &Made, days: u32) -> Res
     .await?;
     tx.commit().await?;
     Ok(more)
+}
+
+/// Notes when keys were last used, and nothing else of it.
+///
+/// # Errors
+/// As any write.
+pub async fn mark(db: &Db, used: &BTreeMap<(TenantId, KeyId), Timestamp>) -> Result<()> {
+    let mut tx = begin_to_add(db).await?;
+    store::mark(&mut tx, used).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// A transaction that adds, alone.

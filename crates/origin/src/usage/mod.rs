@@ -7,6 +7,7 @@
 pub mod check;
 pub mod ingest;
 pub mod partitions;
+pub mod presence;
 pub mod report;
 pub mod series;
 pub mod tally;
@@ -26,6 +27,7 @@ use tokio::{
 
 use crate::{batch::Batch, clock::Clock, db::Db, error::Result, state::App};
 use ingest::{Parcel, add};
+use presence::Presence;
 use tally::Tally;
 
 /// For how long after a rotation the credentials of a key are told apart: longer than any overlap.
@@ -48,6 +50,8 @@ pub struct Usage {
     pub writer: Batch<Parcel, UsageReceived>,
     /// What this server decided itself and hasn't been written yet.
     pub tally: Tally,
+    /// When keys were used for what isn't counted.
+    pub presence: Presence,
     partitions: Arc<partitions::Made>,
 }
 
@@ -61,7 +65,7 @@ impl Usage {
             let (db, clock, made) = (db.clone(), clock.clone(), Arc::clone(&made));
             async move { add(&db, clock.now(), &made, days, parcels).await }
         });
-        Self { writer, tally: Tally::default(), partitions }
+        Self { writer, tally: Tally::default(), presence: Presence::default(), partitions }
     }
 }
 
@@ -99,6 +103,7 @@ struct Pace {
 }
 
 async fn write(app: &App, pace: &mut Pace) -> Result<()> {
+    app.usage.presence.flush(app).await?;
     pace.waits |= app.usage.tally.flush(app).await?;
     let began = Instant::now();
     if pace.waits && began >= pace.free || began >= pace.look {
@@ -131,6 +136,7 @@ pub async fn close(app: &App) {
         return;
     }
     let written = async {
+        app.usage.presence.flush(app).await?;
         app.usage.tally.flush(app).await?;
         add_up(app).await
     };

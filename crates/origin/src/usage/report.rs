@@ -89,7 +89,7 @@ pub async fn summary(app: &App, caller: &Caller, tenant: TenantId, asked: Asked)
     let mut report = read(&mut tx, tenant, keys, asked, now).await?;
     let used = sqlx::query!(
         r#"SELECT count(*) FILTER (WHERE last_day >= $3) AS "used!", max(last_used) AS last
-           FROM key_usage WHERE tenant = $1 AND ($2::uuid[] IS NULL OR api_key = ANY($2))"#,
+           FROM key_usage WHERE tenant = $1 AND requests > 0 AND ($2::uuid[] IS NULL OR api_key = ANY($2))"#,
         tenant.0,
         owned.as_deref(),
         first,

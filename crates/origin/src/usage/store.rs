@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use keyward_core::Timestamp;
+use keyward_core::{KeyId, TenantId, Timestamp};
 use sqlx::{
     PgConnection,
     types::{Uuid, time::OffsetDateTime},
@@ -229,6 +229,28 @@ async fn add_totals(tx: &mut PgConnection, sums: &BTreeMap<(Uuid, Uuid), Totals>
         &column(|totals| totals.bytes)?,
         &column(|totals| totals.errors)?,
         &column(|totals| totals.rate_limit_hits)?,
+        &last,
+        &last.iter().map(|moment| moment.date()).collect::<Vec<_>>(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Notes when keys were last used.
+///
+/// # Errors
+/// As any write.
+pub async fn mark(tx: &mut PgConnection, used: &BTreeMap<(TenantId, KeyId), Timestamp>) -> Result<()> {
+    let last: Vec<_> = used.values().map(|moment| datetime(*moment)).collect();
+    sqlx::query!(
+        "INSERT INTO key_usage AS old (tenant, api_key, requests, bytes, errors, rate_limit_hits, last_used, last_day)
+         SELECT tenant, api_key, 0, 0, 0, 0, last_used, last_day
+         FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::date[]) AS used (tenant, api_key, last_used, last_day)
+         ON CONFLICT (tenant, api_key) DO UPDATE SET
+             last_used = greatest(old.last_used, excluded.last_used), last_day = greatest(old.last_day, excluded.last_day)",
+        &used.keys().map(|(tenant, _)| tenant.0).collect::<Vec<_>>(),
+        &used.keys().map(|(_, key)| key.0).collect::<Vec<_>>(),
         &last,
         &last.iter().map(|moment| moment.date()).collect::<Vec<_>>(),
     )

@@ -92,7 +92,7 @@ function More({ shown: { filter, set } }: { shown: Shown }) {
       {text("unused_for_days", "Unused for days", days)}
       <label class="check">
         <input type="checkbox" checked={filter.never_used ?? false} onChange={(event) => set({ never_used: event.currentTarget.checked ? "true" : undefined })} />
-        Never used at an edge
+        Never used
       </label>
       {day("created_after", "Created on or after (UTC)")}
       {day("created_before", "Created before (UTC)")}
