@@ -1,7 +1,8 @@
 //! The use of keys: counted where it is decided on, added up here, and read from the sums.
 //!
 //! Edges send batches of what they counted ([`check`]); what this server decides itself it counts in memory ([`tally`]), and writes
-//! down until there is more of it ([`waiting`]). Both are added by [`ingest`], each batch once. Nobody who decides ever reads any of it, and none
+//! down until there is more of it ([`waiting`]). Both are added by [`ingest`], each batch once. Of what isn't counted the time alone is noted
+//! ([`presence`]). Nobody who decides ever reads any of it, and none
 //! of it changes a key. `docs/usage.md` says what is counted, and what can be lost.
 
 pub mod check;

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -45,7 +46,7 @@ impl Presence {
     /// # Errors
     /// As any write; then it stays, and is written by a later one.
     pub async fn flush(&self, app: &App) -> Result<()> {
-        let waiting = std::mem::take(&mut self.lock().waiting);
+        let waiting = mem::take(&mut self.lock().waiting);
         if waiting.is_empty() {
             return Ok(());
         }

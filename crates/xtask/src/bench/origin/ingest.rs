@@ -28,7 +28,7 @@ const KEYS: usize = 10_000;
 /// Lines of a batch, each of a key of its own: what an edge's isolate has counted of so many keys.
 const LINES: usize = 500;
 /// Batches of a turn: more than will be sent.
-const BATCHES: usize = 2000;
+const BATCHES: usize = 4000;
 /// Over how many connections Postgres is fed. Who adds to the same sums waits for one another, so more needn't be better;
 /// what it does best counts.
 const FEEDERS: [usize; 3] = [1, 4, CONNECTIONS];
